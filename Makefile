@@ -1,0 +1,61 @@
+# The commands of everyday work: what they build, run and check is decided here and nowhere else.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Where cargo puts what it builds; cargo reads the same variable.
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+# More arguments for `make run` (flags of `jetgate dev`) and `make test` (of `cargo test`).
+ARGS ?=
+
+.PHONY: run
+run: ## Build jetgate and run it beside a real nats-server, ready for grpcurl (ARGS= adds flags)
+	@set -e; \
+	nats_server=$$(deploy/dev/nats-server.sh --any); \
+	cargo build --locked --bin jetgate; \
+	exec '$(TARGET_DIR)/debug/jetgate' dev --nats-server "$$nats_server" $(ARGS)
+
+# Without grpcurl the variable stays unset, `tool.sh` says why in one line and the tests use generated stubs.
+.PHONY: test
+test: ## Run every test against the pinned nats-server (ARGS= adds arguments of cargo test)
+	@set -e; unset JETGATE_TEST_GRPCURL; \
+	JETGATE_TEST_NATS_SERVER=$$(deploy/dev/nats-server.sh --pinned); \
+	export JETGATE_TEST_NATS_SERVER; \
+	if grpcurl=$$(deploy/dev/tool.sh grpcurl); then export JETGATE_TEST_GRPCURL="$$grpcurl"; fi; \
+	cargo test --locked $(ARGS)
+
+.PHONY: lint
+lint: lint-format lint-code lint-docs lint-proto lint-dependencies ## Check format, code, docs, protocol and dependencies
+
+.PHONY: lint-format lint-code lint-docs lint-proto lint-dependencies
+lint-format:
+	cargo fmt --check
+
+lint-code:
+	cargo clippy --locked --all-targets -- -D warnings
+
+lint-docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+lint-proto:
+	@buf=$$(deploy/dev/tool.sh buf) && echo "buf lint proto" && "$$buf" lint proto
+
+# The fourth check, advisories, clones a database from outside the package registries; the other three work offline.
+lint-dependencies:
+	@cargo_deny=$$(deploy/dev/tool.sh cargo-deny) && echo "cargo deny check bans licenses sources" && \
+	"$$cargo_deny" --locked check --hide-inclusion-graph bans licenses sources
+
+.PHONY: tools
+tools: ## Fetch the pinned tools into .tools/ (the other targets do so when they need one)
+	@for tool in nats-server grpcurl buf cargo-deny; do deploy/dev/tool.sh "$$tool" || exit 1; done
+
+.PHONY: clean
+clean: ## Remove what was built and fetched
+	cargo clean
+	rm -rf .tools
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
