@@ -1,0 +1,84 @@
+//! Compiles the protos without protoc, keeps their descriptors (comments included) for reflection,
+//! and turns the options of `ErrorReason` into the table that `error.rs` reads.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use prost_reflect::{DynamicMessage, ReflectMessage, Value};
+
+const PROTOS: [&str; 7] = [
+    "jetgate/v1/consumer.proto",
+    "jetgate/v1/error.proto",
+    "jetgate/v1/gateway.proto",
+    "jetgate/v1/publisher.proto",
+    "jetgate/v1/stream.proto",
+    "jetgate/v1/subscriber.proto",
+    "jetgate/v1/types.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(PROTOS)?;
+
+    fs::write(
+        out.join("descriptors.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+    generate_services(compiler.file_descriptor_set())?;
+    generate_reasons(&compiler, &out.join("reasons.rs"))
+}
+
+fn generate_services(descriptors: prost_types::FileDescriptorSet) -> Result<(), Box<dyn Error>> {
+    tonic_prost_build::configure()
+        .bytes(".")
+        .compile_fds(descriptors)?;
+    Ok(())
+}
+
+/// One row a reason: its number, its name without the prefix, its gRPC code and its retryability.
+fn generate_reasons(compiler: &protox::Compiler, path: &Path) -> Result<(), Box<dyn Error>> {
+    let pool = compiler.descriptor_pool();
+    let reasons = pool
+        .get_enum_by_name("jetgate.v1.ErrorReason")
+        .ok_or("no ErrorReason")?;
+    let option = pool
+        .get_extension_by_name("jetgate.v1.reason")
+        .ok_or("no reason option")?;
+
+    let mut table = String::from("[\n");
+    for value in reasons.values().filter(|value| value.number() != 0) {
+        let options = value.options();
+        let reason = options.get_extension(&option);
+        let reason = reason.as_message().ok_or("the option is no message")?;
+        let name = value.name().trim_start_matches("ERROR_REASON_");
+        let (code, retry) = (number(reason, "code"), number(reason, "retry"));
+        if code == 0 || retry == 0 {
+            return Err(format!("{name} lacks its code or its retryability").into());
+        }
+        let number = value.number();
+        writeln!(
+            table,
+            "    Row {{ number: {number}, name: {name:?}, code: {code}, retry: {retry} }},"
+        )?;
+    }
+    table.push_str("]\n");
+    fs::write(path, table)?;
+    Ok(())
+}
+
+fn number(message: &DynamicMessage, field: &str) -> i32 {
+    let descriptor = message.descriptor().get_field_by_name(field);
+    let value = descriptor.map(|field| message.get_field(&field).into_owned());
+    value
+        .as_ref()
+        .and_then(Value::as_enum_number)
+        .unwrap_or_default()
+}

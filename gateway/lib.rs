@@ -1,0 +1,29 @@
+//! jetgate: a gRPC gateway to NATS JetStream.
+//!
+//! The path of a request: `listener` accepts the connection, `server` is the stack around the
+//! services, `service` unpacks and answers, `convert` checks and translates, `nats` talks to
+//! JetStream. A consuming session lives in `subscription`; every failure is an `error::Error`.
+//! `app` is the only place that wires these together.
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod convert;
+pub mod deadline;
+pub mod dev;
+pub mod error;
+mod health;
+pub mod listener;
+pub mod metrics;
+pub mod names;
+pub mod nats;
+pub mod proto;
+pub mod publishing;
+mod server;
+pub mod service;
+pub mod sessions;
+pub mod shutdown;
+pub mod subscription;
+pub mod telemetry;
+pub mod token;
