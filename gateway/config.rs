@@ -1,0 +1,181 @@
+//! The configuration: one section per module that owns it, loaded from every source at once.
+//!
+//! Later sources win: built-in defaults, then the TOML file, then the environment, then flags.
+//! Loading reports every problem it finds, each with its key and where the value came from, so
+//! that a broken deployment is mended in one round.
+
+mod byte_size;
+mod checks;
+mod environment;
+mod load;
+mod problem;
+mod secret;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    byte_size::ByteSize,
+    checks::Checks,
+    load::Sources,
+    problem::{Problem, Problems, Source},
+    secret::Secret,
+};
+use crate::{admin, listener, nats, publishing, shutdown, subscription, telemetry};
+
+/// Everything that can be configured; each section is documented where it is defined.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The public gRPC listener.
+    pub server: listener::Config,
+    /// The operator's listener: probes and metrics.
+    pub admin: admin::Config,
+    /// The connections to NATS.
+    pub nats: nats::config::Config,
+    /// Publishing.
+    pub publish: publishing::Config,
+    /// Consuming.
+    pub subscribe: subscription::config::Config,
+    /// How the gateway ends.
+    pub shutdown: shutdown::Config,
+    /// Logs.
+    pub log: telemetry::Config,
+}
+
+impl Config {
+    /// Loads and validates the configuration from `sources`.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of every source: unreadable file, unknown key or variable, value of the
+    /// wrong form, value out of range.
+    pub fn load(sources: &Sources) -> Result<Self, Problems> {
+        load::load(sources)
+    }
+
+    /// Checks every range and every rule between keys.
+    ///
+    /// # Errors
+    ///
+    /// All violations. Their source is [`Source::Default`], as a finished configuration no longer
+    /// knows where its values came from; [`Config::load`] fills it in.
+    pub fn validate(&self) -> Result<(), Problems> {
+        let mut checks = Checks::default();
+        self.server.check(checks.section("server"));
+        self.admin.check(checks.section("admin"));
+        self.nats.check(checks.section("nats"));
+        self.publish.check(checks.section("publish"));
+        self.subscribe.check(checks.section("subscribe"));
+        self.shutdown.check(checks.section("shutdown"));
+        self.log.check(checks.section("log"));
+
+        let same_port = self.admin.listen == self.server.listen && self.admin.listen.port() != 0;
+        checks.section("admin").require(
+            !same_port,
+            "listen",
+            "must differ from server.listen: probes and metrics have a listener of their own",
+        );
+        checks.finish()
+    }
+
+    /// The whole configuration as a TOML file, with secrets as `"[redacted]"`.
+    ///
+    /// Keys without a value are left out, as TOML cannot write "nothing".
+    ///
+    /// # Errors
+    ///
+    /// When a value has no TOML form, such as a path that is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, net::SocketAddr};
+
+    use super::*;
+
+    const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/config/jetgate.toml");
+
+    #[test]
+    fn defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn reference_file_holds_the_defaults() {
+        let sources = Sources {
+            file: Some(REFERENCE.into()),
+            ..Sources::default()
+        };
+
+        assert_eq!(Config::load(&sources), Ok(Config::default()));
+    }
+
+    #[test]
+    fn reference_file_names_every_key() {
+        let text = std::fs::read_to_string(REFERENCE).unwrap();
+        let mut section = "";
+        let mut named = BTreeSet::new();
+        for line in text.lines() {
+            let line = line.strip_prefix("# ").unwrap_or(line);
+            if let Some(name) = line
+                .strip_prefix('[')
+                .and_then(|line| line.strip_suffix(']'))
+            {
+                section = name;
+            } else if let Some((key, _)) = line.split_once(" = ") {
+                named.insert(format!("{section}.{key}"));
+            }
+        }
+
+        let known: BTreeSet<String> = load::known_keys().into_iter().collect();
+        assert_eq!(
+            known.difference(&named).collect::<Vec<_>>(),
+            Vec::<&String>::new()
+        );
+    }
+
+    #[test]
+    fn both_listeners_on_one_address_are_refused() {
+        let mut config = Config::default();
+        config.admin.listen = config.server.listen;
+
+        let problems = config.validate().unwrap_err();
+
+        assert_eq!(problems.keys(), ["admin.listen"]);
+    }
+
+    #[test]
+    fn free_ports_may_be_asked_for_twice() {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut config = Config::default();
+        config.server.listen = any_port;
+        config.admin.listen = any_port;
+
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn printing_redacts_secrets() {
+        let mut config = Config::default();
+        config.nats.password = Some(Secret::new("hunter2"));
+        config.nats.url = "nats://ada:hunter3@127.0.0.1:4222".parse().unwrap();
+
+        let printed = format!("{}{config:?}", config.to_toml().unwrap());
+
+        assert!(printed.contains("password = \"[redacted]\""), "{printed}");
+        assert!(!printed.contains("hunter"), "{printed}");
+    }
+
+    #[test]
+    fn printed_configuration_can_be_loaded_again() {
+        let printed = Config::default().to_toml().unwrap();
+
+        assert_eq!(
+            toml::from_str::<Config>(&printed).unwrap(),
+            Config::default()
+        );
+    }
+}
