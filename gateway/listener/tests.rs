@@ -1,0 +1,173 @@
+//! The accept loop against real sockets: limits, refusals and its end.
+
+use std::time::Instant;
+
+use http_body_util::Empty;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::JoinHandle,
+};
+use tower::service_fn;
+
+use super::*;
+
+struct Running {
+    address: SocketAddr,
+    stop: CancellationToken,
+    hard_stop: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+/// Answers `/hang` never and everything else with the peer's address as a header.
+async fn run(config: Config) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, hard_stop) = (CancellationToken::new(), CancellationToken::new());
+    let service = service_fn(async |request: Request<Incoming>| {
+        if request.uri().path() == "/hang" {
+            std::future::pending::<()>().await;
+        }
+        let PeerAddr(peer) = *request.extensions().get().unwrap();
+        let response = Response::builder().header("peer", peer.to_string());
+        Ok::<_, Infallible>(response.body(Empty::<Bytes>::new()).unwrap())
+    });
+    let tokens = (stop.clone(), hard_stop.clone());
+    let server = tokio::spawn(async move {
+        serve(listener, &config, service, tokens.0, tokens.1).await;
+    });
+    Running {
+        address,
+        stop,
+        hard_stop,
+        server,
+    }
+}
+
+async fn connect(address: SocketAddr) -> (SendRequest<Empty<Bytes>>, SocketAddr) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let local = stream.local_addr().unwrap();
+    let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    (sender, local)
+}
+
+fn get(address: SocketAddr, path: &str) -> Request<Empty<Bytes>> {
+    Request::get(format!("http://{address}{path}"))
+        .body(Empty::new())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn requests_carry_their_peer() {
+    let running = run(Config::default()).await;
+    let (mut sender, local) = connect(running.address).await;
+
+    let response = sender
+        .send_request(get(running.address, "/"))
+        .await
+        .unwrap();
+
+    assert_eq!(response.headers()["peer"], local.to_string());
+}
+
+#[tokio::test]
+async fn stops_when_idle_connections_are_told_to_go() {
+    let running = run(Config::default()).await;
+    let (mut sender, _) = connect(running.address).await;
+    sender
+        .send_request(get(running.address, "/"))
+        .await
+        .unwrap();
+
+    running.stop.cancel();
+
+    running.server.await.unwrap();
+    assert!(
+        sender
+            .send_request(get(running.address, "/"))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn connections_that_sent_nothing_do_not_delay_the_end() {
+    let running = run(Config::default()).await;
+    let _silent = TcpStream::connect(running.address).await.unwrap();
+    let (mut sender, _) = connect(running.address).await;
+    sender
+        .send_request(get(running.address, "/"))
+        .await
+        .unwrap();
+
+    running.stop.cancel();
+
+    running.server.await.unwrap();
+}
+
+#[tokio::test]
+async fn hard_stop_cuts_off_what_still_runs() {
+    let running = run(Config::default()).await;
+    let (mut sender, _) = connect(running.address).await;
+    let hanging = tokio::spawn(sender.send_request(get(running.address, "/hang")));
+    sender
+        .send_request(get(running.address, "/"))
+        .await
+        .unwrap();
+    let start = Instant::now();
+
+    running.stop.cancel();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!running.server.is_finished());
+    running.hard_stop.cancel();
+
+    running.server.await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(hanging.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_closed() {
+    let running = run(Config {
+        max_connections: 1,
+        ..Config::default()
+    })
+    .await;
+    let (mut sender, _) = connect(running.address).await;
+    sender
+        .send_request(get(running.address, "/"))
+        .await
+        .unwrap();
+
+    let mut refused = TcpStream::connect(running.address).await.unwrap();
+
+    assert_eq!(refused.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    sender
+        .send_request(get(running.address, "/"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn clients_of_http_1_are_told_what_this_is() {
+    let running = run(Config::default()).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 505 "), "{head}");
+    assert!(
+        head.contains(&format!("content-length: {}", body.len())),
+        "{head}: {body}"
+    );
+}

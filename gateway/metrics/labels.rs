@@ -1,0 +1,98 @@
+//! The values that labels can have.
+
+use tonic::Code;
+
+/// How publishing one message ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PublishOutcome {
+    /// The stream accepted it.
+    Stored,
+    /// The stream held a message of its id already.
+    Duplicate,
+    /// It is not stored.
+    Failed,
+    /// It may be stored: nobody answered.
+    Unknown,
+}
+
+/// What a caller said about a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SettlementKind {
+    /// Processed.
+    Ack,
+    /// Deliver it again.
+    Nak,
+    /// Still at work.
+    InProgress,
+    /// Never deliver it again.
+    Term,
+}
+
+/// What became of a settlement.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SettlementOutcome {
+    /// Sent, and no answer asked for.
+    Sent,
+    /// JetStream confirmed it.
+    Confirmed,
+    /// It was refused or could not be sent.
+    Failed,
+    /// A confirmation was asked for and did not come.
+    Unknown,
+}
+
+impl PublishOutcome {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Duplicate => "duplicate",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl SettlementKind {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Ack => "ack",
+            Self::Nak => "nak",
+            Self::InProgress => "in_progress",
+            Self::Term => "term",
+        }
+    }
+}
+
+impl SettlementOutcome {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Confirmed => "confirmed",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The code's name as the gRPC documents write it.
+pub(super) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

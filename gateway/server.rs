@@ -1,0 +1,97 @@
+//! The stack that every call goes through, outermost first, and the services at its end.
+
+mod observe;
+mod rescue;
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tower::{Service, ServiceBuilder};
+
+use crate::listener;
+use crate::metrics::Metrics;
+use crate::proto::DESCRIPTORS;
+use crate::proto::consumer_service_server::{self, ConsumerServiceServer};
+use crate::proto::gateway_service_server::{self, GatewayServiceServer};
+use crate::proto::publisher_service_server::{self, PublisherServiceServer};
+use crate::proto::stream_service_server::{self, StreamServiceServer};
+use crate::proto::subscriber_service_server::{self, SubscriberServiceServer};
+use crate::service::consumer::ConsumerService;
+use crate::service::gateway::Gateway;
+use crate::service::publisher::Publisher;
+use crate::service::stream::StreamService;
+use crate::service::subscriber::Subscriber;
+
+/// The full names of the gateway's own services.
+pub(crate) const SERVICES: [&str; 5] = [
+    consumer_service_server::SERVICE_NAME,
+    gateway_service_server::SERVICE_NAME,
+    publisher_service_server::SERVICE_NAME,
+    stream_service_server::SERVICE_NAME,
+    subscriber_service_server::SERVICE_NAME,
+];
+
+/// What is served.
+pub(crate) struct Services<H: Health> {
+    pub(crate) publisher: Publisher,
+    pub(crate) subscriber: Subscriber,
+    pub(crate) stream: StreamService,
+    pub(crate) consumer: ConsumerService,
+    pub(crate) gateway: Gateway,
+    pub(crate) health: HealthServer<H>,
+}
+
+/// The whole stack.
+pub(crate) fn stack<H: Health>(
+    services: Services<H>,
+    config: &listener::Config,
+    metrics: Metrics,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<observe::Observed<Body>>,
+    Error = Infallible,
+    Future: Send,
+> + Clone
++ Send
++ use<H> {
+    ServiceBuilder::new()
+        // Sees every call and every status, those of the layers below included.
+        .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
+        // Gives a reason to what tonic refuses by itself.
+        .layer_fn(rescue::Rescue::new)
+        .service(routes(services, config))
+}
+
+fn routes<H: Health>(services: Services<H>, config: &listener::Config) -> Routes {
+    let most = config.max_request_bytes.as_usize();
+    let mut routes = Routes::builder();
+    routes
+        .add_service(
+            PublisherServiceServer::new(services.publisher).max_decoding_message_size(most),
+        )
+        .add_service(
+            SubscriberServiceServer::new(services.subscriber).max_decoding_message_size(most),
+        )
+        .add_service(StreamServiceServer::new(services.stream).max_decoding_message_size(most))
+        .add_service(ConsumerServiceServer::new(services.consumer).max_decoding_message_size(most))
+        .add_service(GatewayServiceServer::new(services.gateway))
+        .add_service(services.health);
+    if config.reflection {
+        // The descriptors are made by the build; they are always sound.
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // So that tools can show the details of errors.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        };
+        if let (Ok(v1), Ok(v1alpha)) = (reflection().build_v1(), reflection().build_v1alpha()) {
+            routes.add_service(v1).add_service(v1alpha);
+        }
+    }
+    routes.routes()
+}
