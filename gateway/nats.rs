@@ -1,0 +1,191 @@
+//! The bridge to JetStream: connections kept alive, requests, publishes, pulls and settlements.
+//!
+//! async-nats carries the connections; JetStream's protocol above it is the gateway's own.
+
+pub mod api;
+pub mod config;
+mod error;
+mod link;
+mod lookup;
+mod poison;
+mod publish;
+pub mod pull;
+mod replies;
+mod request;
+mod settle;
+mod slots;
+mod supervisor;
+mod validate;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_nats::ServerInfo;
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+pub use link::{Link, RequestError};
+pub use lookup::StreamFacts;
+pub use publish::Outgoing;
+pub use settle::Settlement;
+pub use slots::Slot;
+pub use supervisor::Connection;
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::metrics::Metrics;
+use crate::names::Reserved;
+use lookup::Lookups;
+use poison::Quarantine;
+use slots::Slots;
+
+/// A clonable handle to JetStream.
+#[derive(Clone)]
+pub struct Nats(Arc<Inner>);
+
+struct Inner {
+    config: Arc<config::Config>,
+    api_prefix: String,
+    reserved: Reserved,
+    metrics: Metrics,
+    /// Publishes, acknowledgements and API requests: nothing arrives here but replies.
+    requests: Vec<Connection>,
+    /// Pulled messages. Apart, so that a message that breaks a connection breaks no publish.
+    deliveries: Vec<Connection>,
+    turn: AtomicUsize,
+    account: OnceCell<u32>,
+    lookups: Lookups,
+    slots: Slots,
+    quarantine: Quarantine,
+}
+
+impl Nats {
+    /// Starts to connect; nothing waits for it to succeed.
+    pub fn start(config: config::Config, metrics: Metrics) -> Self {
+        let config = Arc::new(config);
+        let connections = |count: usize, role: &'static str| {
+            let start = |_| Connection::start(config.clone(), role, metrics.clone());
+            (0..count.max(1)).map(start).collect()
+        };
+        Self(Arc::new(Inner {
+            requests: connections(config.publish_connections, "requests"),
+            deliveries: connections(config.consume_connections, "deliveries"),
+            api_prefix: match &config.domain {
+                Some(domain) => format!("$JS.{domain}.API"),
+                None => "$JS.API".to_owned(),
+            },
+            reserved: Reserved::new(&config.inbox_prefix),
+            slots: Slots::new(config.pull_slots),
+            turn: AtomicUsize::new(0),
+            account: OnceCell::new(),
+            lookups: Lookups::default(),
+            quarantine: Quarantine::default(),
+            config,
+            metrics,
+        }))
+    }
+
+    /// What callers may not publish to.
+    pub fn reserved(&self) -> &Reserved {
+        &self.0.reserved
+    }
+
+    /// The largest message that the server takes; `None` while there is no connection.
+    pub fn max_payload(&self) -> Option<usize> {
+        self.0
+            .requests
+            .iter()
+            .find_map(Connection::link)
+            .map(|link| link.max_payload())
+    }
+
+    /// Whether there is a connection for requests.
+    pub fn is_connected(&self) -> bool {
+        self.0
+            .requests
+            .iter()
+            .any(|connection| connection.link().is_some())
+    }
+
+    /// What the connected server says of itself; `None` while there is no connection.
+    pub fn server_info(&self) -> Option<ServerInfo> {
+        self.0
+            .requests
+            .iter()
+            .find_map(Connection::link)
+            .map(|link| link.server_info())
+    }
+
+    /// A connection for replies, the same every time.
+    pub fn notices(&self) -> Connection {
+        self.0.requests[0].clone()
+    }
+
+    /// The connection that a new session receives its messages on.
+    pub fn delivery_connection(&self) -> Connection {
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        self.0.deliveries[turn % self.0.deliveries.len()].clone()
+    }
+
+    /// A connection for one session alone.
+    pub fn private_connection(&self) -> Connection {
+        Connection::start(self.0.config.clone(), "quarantine", self.0.metrics.clone())
+    }
+
+    /// A fingerprint of the NATS account, the same on every replica. 0 where the NATS user may not
+    /// ask for it.
+    pub async fn account(&self, deadline: Deadline) -> Result<u32> {
+        self.0
+            .account
+            .get_or_try_init(|| self.ask_for_account(deadline))
+            .await
+            .copied()
+    }
+
+    async fn ask_for_account(&self, deadline: Deadline) -> Result<u32> {
+        #[derive(Deserialize)]
+        struct Answer {
+            data: User,
+        }
+        #[derive(Deserialize)]
+        struct User {
+            account: String,
+        }
+        let link = self.request_link(deadline).await?;
+        let attempt = deadline.at_most(self.0.config.request_timeout);
+        match link
+            .request("$SYS.REQ.USER.INFO", None, bytes::Bytes::new(), attempt)
+            .await
+        {
+            Ok(answer) => {
+                let answer: Answer = serde_json::from_slice(&answer.payload).map_err(|error| {
+                    Error::new(
+                        Reason::Internal,
+                        format!("cannot read the user's info: {error}"),
+                    )
+                })?;
+                Ok(crc32fast::hash(answer.data.account.as_bytes()))
+            }
+            Err(RequestError::Denied | RequestError::NoResponders) => Ok(0),
+            Err(failure) => Err(error::from_request(failure, "the user's info")),
+        }
+    }
+
+    async fn request_link(&self, deadline: Deadline) -> Result<Arc<Link>> {
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        let requests = &self.0.requests;
+        requests[turn % requests.len()].wait(deadline).await
+    }
+
+    fn api_prefix(&self) -> &str {
+        &self.0.api_prefix
+    }
+
+    fn config(&self) -> &config::Config {
+        &self.0.config
+    }
+
+    fn lookups(&self) -> &Lookups {
+        &self.0.lookups
+    }
+}

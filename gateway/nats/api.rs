@@ -1,0 +1,163 @@
+//! The JSON of JetStream's API, as types of our own: what async-nats has drops fields that it does
+//! not know, and a configuration that is read, changed and written back must not lose any.
+//!
+//! Unset fields are left out of what is sent, because JetStream refuses unknown and null ones.
+
+use prost_types::Timestamp;
+use serde::{Deserialize, Serialize};
+
+mod consumer;
+mod stream;
+mod wire;
+
+pub use consumer::{
+    AckPolicy, ConsumerAction, ConsumerConfig, ConsumerInfo, ConsumerPage, CreateConsumer,
+    DeliverPolicy, ReplayPolicy, SequenceInfo,
+};
+pub use stream::{
+    Compression, ConsumerLimits, Discard, Placement, Retention, Storage, StoredMessage,
+    StoredMessageAnswer, StreamConfig, StreamInfo, StreamPage, StreamState,
+};
+
+/// Settings as JetStream sends them, by name.
+pub type JsonObject = serde_json::Map<String, serde_json::Value>;
+
+/// An error of the API. Programs look at `err_code` only; `code` merely resembles HTTP's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ApiError {
+    /// The class of the error, unreliable.
+    pub code: u16,
+    /// What went wrong.
+    pub err_code: u64,
+    /// The same for people.
+    pub description: String,
+}
+
+/// The answer to a publish.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PubAck {
+    // Required, so that no other JSON is taken for an acknowledgement.
+    /// The stream that took the message.
+    pub stream: String,
+    /// The message's place in it.
+    pub seq: u64,
+    /// Whether the message was stored before, under the same id.
+    #[serde(default)]
+    pub duplicate: bool,
+    /// The JetStream domain; empty without domains.
+    #[serde(default)]
+    pub domain: String,
+    /// The counter's value after a message that increments one.
+    pub val: Option<String>,
+}
+
+/// The answer to `INFO`: the account's use and limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AccountInfo {
+    /// How many streams the account has.
+    pub streams: u64,
+    /// How many consumers the account has.
+    pub consumers: u64,
+    /// The JetStream domain; empty without domains.
+    pub domain: String,
+    /// What the answering server's API offers.
+    pub api: ApiLevel,
+    /// The account's limits.
+    pub limits: AccountLimits,
+}
+
+/// What the answering server's API offers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ApiLevel {
+    /// 1 is nats-server 2.11, 2 is 2.12, 4 is 2.14, 5 is 2.15.
+    pub level: u32,
+}
+
+/// The limits of an account; -1 is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AccountLimits {
+    /// How many streams there may be.
+    pub max_streams: i64,
+    /// How many consumers a stream may have.
+    pub max_consumers: i64,
+}
+
+/// The answer to a deletion.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Deleted {
+    /// Whether it was deleted.
+    pub success: bool,
+}
+
+/// Asks for a page of streams or consumers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GetPage {
+    /// How many to skip.
+    pub offset: u64,
+    /// Only streams that take this subject.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+}
+
+/// The Raft group behind a stream or consumer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ClusterInfo {
+    /// The NATS cluster; empty on a single server.
+    pub name: String,
+    /// The leader; empty while there is none.
+    pub leader: String,
+    /// The other members.
+    #[serde(deserialize_with = "wire::nullable")]
+    pub replicas: Vec<PeerInfo>,
+}
+
+/// One follower of a Raft group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PeerInfo {
+    /// The server's name.
+    pub name: String,
+    /// Whether it has everything the leader has.
+    pub current: bool,
+    /// Whether the leader has lost contact with it.
+    pub offline: bool,
+    /// How many operations it is behind.
+    pub lag: u64,
+}
+
+/// A time on the wire; JetStream's zero time is `None`.
+type Time = Option<Timestamp>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_acknowledgement_reads_as_one() {
+        let text = r#"{"stream":"S","seq":7,"duplicate":true,"val":"12"}"#;
+        let ack: PubAck = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            (ack.seq, ack.duplicate, ack.val.as_deref()),
+            (7, true, Some("12"))
+        );
+        for other in ["{}", r#"{"stream":"S"}"#, r#"{"error":{"err_code":10077}}"#] {
+            assert!(serde_json::from_str::<PubAck>(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_page_without_a_subject_names_none() {
+        let json = serde_json::to_string(&GetPage {
+            offset: 4,
+            ..GetPage::default()
+        })
+        .unwrap();
+        assert_eq!(json, r#"{"offset":4}"#);
+    }
+}

@@ -1,0 +1,269 @@
+//! The one table from JetStream's error codes to the gateway's reasons.
+//!
+//! Errors are told apart by `err_code`: the HTTP-like `code` beside it is not reliable (an invalid
+//! configuration comes with 500). Codes without a row are the caller's fault: REJECTED_BY_JETSTREAM.
+
+use super::api::ApiError;
+use super::link::RequestError;
+use crate::error::{Error, Reason};
+
+/// The gateway's error for one of JetStream's.
+pub(super) fn from_api(error: &ApiError) -> Error {
+    let reason = reason(error.err_code, &error.description);
+    let converted = Error::new(reason, error.description.clone())
+        .with("err_code", error.err_code)
+        .with("description", &error.description);
+    match actual_sequence(error) {
+        Some(sequence) => converted.with("actual_sequence", sequence),
+        None => converted,
+    }
+}
+
+/// The gateway's error for a request that JetStream did not answer, where that leaves no doubt about
+/// an outcome: for reads, and for changes that can be repeated.
+pub(super) fn from_request(error: RequestError, what: &str) -> Error {
+    match error {
+        RequestError::NotSent | RequestError::Lost => super::supervisor::disconnected(),
+        RequestError::TimedOut => Error::new(
+            Reason::DeadlineExceeded,
+            format!("JetStream did not answer in time: {what}"),
+        ),
+        RequestError::NoResponders => Error::new(
+            Reason::JetstreamUnavailable,
+            format!("nobody serves {what} now"),
+        ),
+        RequestError::Denied => Error::new(
+            Reason::NatsPermissionDenied,
+            format!("the gateway's NATS user may not do this: {what}"),
+        ),
+    }
+}
+
+/// Whether JetStream may answer differently in a moment.
+pub(super) fn is_passing(err_code: u64) -> bool {
+    reason(err_code, "") == Reason::JetstreamUnavailable
+}
+
+fn reason(err_code: u64, description: &str) -> Reason {
+    match err_code {
+        10014 | 10149 => Reason::ConsumerNotFound,
+        10059 => Reason::StreamNotFound,
+        10035 | 10037 | 10043 | 10068 => Reason::MessageNotFound,
+
+        10058 => Reason::StreamExists,
+        10013 | 10148 => Reason::ConsumerExists,
+        10130 | 10201 => Reason::AlreadyExists,
+
+        10063 | 10071 | 10164 | 10180 => Reason::WrongLastSequence,
+        10070 => Reason::WrongLastMessageId,
+
+        10004
+        | 10007..=10009
+        | 10041
+        | 10075
+        | 10118
+        | 10119
+        | 10158
+        | 10163
+        | 10194
+        | 10195
+        | 10202 => Reason::JetstreamUnavailable,
+
+        10026 => Reason::TooManyConsumers,
+        10167 => Reason::TooManyRequests,
+        10077 if is_full(description) => Reason::StreamFull,
+        10002 | 10023 | 10027 | 10028 | 10047 | 10053 | 10117 | 10120..=10122 | 10210 | 10211 => {
+            Reason::JetstreamLimit
+        }
+
+        10054 | 10097 => Reason::MessageTooLarge,
+
+        10060 => Reason::WrongStream,
+        10065 => Reason::SubjectsOverlap,
+        10039 | 10076 => Reason::JetstreamNotEnabled,
+        10111 | 10166 | 10168 | 10174 | 10188 | 10205 => Reason::NotEnabledOnStream,
+        10012 if description.contains("can not be updated") => Reason::ImmutableField,
+        // An invalid stream configuration, where it names what an update may not change.
+        10052
+            if description.contains("can not change") || description.contains("can not cancel") =>
+        {
+            Reason::ImmutableField
+        }
+        10005
+        | 10006
+        | 10010
+        | 10011
+        | 10036
+        | 10040
+        | 10044
+        | 10055
+        | 10061
+        | 10074
+        | 10084
+        | 10092
+        | 10093
+        | 10098..=10101
+        | 10105
+        | 10106
+        | 10109
+        | 10113
+        | 10123
+        | 10124
+        | 10126
+        | 10129
+        | 10134
+        | 10172
+        | 10176
+        | 10185
+        | 10204
+        | 10208
+        | 10224..=10226 => Reason::FailedPrecondition,
+
+        10012
+        | 10029
+        | 10042
+        | 10045
+        | 10048..=10051
+        | 10057
+        | 10062
+        | 10064
+        | 10066
+        | 10067
+        | 10069
+        | 10072
+        | 10077
+        | 10096
+        | 10104
+        | 10110 => Reason::Internal,
+
+        _ => Reason::RejectedByJetstream,
+    }
+}
+
+/// "store failed" has this code, too; only these texts mean that the stream is full.
+fn is_full(description: &str) -> bool {
+    description.contains("maximum")
+}
+
+/// `wrong last sequence: 17` names the sequence found.
+fn actual_sequence(error: &ApiError) -> Option<u64> {
+    let (_, number) = error.description.split_once("wrong last sequence: ")?;
+    number.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Code;
+
+    fn converted(err_code: u64, description: &str) -> Error {
+        from_api(&ApiError {
+            code: 500,
+            err_code,
+            description: description.to_owned(),
+        })
+    }
+
+    #[test]
+    fn maps_by_err_code() {
+        for (err_code, description, code, reason) in [
+            (
+                10059,
+                "stream not found",
+                Code::NotFound,
+                Reason::StreamNotFound,
+            ),
+            (
+                10014,
+                "consumer not found",
+                Code::NotFound,
+                Reason::ConsumerNotFound,
+            ),
+            (
+                10058,
+                "stream name already in use",
+                Code::AlreadyExists,
+                Reason::StreamExists,
+            ),
+            (
+                10071,
+                "wrong last sequence: 17",
+                Code::Aborted,
+                Reason::WrongLastSequence,
+            ),
+            (
+                10164,
+                "wrong last sequence",
+                Code::Aborted,
+                Reason::WrongLastSequence,
+            ),
+            (
+                10008,
+                "temporarily unavailable",
+                Code::Unavailable,
+                Reason::JetstreamUnavailable,
+            ),
+            (
+                10158,
+                "in process",
+                Code::Unavailable,
+                Reason::JetstreamUnavailable,
+            ),
+            (
+                10077,
+                "maximum messages exceeded",
+                Code::ResourceExhausted,
+                Reason::StreamFull,
+            ),
+            (10077, "write error", Code::Internal, Reason::Internal),
+            (
+                10052,
+                "duplicates window",
+                Code::InvalidArgument,
+                Reason::RejectedByJetstream,
+            ),
+            (
+                10012,
+                "x can not be updated",
+                Code::FailedPrecondition,
+                Reason::ImmutableField,
+            ),
+            (10012, "failed", Code::Internal, Reason::Internal),
+            (
+                10065,
+                "subjects overlap",
+                Code::FailedPrecondition,
+                Reason::SubjectsOverlap,
+            ),
+            (
+                10054,
+                "message size exceeds",
+                Code::InvalidArgument,
+                Reason::MessageTooLarge,
+            ),
+            (
+                99999,
+                "of a later version",
+                Code::InvalidArgument,
+                Reason::RejectedByJetstream,
+            ),
+        ] {
+            let error = converted(err_code, description);
+            assert_eq!(
+                (error.code(), error.reason()),
+                (code, reason),
+                "{err_code} {description}"
+            );
+            assert_eq!(
+                error.metadata("err_code"),
+                Some(err_code.to_string().as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn tells_the_sequence_that_was_found() {
+        let error = converted(10071, "wrong last sequence: 17");
+        assert_eq!(error.metadata("actual_sequence"), Some("17"));
+    }
+}

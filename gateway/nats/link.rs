@@ -1,0 +1,305 @@
+//! One TCP connection to NATS, from its handshake to its end.
+//!
+//! A link never reconnects: when its connection ends, for whatever reason, the link is lost for good
+//! and `supervisor.rs` makes the next one. So there is one way to notice a lost connection, requests
+//! in flight fail at once, and a client whose task panicked (a bare CR in a received header does
+//! that to async-nats 0.51) is replaced like any other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_nats::{
+    Client, ConnectOptions, Event, HeaderMap, Message, ServerError, ServerInfo, Subscriber,
+};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, warn};
+
+use super::config::Config;
+use super::replies::{Replies, Reply};
+use crate::deadline::Deadline;
+
+/// Unanswered pings before a link is lost: one may be held up by a burst of messages.
+const MISSED_PINGS: u32 = 2;
+
+/// A connection that works until [`Link::lost`] fires.
+pub struct Link {
+    client: Client,
+    inbox: String,
+    replies: Replies,
+    lost: CancellationToken,
+    inboxes: AtomicU64,
+    /// Ends the link's tasks when nobody uses the link any more.
+    _guard: DropGuard,
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestError {
+    /// It was not sent.
+    NotSent,
+    /// The connection broke after it was sent.
+    Lost,
+    /// It was sent and nothing came in time.
+    TimedOut,
+    /// Nobody listens: it reached no stream, consumer or API.
+    NoResponders,
+    /// The NATS user may not publish there.
+    Denied,
+}
+
+impl Link {
+    /// Connects. `id` tells this link's inboxes from those of all others.
+    pub(super) async fn connect(
+        options: ConnectOptions,
+        config: &Config,
+        servers: &[async_nats::ServerAddr],
+        id: &str,
+    ) -> Result<Arc<Self>, Box<dyn std::error::Error + Send + Sync>> {
+        let inbox = format!("{}.{id}", config.inbox_prefix);
+        let replies = Replies::new(&format!("{inbox}.r"));
+        let lost = CancellationToken::new();
+
+        let client = options
+            .event_callback(watch_events(replies.clone(), lost.clone()))
+            .connect(servers)
+            .await?;
+        let answers = client.subscribe(replies.wildcard()).await?;
+        tokio::spawn(route_replies(answers, replies.clone(), lost.clone()));
+
+        let link = Arc::new(Self {
+            client,
+            inbox,
+            replies,
+            inboxes: AtomicU64::new(0),
+            _guard: lost.clone().drop_guard(),
+            lost,
+        });
+        tokio::spawn(keep_checking(
+            Arc::downgrade(&link),
+            link.lost.clone(),
+            config.ping_interval,
+        ));
+        Ok(link)
+    }
+
+    /// Fires when the connection has ended.
+    pub fn lost(&self) -> &CancellationToken {
+        &self.lost
+    }
+
+    /// What the server said of itself.
+    pub fn server_info(&self) -> ServerInfo {
+        self.client.server_info()
+    }
+
+    /// The largest message that the server takes, headers included.
+    pub fn max_payload(&self) -> usize {
+        self.client.max_payload()
+    }
+
+    /// A subject of this link that nobody else uses.
+    pub(super) fn new_inbox(&self) -> String {
+        format!(
+            "{}.p{}",
+            self.inbox,
+            self.inboxes.fetch_add(1, Ordering::Relaxed)
+        )
+    }
+
+    /// Subscribes; messages come until the link is lost.
+    pub async fn subscribe(&self, subject: String) -> Result<Subscriber, RequestError> {
+        let subscribing = self.client.subscribe(subject);
+        tokio::select! {
+            () = self.lost.cancelled() => Err(RequestError::Lost),
+            subscriber = subscribing => subscriber.map_err(|_| RequestError::Lost),
+        }
+    }
+
+    /// Sends a message and waits for its reply. Safe to drop at any point.
+    pub async fn request(
+        &self,
+        subject: &str,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+        deadline: Deadline,
+    ) -> Result<Message, RequestError> {
+        let mut expected = self.replies.expect(subject);
+        self.send(
+            subject,
+            Some(expected.subject()),
+            headers,
+            payload,
+            deadline,
+        )
+        .await?;
+        match deadline.bound(self.unless_lost(expected.reply())).await {
+            Err(_) => Err(RequestError::TimedOut),
+            Ok(None | Some(None)) => Err(RequestError::Lost),
+            Ok(Some(Some(Reply::Denied))) => Err(RequestError::Denied),
+            Ok(Some(Some(Reply::Message(message)))) if is_no_responders(&message) => {
+                Err(RequestError::NoResponders)
+            }
+            Ok(Some(Some(Reply::Message(message)))) => Ok(message),
+        }
+    }
+
+    /// Sends a message. OK means that it was handed to the connection.
+    pub async fn send(
+        &self,
+        subject: &str,
+        reply: Option<String>,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+        deadline: Deadline,
+    ) -> Result<(), RequestError> {
+        if self.lost.is_cancelled() {
+            return Err(RequestError::NotSent);
+        }
+        let subject = subject.to_owned();
+        let sending = async {
+            let client = &self.client;
+            match (reply, headers) {
+                (Some(reply), Some(headers)) => {
+                    client
+                        .publish_with_reply_and_headers(subject, reply, headers, payload)
+                        .await
+                }
+                (Some(reply), None) => client.publish_with_reply(subject, reply, payload).await,
+                (None, Some(headers)) => {
+                    client.publish_with_headers(subject, headers, payload).await
+                }
+                (None, None) => client.publish(subject, payload).await,
+            }
+        };
+        match deadline.bound(self.unless_lost(sending)).await {
+            Ok(Some(Ok(()))) => Ok(()),
+            Ok(Some(Err(error))) => {
+                debug!(%error, "could not send");
+                Err(RequestError::NotSent)
+            }
+            Ok(None) | Err(_) => Err(RequestError::NotSent),
+        }
+    }
+
+    async fn unless_lost<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = self.lost.cancelled() => None,
+        }
+    }
+}
+
+fn is_no_responders(message: &Message) -> bool {
+    message
+        .status
+        .is_some_and(|status| status == async_nats::StatusCode::NO_RESPONDERS)
+}
+
+fn watch_events(
+    replies: Replies,
+    lost: CancellationToken,
+) -> impl Fn(Event) -> std::future::Ready<()> + Send + Sync + 'static {
+    move |event| {
+        match &event {
+            // A server in lame duck mode closes its clients soon; a new link finds another one.
+            Event::Disconnected | Event::Closed | Event::LameDuckMode => lost.cancel(),
+            Event::ServerError(ServerError::Other(text)) => {
+                warn!(error = %text, "nats-server refused an operation");
+                if let Some(subject) = denied_subject(text) {
+                    replies.deny(subject);
+                }
+            }
+            Event::SlowConsumer(subscription) => {
+                warn!(subscription, "slow consumer: messages dropped")
+            }
+            _ => debug!(%event, "connection event"),
+        }
+        std::future::ready(())
+    }
+}
+
+/// The subject in `Permissions Violation for Publish to "subject"`.
+fn denied_subject(error: &str) -> Option<&str> {
+    let lower = error.to_ascii_lowercase();
+    let place = lower.find("permissions violation for publish to")?;
+    error[place..].split('"').nth(1)
+}
+
+/// Ends with the subscription: its sender lives in the connection's task, so this notices a task
+/// that panicked, of which async-nats says nothing.
+async fn route_replies(mut answers: Subscriber, replies: Replies, lost: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = lost.cancelled() => break,
+            message = answers.next() => match message {
+                Some(message) => replies.resolve(message),
+                None => break,
+            },
+        }
+    }
+    lost.cancel();
+    replies.abandon();
+}
+
+/// A real round trip through the server now and then: async-nats' state says Connected for a
+/// connection whose task is gone, and TCP says nothing of a server that hangs.
+async fn keep_checking(link: std::sync::Weak<Link>, lost: CancellationToken, interval: Duration) {
+    let mut missed = 0;
+    loop {
+        tokio::select! {
+            () = lost.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+        let Some(link) = link.upgrade() else { return };
+        if link.echo(interval).await {
+            missed = 0;
+            continue;
+        }
+        missed += 1;
+        if missed >= MISSED_PINGS {
+            warn!(
+                missed,
+                "nats-server does not answer, replacing the connection"
+            );
+            link.lost.cancel();
+            return;
+        }
+    }
+}
+
+impl Link {
+    /// Publishes to its own reply inbox and waits for the message to come back.
+    async fn echo(&self, timeout: Duration) -> bool {
+        let deadline = Deadline::within(timeout);
+        let mut expected = self.replies.expect("");
+        let subject = expected.subject();
+        if self
+            .send(&subject, None, None, Bytes::new(), deadline)
+            .await
+            .is_err()
+        {
+            return false;
+        }
+        matches!(deadline.bound(expected.reply()).await, Ok(Some(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_subject_of_a_permission_violation() {
+        let text = r#"Permissions Violation for Publish to "orders.new""#;
+        assert_eq!(denied_subject(text), Some("orders.new"));
+        assert_eq!(denied_subject("maximum payload exceeded"), None);
+        assert_eq!(
+            denied_subject(r#"Permissions Violation for Subscription to "a""#),
+            None
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! What is known of streams and consumers, asked for at most once in a while.
+//!
+//! JetStream's API is no lookup service (its queue is dropped as a whole when it overflows), so the
+//! answers that every call needs are kept for a short time, and calls that miss at the same moment
+//! share one request.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::Nats;
+use super::api::{ConsumerInfo, StreamConfig, StreamInfo};
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::names::{ConsumerName, StreamName, Subject};
+
+/// How old what is known of a stream may be.
+const STREAM_AGE: Duration = Duration::from_secs(30);
+
+/// How long a lookup may hold up the call that needs it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// More entries than this are not kept.
+const CAPACITY: usize = 10_000;
+
+/// What publishing needs to know of a stream.
+#[derive(Clone, Debug)]
+pub struct StreamFacts {
+    /// Its name.
+    pub name: String,
+    /// Its configuration.
+    pub config: Arc<StreamConfig>,
+    /// It never acknowledges a publish.
+    pub no_ack: bool,
+    /// How long it remembers message ids.
+    pub duplicate_window: Duration,
+}
+
+/// The answers that are kept.
+#[derive(Default)]
+pub(super) struct Lookups {
+    streams: Mutex<HashMap<String, (Instant, StreamFacts)>>,
+    consumers: Cache<(String, String), ConsumerInfo>,
+}
+
+impl Nats {
+    /// The stream that takes a subject, as far as that can be found out quickly; `None` where it
+    /// cannot, or where there is none in the gateway's own JetStream domain.
+    pub async fn stream_of(&self, subject: &Subject, deadline: Deadline) -> Option<StreamFacts> {
+        if let Some(known) = self.lookups().known_stream(subject.as_str()) {
+            return Some(known);
+        }
+        let deadline = deadline.at_most(PATIENCE.min(deadline.remaining() / 2));
+        let name = self
+            .stream_names(subject.as_str(), deadline)
+            .await
+            .ok()?
+            .into_iter()
+            .next()?;
+        let info: StreamInfo = self
+            .api_get(&format!("STREAM.INFO.{name}"), deadline)
+            .await
+            .ok()?;
+        Some(self.lookups().learn_stream(info.config))
+    }
+
+    /// Forgets what is known of a stream, as it was changed through this gateway.
+    pub fn forget_stream(&self, stream: &StreamName) {
+        self.lookups().streams().remove(stream.as_str());
+    }
+
+    /// The names of the streams that take a subject.
+    pub async fn stream_names(&self, subject: &str, deadline: Deadline) -> Result<Vec<String>> {
+        #[derive(Serialize)]
+        struct Request<'a> {
+            subject: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Names {
+            streams: Option<Vec<String>>,
+        }
+        let names: Names = self
+            .api("STREAM.NAMES", &Request { subject }, deadline)
+            .await?;
+        Ok(names.streams.unwrap_or_default())
+    }
+
+    /// A consumer's info, no older than `age`.
+    pub async fn consumer_info(
+        &self,
+        stream: &StreamName,
+        consumer: &ConsumerName,
+        age: Duration,
+        deadline: Deadline,
+    ) -> Result<Arc<ConsumerInfo>> {
+        let key = (stream.to_string(), consumer.to_string());
+        let operation = format!("CONSUMER.INFO.{stream}.{consumer}");
+        let ask = async { self.api_get(&operation, deadline).await };
+        self.lookups().consumers.get(key, age, ask).await
+    }
+}
+
+impl Lookups {
+    fn known_stream(&self, subject: &str) -> Option<StreamFacts> {
+        let streams = self.streams();
+        let mut known = streams
+            .values()
+            .filter(|(asked, _)| asked.elapsed() < STREAM_AGE)
+            .filter(|(_, facts)| {
+                facts
+                    .config
+                    .subjects
+                    .iter()
+                    .any(|filter| matches(filter, subject))
+            });
+        known.next().map(|(_, facts)| facts.clone())
+    }
+
+    fn learn_stream(&self, config: StreamConfig) -> StreamFacts {
+        let facts = StreamFacts {
+            name: config.name.clone(),
+            no_ack: config.no_ack,
+            duplicate_window: config.duplicate_window(),
+            config: Arc::new(config),
+        };
+        let mut streams = self.streams();
+        if streams.len() >= CAPACITY {
+            streams.retain(|_, (asked, _)| asked.elapsed() < STREAM_AGE);
+        }
+        if streams.len() < CAPACITY {
+            streams.insert(facts.name.clone(), (Instant::now(), facts.clone()));
+        }
+        facts
+    }
+
+    fn streams(&self) -> MutexGuard<'_, HashMap<String, (Instant, StreamFacts)>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a subject matches a filter: `*` is one token, `>` one or more at the end.
+pub(super) fn matches(filter: &str, subject: &str) -> bool {
+    let (mut filter, mut subject) = (filter.split('.'), subject.split('.'));
+    loop {
+        match (filter.next(), subject.next()) {
+            (Some(">"), Some(_)) | (None, None) => return true,
+            (Some(wanted), Some(token)) if wanted == "*" || wanted == token => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Values by key, each with the time it was asked for; callers of one key wait for one another.
+struct Cache<K, V> {
+    entries: Mutex<HashMap<K, Entry<V>>>,
+}
+
+type Entry<V> = Arc<tokio::sync::Mutex<Option<(Instant, Arc<V>)>>>;
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::default(),
+        }
+    }
+}
+
+impl<K: Eq + Hash + Clone, V> Cache<K, V> {
+    async fn get(
+        &self,
+        key: K,
+        age: Duration,
+        ask: impl Future<Output = Result<V>>,
+    ) -> Result<Arc<V>> {
+        let entry = self.entry(key.clone());
+        let mut value = entry.lock().await;
+        // Whoever waited for another's request takes its answer, where it may be as old as that.
+        match &*value {
+            Some((at, known)) if at.elapsed() < age => return Ok(known.clone()),
+            _ => {}
+        }
+        let at = Instant::now();
+        match ask.await {
+            Ok(fresh) => {
+                let fresh = Arc::new(fresh);
+                *value = Some((at, fresh.clone()));
+                Ok(fresh)
+            }
+            Err(error) => {
+                *value = None;
+                self.entries().remove(&key);
+                Err(error)
+            }
+        }
+    }
+
+    fn entry(&self, key: K) -> Entry<V> {
+        let mut entries = self.entries();
+        if entries.len() >= CAPACITY {
+            // Entries in use are held by their users; the others cost one request to have again.
+            entries.retain(|_, entry| Arc::strong_count(entry) > 1);
+        }
+        entries.entry(key).or_default().clone()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<K, Entry<V>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_match_as_in_nats() {
+        for (filter, subject, expected) in [
+            ("users.*", "users.login", true),
+            ("users.*", "users", false),
+            ("users.*", "users.login.events", false),
+            ("users.*.events", "users.login.events", true),
+            ("users.>", "users.login.events", true),
+            ("users.>", "users", false),
+            ("users.login", "users.login", true),
+            ("users.login", "users.logout", false),
+        ] {
+            assert_eq!(matches(filter, subject), expected, "{filter} {subject}");
+        }
+    }
+
+    #[tokio::test]
+    async fn callers_of_one_key_share_a_request() {
+        let cache = Cache::<&str, u32>::default();
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let ask = || async {
+            tokio::task::yield_now().await;
+            Ok(asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+        };
+
+        let (first, second) = tokio::join!(
+            cache.get("a", Duration::from_secs(60), ask()),
+            cache.get("a", Duration::from_secs(60), ask()),
+        );
+
+        assert_eq!((*first.unwrap(), *second.unwrap()), (0, 0));
+        assert_eq!(*cache.get("a", Duration::ZERO, ask()).await.unwrap(), 1);
+        assert_eq!(
+            *cache
+                .get("a", Duration::from_secs(60), ask())
+                .await
+                .unwrap(),
+            1
+        );
+    }
+}

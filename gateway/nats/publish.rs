@@ -1,0 +1,296 @@
+//! Publishing with an outcome: stored, surely not stored, or unknown, and never a guess.
+//!
+//! "No responders" means that the message was not stored, so it is sent again (a crashed leader took
+//! more than five seconds to replace). A lost connection or a timeout leaves the outcome open: then
+//! the message is sent again only with its id and inside the duplicate window, where the server says
+//! "duplicate" if it was stored. Whatever is still open at the deadline is reported as unknown.
+
+use std::time::{Duration, SystemTime};
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use prost_types::Timestamp;
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::Nats;
+use super::api::{ApiError, PubAck};
+use super::error::{from_api, from_request, is_passing};
+use super::link::RequestError;
+use super::lookup::StreamFacts;
+use super::request::Pause;
+use crate::deadline::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::names::{MessageId, Subject};
+
+/// An attempt without an answer is given up after this long, where another one is safe.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// JetStream's window where a stream's own is not known.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
+
+/// What a header costs on the wire beyond name and value: a colon, CR and LF.
+const HEADER_OVERHEAD: usize = 3;
+
+/// A message ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Where to.
+    pub subject: Subject,
+    /// All headers, those of JetStream included.
+    pub headers: HeaderMap,
+    /// The payload.
+    pub payload: Bytes,
+    /// The message id, which is among the headers, too.
+    pub id: Option<MessageId>,
+}
+
+impl Outgoing {
+    /// Its size as the server counts it: headers and payload.
+    pub fn size(&self) -> usize {
+        let headers: usize = self
+            .headers
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+            .map(|(name, value)| {
+                let (name, value): (&str, &str) = (name.as_ref(), value.as_ref());
+                name.len() + value.len() + HEADER_OVERHEAD
+            })
+            .sum();
+        // "NATS/1.0\r\n" before and an empty line after.
+        let frame = if self.headers.is_empty() { 0 } else { 12 };
+        frame + headers + self.payload.len()
+    }
+}
+
+impl Nats {
+    /// Publishes a message and says what became of it.
+    pub async fn publish(&self, message: &Outgoing, deadline: Deadline) -> Result<PubAck> {
+        let stream = self.stream_of(&message.subject, deadline).await;
+        if let Some(stream) = &stream {
+            refuse_without_acks(stream)?;
+        }
+        let window = stream.map_or(DEFAULT_WINDOW, |stream| stream.duplicate_window);
+        Attempts {
+            nats: self,
+            message,
+            deadline,
+            window,
+            sent_at: None,
+        }
+        .run()
+        .await
+    }
+
+    /// Fails where the message is too large for the server.
+    pub fn check_size(&self, message: &Outgoing) -> Result<()> {
+        let Some(limit) = self.max_payload() else {
+            return Ok(());
+        };
+        let size = message.size();
+        if size <= limit {
+            return Ok(());
+        }
+        let text =
+            format!("the message has {size} bytes, headers included; the server takes {limit}");
+        Err(Error::new(Reason::MessageTooLarge, text)
+            .with("max_payload", limit)
+            .with("size", size))
+    }
+}
+
+/// A stream with `no_ack` never answers: nobody could say what became of a message.
+pub(super) fn refuse_without_acks(stream: &StreamFacts) -> Result<()> {
+    if stream.no_ack {
+        let text = format!(
+            "stream {} has no_ack: it never confirms a message",
+            stream.name
+        );
+        return Err(Error::new(Reason::StreamWithoutAcks, text).with("stream", &stream.name));
+    }
+    Ok(())
+}
+
+pub(super) fn no_stream(subject: &str) -> Error {
+    let text = format!("no stream takes the subject {subject}");
+    Error::new(Reason::NoStreamForSubject, text).at("subject")
+}
+
+/// The attempts to publish one message.
+struct Attempts<'a> {
+    nats: &'a Nats,
+    message: &'a Outgoing,
+    deadline: Deadline,
+    window: Duration,
+    /// When the first attempt was sent whose outcome is not known.
+    sent_at: Option<(Instant, SystemTime)>,
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Stored(PubAck),
+    /// Not stored, and the next attempt would fail as well.
+    Failed(Error),
+    /// Not stored, but the next attempt may succeed.
+    Refused(Error),
+    /// Sent, without an answer.
+    Unknown(Code),
+}
+
+impl Attempts<'_> {
+    async fn run(mut self) -> Result<PubAck> {
+        let mut pause = Pause::default();
+        loop {
+            let sent = (Instant::now(), SystemTime::now());
+            let (error, code) = match self.attempt().await {
+                Attempt::Stored(ack) => return Ok(ack),
+                Attempt::Failed(error) => return Err(self.definite(error)),
+                Attempt::Refused(error) => {
+                    let code = error.code();
+                    (Some(error), code)
+                }
+                Attempt::Unknown(code) => {
+                    self.sent_at.get_or_insert(sent);
+                    (None, code)
+                }
+            };
+            if !self.may_repeat() || !pause.before(self.deadline).await {
+                return Err(match error {
+                    Some(error) => self.definite(self.out_of_time(error)),
+                    None => self.unknown(code),
+                });
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Attempt {
+        let Ok(link) = self.nats.request_link(self.deadline).await else {
+            return Attempt::Refused(super::supervisor::disconnected());
+        };
+        if let Err(error) = self.nats.check_size(self.message) {
+            return Attempt::Failed(error);
+        }
+        let Outgoing {
+            subject,
+            headers,
+            payload,
+            id,
+        } = self.message;
+        let deadline = match id {
+            Some(_) => self.deadline.at_most(ATTEMPT),
+            None => self.deadline,
+        };
+        let headers = Some(headers.clone()).filter(|headers| !headers.is_empty());
+        match link
+            .request(subject.as_str(), headers, payload.clone(), deadline)
+            .await
+        {
+            Ok(answer) => judge(&answer.payload),
+            Err(RequestError::NoResponders) => self.nobody_listens().await,
+            Err(RequestError::Lost) => Attempt::Unknown(Code::Unavailable),
+            Err(RequestError::TimedOut) => Attempt::Unknown(Code::DeadlineExceeded),
+            Err(RequestError::Denied) => Attempt::Failed(from_request(
+                RequestError::Denied,
+                "publish to this subject",
+            )),
+            Err(RequestError::NotSent) => Attempt::Refused(super::supervisor::disconnected()),
+        }
+    }
+
+    /// A stream without a leader and no stream at all look alike: the stream's name tells.
+    async fn nobody_listens(&self) -> Attempt {
+        let subject = self.message.subject.as_str();
+        match self.nats.stream_names(subject, self.deadline).await {
+            Ok(names) if names.is_empty() => Attempt::Failed(no_stream(subject)),
+            Ok(names) => Attempt::Refused(Error::new(
+                Reason::JetstreamUnavailable,
+                format!(
+                    "stream {} has no leader now; the message was not stored",
+                    names[0]
+                ),
+            )),
+            Err(error) if error.reason() == Reason::JetstreamNotEnabled => Attempt::Failed(error),
+            Err(error) => Attempt::Refused(error),
+        }
+    }
+
+    /// A message whose outcome is open is only sent again where its id makes that harmless.
+    fn may_repeat(&self) -> bool {
+        match self.sent_at {
+            None => true,
+            // A second is left for the repeated message to arrive.
+            Some((sent_at, _)) => {
+                self.message.id.is_some()
+                    && sent_at.elapsed() + Duration::from_secs(1) < self.window
+            }
+        }
+    }
+
+    /// The error of an attempt says nothing of an earlier one whose outcome is open.
+    fn definite(&self, error: Error) -> Error {
+        match self.sent_at {
+            Some(_) => self
+                .unknown(error.code())
+                .with("last_error", error.message()),
+            None => self.with_id(error),
+        }
+    }
+
+    /// A deadline that ran out is one, whatever kept the message from being stored. The reason stays.
+    fn out_of_time(&self, error: Error) -> Error {
+        if error.reason() == Reason::NatsDisconnected {
+            return error;
+        }
+        error.with_code(Code::DeadlineExceeded)
+    }
+
+    fn unknown(&self, code: Code) -> Error {
+        let code = match code {
+            Code::Unavailable => code,
+            _ => Code::DeadlineExceeded,
+        };
+        let text = "the message was sent and may be stored; retry with its id to be sure";
+        let error = Error::new(Reason::PublishOutcomeUnknown, text).with_code(code);
+        let (_, sent_at) = self
+            .sent_at
+            .unwrap_or_else(|| (Instant::now(), SystemTime::now()));
+        match &self.message.id {
+            Some(_) => self
+                .with_id(error)
+                .with("dedup_expires_at", Timestamp::from(sent_at + self.window)),
+            None => error,
+        }
+    }
+
+    fn with_id(&self, error: Error) -> Error {
+        match &self.message.id {
+            Some(id) => error.with("message_id", id),
+            None => error,
+        }
+    }
+}
+
+fn judge(answer: &[u8]) -> Attempt {
+    #[derive(serde::Deserialize)]
+    struct Outcome {
+        error: Option<ApiError>,
+        #[serde(flatten)]
+        ack: Option<PubAck>,
+    }
+    match serde_json::from_slice(answer) {
+        Ok(Outcome {
+            error: Some(error), ..
+        }) if is_passing(error.err_code) => Attempt::Refused(from_api(&error)),
+        Ok(Outcome {
+            error: Some(error), ..
+        }) => Attempt::Failed(from_api(&error)),
+        Ok(Outcome {
+            error: None,
+            ack: Some(ack),
+        }) => Attempt::Stored(ack),
+        _ => Attempt::Failed(Error::new(
+            Reason::NoStreamForSubject,
+            "whoever answered on this subject is no stream",
+        )),
+    }
+}

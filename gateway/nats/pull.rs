@@ -1,0 +1,427 @@
+//! The pull engine: asks a consumer for messages, keeps count of what may still come, and tells
+//! every way in which a pull can end (ADR-13, ADR-37, ADR-42).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Message, Subscriber};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::Nats;
+use super::link::{Link, RequestError};
+use crate::deadline::Deadline;
+use crate::token::AckSubject;
+
+/// A pull whose server says nothing for this many heartbeats is taken to be lost.
+const MISSED_HEARTBEATS: u32 = 2;
+
+/// How much later than its expiry a pull's end may arrive.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How long closing waits for what was on its way.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Status messages that may still arrive beside messages when pulls are closed.
+const STATUSES_PER_PULL: u64 = 4;
+
+/// A message as JetStream delivered it.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// JetStream's name of the delivery.
+    pub ack: AckSubject,
+    /// The message's subject.
+    pub subject: String,
+    /// Its headers, in no particular order but for equal names.
+    pub headers: Vec<(String, Bytes)>,
+    /// Its payload.
+    pub payload: Bytes,
+    /// Its size as JetStream counts it against `max_bytes`.
+    pub size: u64,
+}
+
+/// What to ask a consumer for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// At most this many messages.
+    pub messages: u32,
+    /// At most this many bytes.
+    pub bytes: Option<u64>,
+    /// How long the request waits.
+    pub expires: Duration,
+    /// Answer with what there is, at once.
+    pub no_wait: bool,
+    /// A sign of life at least this often; at most half of `expires`.
+    pub heartbeat: Option<Duration>,
+}
+
+/// What a consumer says.
+#[derive(Debug)]
+pub enum Event {
+    /// A message.
+    Message(Delivery),
+    /// A sign of life, with the stream sequence that the consumer has passed.
+    Idle(Option<u64>),
+    /// A pull has ended.
+    Ended(End),
+    /// A pull was lost: its server says nothing any more.
+    Silent,
+    /// The connection is lost, and with it every pull.
+    Lost,
+}
+
+/// Why a pull ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its time is up, or it asked not to wait.
+    Expired,
+    /// The next message is larger than the bytes asked for.
+    TooLarge,
+    /// The consumer's leader moved, or its server stops: ask again.
+    Moved,
+    /// Nobody serves the consumer now.
+    NoResponders,
+    /// As many pulls wait as the consumer allows.
+    MaxWaiting,
+    /// The consumer was deleted.
+    Deleted,
+    /// The consumer is a push consumer.
+    PushBased,
+    /// The consumer refuses the request, and would again.
+    Refused(String),
+}
+
+/// The open pulls of one session at one consumer, on one link.
+pub struct Puller {
+    link: Arc<Link>,
+    next_subject: String,
+    inbox: String,
+    subscriber: Subscriber,
+    /// In order of asking: JetStream serves the oldest first.
+    open: VecDeque<Open>,
+    asked: u64,
+    /// Everything that arrived on the subscription, statuses included.
+    seen: u64,
+}
+
+struct Open {
+    subject: String,
+    messages: u32,
+    bytes: Option<u64>,
+    ends: Instant,
+    heartbeat: Option<Duration>,
+    heard: Instant,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Puller {
+    /// Opens an inbox for pulls from a consumer.
+    pub async fn open(
+        nats: &Nats,
+        link: Arc<Link>,
+        stream: &str,
+        consumer: &str,
+    ) -> Result<Self, RequestError> {
+        let inbox = link.new_inbox();
+        let subscriber = link.subscribe(format!("{inbox}.*")).await?;
+        let next_subject = format!(
+            "{}.CONSUMER.MSG.NEXT.{stream}.{consumer}",
+            nats.api_prefix()
+        );
+        Ok(Self {
+            link,
+            next_subject,
+            inbox,
+            subscriber,
+            open: VecDeque::new(),
+            asked: 0,
+            seen: 0,
+        })
+    }
+
+    /// Sends a pull request; `slot` is given back when it ends.
+    pub async fn pull(
+        &mut self,
+        ask: &Ask,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), RequestError> {
+        self.asked += 1;
+        let subject = format!("{}.{}", self.inbox, self.asked);
+        let deadline = Deadline::within(CLOSING);
+        self.link
+            .send(
+                &self.next_subject,
+                Some(subject.clone()),
+                None,
+                encode(ask),
+                deadline,
+            )
+            .await?;
+        let now = Instant::now();
+        self.open.push_back(Open {
+            subject,
+            messages: ask.messages,
+            bytes: ask.bytes,
+            ends: now + ask.expires + GRACE,
+            heartbeat: ask.heartbeat,
+            heard: now,
+            _slot: slot,
+        });
+        Ok(())
+    }
+
+    /// How many messages the open pulls may still bring.
+    pub fn expected_messages(&self) -> u32 {
+        self.open.iter().map(|open| open.messages).sum()
+    }
+
+    /// How many bytes they may still bring, as far as they are bounded.
+    pub fn expected_bytes(&self) -> u64 {
+        self.open.iter().filter_map(|open| open.bytes).sum()
+    }
+
+    /// Whether no pull is open.
+    pub fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Waits for the next event. Safe to drop while it waits. Without an open pull, only the loss of
+    /// the connection is an event.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            let silence = self.silence();
+            tokio::select! {
+                biased;
+                message = self.subscriber.next() => match message {
+                    Some(message) => {
+                        if let Some(event) = self.take(message) {
+                            return event;
+                        }
+                    }
+                    None => return Event::Lost,
+                },
+                () = self.link.lost().cancelled() => return Event::Lost,
+                () = sleep_until(silence) => {
+                    let now = Instant::now();
+                    self.open.retain(|open| open.silent_at() > now);
+                    return Event::Silent;
+                }
+            }
+        }
+    }
+
+    /// The next event if it is here already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        loop {
+            let message = self.subscriber.next().now_or_never()??;
+            if let Some(event) = self.take(message) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Ends every pull and returns what they had already brought, and what was on its way.
+    ///
+    /// JetStream drops a pull when nobody listens on its inbox any more; but async-nats drops what
+    /// arrives after its own unsubscribing. So the server is told to unsubscribe after a number of
+    /// messages that cannot be exceeded, and the number is made up with empty ones: both sides
+    /// count the same messages, and none is lost.
+    pub async fn close(mut self) -> Vec<Delivery> {
+        let mut left = Vec::new();
+        if self.open.is_empty() || self.fill_up().await.is_err() {
+            let _ = self.subscriber.unsubscribe().await;
+        }
+        let deadline = Deadline::within(CLOSING);
+        while let Ok(Some(message)) = deadline.bound(self.subscriber.next()).await {
+            left.extend(delivery(message));
+        }
+        left
+    }
+
+    async fn fill_up(&mut self) -> Result<(), RequestError> {
+        let statuses = STATUSES_PER_PULL * self.open.len() as u64;
+        let fillers = u64::from(self.expected_messages()) + statuses;
+        let limit = self.seen + fillers;
+        self.subscriber
+            .unsubscribe_after(limit)
+            .await
+            .map_err(|_| RequestError::Lost)?;
+        let (filler, deadline) = (format!("{}.f", self.inbox), Deadline::within(CLOSING));
+        for _ in 0..fillers {
+            self.link
+                .send(&filler, None, None, Bytes::new(), deadline)
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn silence(&self) -> Option<Instant> {
+        self.open.iter().map(Open::silent_at).min()
+    }
+
+    fn take(&mut self, message: Message) -> Option<Event> {
+        self.seen += 1;
+        let Some(status) = message.status else {
+            self.count(message.length as u64);
+            return delivery(message).map(Event::Message);
+        };
+        let place = self
+            .open
+            .iter()
+            .position(|open| open.subject == *message.subject)?;
+        if status.as_u16() == 100 {
+            self.open[place].heard = Instant::now();
+            return Some(Event::Idle(header_number(&message, "Nats-Last-Stream")));
+        }
+        self.open.remove(place);
+        let text = message.description.unwrap_or_default();
+        Some(Event::Ended(ending(status.as_u16(), &text)))
+    }
+
+    /// A message uses up what the oldest pull asked for.
+    fn count(&mut self, size: u64) {
+        let Some(oldest) = self.open.front_mut() else {
+            return;
+        };
+        oldest.heard = Instant::now();
+        oldest.messages = oldest.messages.saturating_sub(1);
+        oldest.bytes = oldest.bytes.map(|bytes| bytes.saturating_sub(size));
+        if oldest.messages == 0 {
+            self.open.pop_front();
+        }
+    }
+}
+
+impl Open {
+    fn silent_at(&self) -> Instant {
+        let missed = self
+            .heartbeat
+            .map(|beat| self.heard + beat * MISSED_HEARTBEATS + beat / 2);
+        missed.map_or(self.ends, |missed| missed.min(self.ends))
+    }
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn encode(ask: &Ask) -> Bytes {
+    #[derive(Serialize)]
+    struct Request {
+        batch: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_bytes: Option<u64>,
+        expires: u64,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        no_wait: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        idle_heartbeat: Option<u64>,
+    }
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let request = Request {
+        batch: ask.messages,
+        max_bytes: ask.bytes,
+        expires: if ask.no_wait {
+            0
+        } else {
+            nanoseconds(ask.expires)
+        },
+        no_wait: ask.no_wait,
+        idle_heartbeat: ask.heartbeat.filter(|_| !ask.no_wait).map(nanoseconds),
+    };
+    // A struct of numbers always encodes.
+    serde_json::to_vec(&request).unwrap_or_default().into()
+}
+
+fn ending(code: u16, text: &str) -> End {
+    match (code, text) {
+        (503, _) => End::NoResponders,
+        (404 | 408, _) => End::Expired,
+        (409, "Consumer Deleted") => End::Deleted,
+        (409, "Consumer is push based") => End::PushBased,
+        (409, "Message Size Exceeds MaxBytes") => End::TooLarge,
+        (409, "Exceeded MaxWaiting") => End::MaxWaiting,
+        (409, text) if text.starts_with("Exceeded MaxRequest") => End::Refused(text.to_owned()),
+        // Leadership Change, Server Shutdown, Batch Completed, and what later versions add.
+        (409, _) => End::Moved,
+        (_, text) => End::Refused(text.to_owned()),
+    }
+}
+
+fn delivery(message: Message) -> Option<Delivery> {
+    let ack = AckSubject::parse(message.reply.as_deref()?)?;
+    let headers = message.headers.iter().flat_map(async_nats::HeaderMap::iter);
+    let headers = headers
+        .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+        .map(|(name, value)| {
+            let (name, value): (&str, &str) = (name.as_ref(), value.as_ref());
+            (name.to_owned(), Bytes::copy_from_slice(value.as_bytes()))
+        })
+        .collect();
+    Some(Delivery {
+        ack,
+        subject: message.subject.to_string(),
+        headers,
+        payload: message.payload,
+        size: message.length as u64,
+    })
+}
+
+fn header_number(message: &Message, name: &str) -> Option<u64> {
+    message.headers.as_ref()?.get(name)?.as_str().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_an_ending() {
+        for (code, text, end) in [
+            (404, "No Messages", End::Expired),
+            (408, "Request Timeout", End::Expired),
+            (408, "Interest Expired", End::Expired),
+            (409, "Leadership Change", End::Moved),
+            (409, "Server Shutdown", End::Moved),
+            (409, "Batch Completed", End::Moved),
+            (409, "Message Size Exceeds MaxBytes", End::TooLarge),
+            (409, "Consumer Deleted", End::Deleted),
+            (409, "Consumer is push based", End::PushBased),
+            (409, "Exceeded MaxWaiting", End::MaxWaiting),
+            (503, "", End::NoResponders),
+            (400, "Bad Request", End::Refused("Bad Request".to_owned())),
+        ] {
+            assert_eq!(ending(code, text), end, "{code} {text}");
+        }
+        let refused = End::Refused("Exceeded MaxRequestBatch of 10".to_owned());
+        assert_eq!(ending(409, "Exceeded MaxRequestBatch of 10"), refused);
+    }
+
+    #[test]
+    fn a_request_says_no_more_than_it_must() {
+        let ask = Ask {
+            messages: 10,
+            bytes: None,
+            expires: Duration::from_secs(5),
+            no_wait: false,
+            heartbeat: Some(Duration::from_secs(1)),
+        };
+        assert_eq!(
+            encode(&ask),
+            r#"{"batch":10,"expires":5000000000,"idle_heartbeat":1000000000}"#
+        );
+
+        let ask = Ask {
+            no_wait: true,
+            ..ask
+        };
+        assert_eq!(encode(&ask), r#"{"batch":10,"expires":0,"no_wait":true}"#);
+    }
+}

@@ -1,0 +1,148 @@
+//! Sending acknowledgements to JetStream (ADR-13, ADR-15), with its own confirmation where asked for.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Nats;
+use super::link::RequestError;
+use super::request::Pause;
+use crate::deadline::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::names::{ConsumerName, StreamName};
+use crate::token::AckSubject;
+
+/// The longest wait for a confirmation.
+const CONFIRMATION: Duration = Duration::from_secs(5);
+
+/// How old the consumer's info may be that tells a missing consumer from a leaderless one.
+const FRESH: Duration = Duration::ZERO;
+
+/// What a caller says of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Done.
+    Ack,
+    /// Not done; deliver again, at once or after this time.
+    Nak(Option<Duration>),
+    /// At work: the ack wait starts anew.
+    InProgress,
+    /// Hopeless; never deliver again.
+    Term(String),
+}
+
+impl Settlement {
+    fn payload(&self) -> Bytes {
+        match self {
+            Self::Ack => Bytes::from_static(b"+ACK"),
+            Self::Nak(None) => Bytes::from_static(b"-NAK"),
+            Self::Nak(Some(delay)) => format!(r#"-NAK {{"delay":{}}}"#, delay.as_nanos()).into(),
+            Self::InProgress => Bytes::from_static(b"+WPI"),
+            Self::Term(reason) if reason.is_empty() => Bytes::from_static(b"+TERM"),
+            Self::Term(reason) => format!("+TERM {reason}").into(),
+        }
+    }
+}
+
+impl Nats {
+    /// Settles a delivery. Without `confirm`, OK means that it was sent.
+    pub async fn settle(
+        &self,
+        delivery: &AckSubject,
+        settlement: &Settlement,
+        confirm: bool,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let (subject, payload) = (delivery.to_string(), settlement.payload());
+        if confirm {
+            return self
+                .settle_confirmed(delivery, &subject, payload, deadline)
+                .await;
+        }
+        let link = self.request_link(deadline).await?;
+        let sent = link.send(&subject, None, None, payload, deadline).await;
+        sent.map_err(|_| super::supervisor::disconnected())
+    }
+
+    /// Repeated until JetStream answers: settling twice is harmless. "No responders" is no answer: the
+    /// consumer is gone, or has no leader now.
+    async fn settle_confirmed(
+        &self,
+        delivery: &AckSubject,
+        subject: &str,
+        payload: Bytes,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let deadline = deadline.at_most(CONFIRMATION);
+        let mut pause = Pause::default();
+        let mut sent = false;
+        loop {
+            let link = match self.request_link(deadline).await {
+                Ok(link) => link,
+                Err(error) => return Err(if sent { outcome_unknown() } else { error }),
+            };
+            match link.request(subject, None, payload.clone(), deadline).await {
+                Ok(_) => return Ok(()),
+                Err(RequestError::NoResponders) => {
+                    self.find_consumer(delivery, deadline).await?;
+                }
+                Err(RequestError::Denied) => {
+                    let text = "the gateway's NATS user may not acknowledge";
+                    return Err(Error::new(Reason::NatsPermissionDenied, text));
+                }
+                Err(RequestError::NotSent) => {}
+                Err(RequestError::Lost | RequestError::TimedOut) => sent = true,
+            }
+            if !pause.before(deadline).await {
+                return Err(outcome_unknown());
+            }
+        }
+    }
+
+    /// Fails only where the consumer is surely gone.
+    async fn find_consumer(&self, delivery: &AckSubject, deadline: Deadline) -> Result<()> {
+        let stream = StreamName::parse("ack_token", &delivery.stream)?;
+        let consumer = ConsumerName::parse("ack_token", &delivery.consumer)?;
+        match self
+            .consumer_info(&stream, &consumer, FRESH, deadline)
+            .await
+        {
+            Err(error)
+                if matches!(
+                    error.reason(),
+                    Reason::ConsumerNotFound | Reason::StreamNotFound
+                ) =>
+            {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn outcome_unknown() -> Error {
+    let text = "JetStream did not confirm the acknowledgement in time; it is safe to send it again";
+    Error::new(Reason::AckOutcomeUnknown, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_are_those_of_the_ack_protocol() {
+        for (settlement, payload) in [
+            (Settlement::Ack, "+ACK"),
+            (Settlement::Nak(None), "-NAK"),
+            (
+                Settlement::Nak(Some(Duration::from_secs(5))),
+                r#"-NAK {"delay":5000000000}"#,
+            ),
+            (Settlement::InProgress, "+WPI"),
+            (Settlement::Term(String::new()), "+TERM"),
+            (Settlement::Term("broken".to_owned()), "+TERM broken"),
+        ] {
+            assert_eq!(settlement.payload(), payload);
+        }
+    }
+}
