@@ -1,0 +1,8 @@
+//! Conversions between the contract and JetStream: pure, and the only place that knows both.
+
+pub mod config;
+pub mod consumer;
+pub mod json;
+pub mod message;
+pub mod received;
+pub mod stream;

@@ -1,0 +1,363 @@
+//! A `PublishRequest` as the message that goes to JetStream, with every check that needs no NATS.
+
+use std::str::FromStr as _;
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+
+use super::json;
+use crate::error::{Error, Result};
+use crate::names::{self, MessageId, Reserved, StreamName, Subject, SubjectFilter};
+use crate::nats::Outgoing;
+use crate::proto::publish_request::{Expiry, Payload};
+use crate::proto::{Expectation, Header, PublishRequest, Rollup};
+
+/// The most that all headers may have together (JetStream's own limit, 10097).
+const HEADERS: usize = 64 * 1024;
+
+/// The longest time to live: more seconds than this would not be a Go duration.
+const LONGEST_TTL: i64 = 9_000_000_000;
+
+/// Reads a request. `mint` makes an id where the caller gave none.
+pub fn outgoing(
+    request: PublishRequest,
+    idempotency_key: Option<&str>,
+    mint: bool,
+    reserved: &Reserved,
+) -> Result<Outgoing> {
+    let subject = Subject::parse("subject", &request.subject, reserved)?;
+    let id = message_id(&request.message_id, idempotency_key, mint)?;
+    let mut headers = Headers::default();
+    headers.callers(request.headers)?;
+    if let Some(id) = &id {
+        headers.set("Nats-Msg-Id", id.as_str())?;
+    }
+    headers.expectations(request.expect.unwrap_or_default())?;
+    headers.expiry(request.expiry)?;
+    headers.rollup(request.rollup)?;
+    let payload = payload(request.payload)?;
+    headers.counter(&request.counter_increment, &payload)?;
+    Ok(Outgoing {
+        subject,
+        headers: headers.finish()?,
+        payload,
+        id,
+    })
+}
+
+fn message_id(field: &str, key: Option<&str>, mint: bool) -> Result<Option<MessageId>> {
+    let key = key
+        .map(|key| MessageId::parse("idempotency-key", key))
+        .transpose()?;
+    let field = match field {
+        "" => None,
+        text => Some(MessageId::parse("message_id", text)?),
+    };
+    match (field, key) {
+        (Some(field), Some(key)) if field != key => Err(Error::invalid(
+            "message_id",
+            "differs from the metadata entry idempotency-key",
+        )),
+        (Some(id), _) | (None, Some(id)) => Ok(Some(id)),
+        (None, None) if mint => {
+            let id = uuid::Uuid::now_v7().to_string();
+            MessageId::parse("message_id", &id).map(Some)
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn payload(payload: Option<Payload>) -> Result<Bytes> {
+    Ok(match payload {
+        None => Bytes::new(),
+        Some(Payload::Data(data)) => data,
+        Some(Payload::Text(text)) => text.into(),
+        Some(Payload::Json(value)) => json::encode("json", value)?.into(),
+    })
+}
+
+/// The headers of a message in the making.
+#[derive(Default)]
+struct Headers(HeaderMap);
+
+impl Headers {
+    fn callers(&mut self, headers: Vec<Header>) -> Result<()> {
+        for (place, header) in headers.into_iter().enumerate() {
+            let field = format!("headers[{place}]");
+            let name = names::HeaderName::parse(&format!("{field}.name"), &header.name)?;
+            let value = value(&field, header)?;
+            self.0.append(header_name(name.as_str())?, value);
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| Error::invalid(name, "must not contain CR or LF"))?;
+        self.0.insert(header_name(name)?, value);
+        Ok(())
+    }
+
+    fn expectations(&mut self, expect: Expectation) -> Result<()> {
+        if !expect.stream.is_empty() {
+            let stream = StreamName::parse("expect.stream", &expect.stream)?;
+            self.set("Nats-Expected-Stream", stream.as_str())?;
+        }
+        if let Some(sequence) = expect.last_sequence {
+            self.set("Nats-Expected-Last-Sequence", &sequence.to_string())?;
+        }
+        if let Some(sequence) = expect.last_subject_sequence {
+            self.set("Nats-Expected-Last-Subject-Sequence", &sequence.to_string())?;
+        }
+        if !expect.last_message_id.is_empty() {
+            let id = MessageId::parse("expect.last_message_id", &expect.last_message_id)?;
+            self.set("Nats-Expected-Last-Msg-Id", id.as_str())?;
+        }
+        if !expect.last_subject_sequence_subject.is_empty() {
+            let field = "expect.last_subject_sequence_subject";
+            if expect.last_subject_sequence.is_none() {
+                return Err(Error::invalid(field, "needs expect.last_subject_sequence"));
+            }
+            let subject = SubjectFilter::parse(field, &expect.last_subject_sequence_subject)?;
+            self.set(
+                "Nats-Expected-Last-Subject-Sequence-Subject",
+                subject.as_str(),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn expiry(&mut self, expiry: Option<Expiry>) -> Result<()> {
+        match expiry {
+            None | Some(Expiry::NeverExpires(false)) => Ok(()),
+            Some(Expiry::NeverExpires(true)) => self.set("Nats-TTL", "never"),
+            Some(Expiry::Ttl(ttl))
+                if ttl.nanos != 0 || !(1..=LONGEST_TTL).contains(&ttl.seconds) =>
+            {
+                Err(Error::invalid("ttl", "must be whole seconds, at least one"))
+            }
+            Some(Expiry::Ttl(ttl)) => self.set("Nats-TTL", &ttl.seconds.to_string()),
+        }
+    }
+
+    fn rollup(&mut self, rollup: i32) -> Result<()> {
+        match Rollup::try_from(rollup) {
+            Ok(Rollup::Unspecified) => Ok(()),
+            Ok(Rollup::Subject) => self.set("Nats-Rollup", "sub"),
+            Ok(Rollup::All) => self.set("Nats-Rollup", "all"),
+            Err(_) => Err(Error::invalid(
+                "rollup",
+                format!("{rollup} is not a value of Rollup"),
+            )),
+        }
+    }
+
+    fn counter(&mut self, increment: &str, payload: &Bytes) -> Result<()> {
+        if increment.is_empty() {
+            return Ok(());
+        }
+        let digits = increment.strip_prefix(['+', '-']).unwrap_or(increment);
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number || increment.len() > 128 {
+            return Err(Error::invalid(
+                "counter_increment",
+                "must be a whole number",
+            ));
+        }
+        if !payload.is_empty() {
+            return Err(Error::invalid(
+                "counter_increment",
+                "needs an empty payload",
+            ));
+        }
+        let signed = format!(
+            "{}{digits}",
+            if increment.starts_with('-') { '-' } else { '+' }
+        );
+        self.set("Nats-Incr", &signed)
+    }
+
+    fn finish(self) -> Result<HeaderMap> {
+        let sizes = self.0.iter().flat_map(|(name, values)| {
+            let name: &str = name.as_ref();
+            values
+                .iter()
+                .map(move |value| name.len() + value.as_str().len() + 3)
+        });
+        match sizes.sum::<usize>() <= HEADERS {
+            true => Ok(self.0),
+            false => Err(Error::invalid(
+                "headers",
+                "must have at most 64 KiB together",
+            )),
+        }
+    }
+}
+
+fn value(field: &str, header: Header) -> Result<HeaderValue> {
+    let (field, text) = match (header.value.is_empty(), header.binary_value.is_empty()) {
+        (false, false) => {
+            return Err(Error::invalid(
+                field,
+                "must have one of value and binary_value",
+            ));
+        }
+        (_, true) => (format!("{field}.value"), header.value),
+        (true, false) => {
+            let field = format!("{field}.binary_value");
+            let text = String::from_utf8(header.binary_value.to_vec())
+                .map_err(|_| Error::invalid(&*field, "must be valid UTF-8"))?;
+            (field, text)
+        }
+    };
+    // NATS has no quoting: outer white space would not survive, NUL and other controls confuse readers.
+    if text.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(Error::invalid(
+            field,
+            "must not contain CR, LF or other control characters",
+        ));
+    }
+    HeaderValue::from_str(&text).map_err(|_| Error::invalid(field, "must not contain CR or LF"))
+}
+
+fn header_name(name: &str) -> Result<HeaderName> {
+    HeaderName::from_str(name).map_err(|_| Error::invalid("headers", "has a malformed name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Reason;
+
+    fn request() -> PublishRequest {
+        PublishRequest {
+            subject: "users.login".to_owned(),
+            ..Default::default()
+        }
+    }
+
+    fn convert(request: PublishRequest) -> Result<Outgoing> {
+        outgoing(request, None, true, &Reserved::new("_INBOX"))
+    }
+
+    fn header<'a>(message: &'a Outgoing, name: &str) -> Option<&'a str> {
+        message.headers.get(name).map(HeaderValue::as_str)
+    }
+
+    #[test]
+    fn mints_an_id_only_where_there_is_none() {
+        let minted = convert(request()).unwrap();
+        assert_eq!(minted.id.unwrap().as_str().len(), 36);
+
+        let own = PublishRequest {
+            message_id: "mine".to_owned(),
+            ..request()
+        };
+        assert_eq!(header(&convert(own).unwrap(), "Nats-Msg-Id"), Some("mine"));
+
+        let unmarked = outgoing(request(), None, false, &Reserved::new("_INBOX")).unwrap();
+        assert!(unmarked.id.is_none() && unmarked.headers.is_empty());
+    }
+
+    #[test]
+    fn an_idempotency_key_is_the_id() {
+        let reserved = Reserved::new("_INBOX");
+        let message = outgoing(request(), Some("key"), true, &reserved).unwrap();
+        assert_eq!(header(&message, "Nats-Msg-Id"), Some("key"));
+
+        let other = PublishRequest {
+            message_id: "mine".to_owned(),
+            ..request()
+        };
+        let error = outgoing(other, Some("key"), true, &reserved).unwrap_err();
+        assert_eq!(error.reason(), Reason::InvalidRequest);
+    }
+
+    #[test]
+    fn expectations_become_headers() {
+        let expect = Expectation {
+            stream: "S".to_owned(),
+            last_sequence: Some(0),
+            last_subject_sequence: Some(7),
+            last_message_id: "before".to_owned(),
+            last_subject_sequence_subject: "users.*".to_owned(),
+        };
+        let message = convert(PublishRequest {
+            expect: Some(expect),
+            ..request()
+        })
+        .unwrap();
+        for (name, value) in [
+            ("Nats-Expected-Stream", "S"),
+            ("Nats-Expected-Last-Sequence", "0"),
+            ("Nats-Expected-Last-Subject-Sequence", "7"),
+            ("Nats-Expected-Last-Msg-Id", "before"),
+            ("Nats-Expected-Last-Subject-Sequence-Subject", "users.*"),
+        ] {
+            assert_eq!(header(&message, name), Some(value), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_has_whole_seconds() {
+        for (seconds, nanos, valid) in [
+            (1, 0, true),
+            (0, 0, false),
+            (0, 5, false),
+            (-1, 0, false),
+            (1, 1, false),
+        ] {
+            let ttl = Some(Expiry::Ttl(prost_types::Duration { seconds, nanos }));
+            assert_eq!(
+                convert(PublishRequest {
+                    expiry: ttl,
+                    ..request()
+                })
+                .is_ok(),
+                valid,
+                "{seconds} {nanos}"
+            );
+        }
+    }
+
+    #[test]
+    fn headers_cannot_smuggle_anything() {
+        let with = |name: &str, value: &str| {
+            let header = Header {
+                name: name.to_owned(),
+                value: value.to_owned(),
+                ..Default::default()
+            };
+            convert(PublishRequest {
+                headers: vec![header],
+                ..request()
+            })
+        };
+        assert!(with("X-Trace", "a b: c").is_ok());
+        for (name, value) in [
+            ("X", "a\rb"),
+            ("X", "a\nb"),
+            ("Nats-Msg-Id", "x"),
+            ("nats-ttl", "1"),
+            ("a b", "x"),
+            ("", "x"),
+        ] {
+            let error = with(name, value).unwrap_err();
+            assert_eq!(error.reason(), Reason::InvalidRequest, "{name:?} {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_counter_takes_a_whole_number_and_no_payload() {
+        let with = |increment: &str, text: &str| {
+            convert(PublishRequest {
+                counter_increment: increment.to_owned(),
+                payload: Some(Payload::Text(text.to_owned())),
+                ..request()
+            })
+        };
+        assert_eq!(header(&with("5", "").unwrap(), "Nats-Incr"), Some("+5"));
+        assert_eq!(header(&with("-5", "").unwrap(), "Nats-Incr"), Some("-5"));
+        assert!(with("5.5", "").is_err() && with("-", "").is_err() && with("5", "x").is_err());
+    }
+}
