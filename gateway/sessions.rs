@@ -1,0 +1,181 @@
+//! The sessions of this replica, and how they learn of settlements made elsewhere.
+//!
+//! An acknowledgement can reach any replica. The one that settles it tells the session's own, over
+//! core NATS and best effort; where that fails, the session finds out by the consumer's ack floor.
+
+mod notice;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use notice::{Change, Notice};
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::nats::Nats;
+use crate::token::Route;
+
+/// Notices that may wait for a session; more are dropped, and found by the ack floor.
+const BACKLOG: usize = 4_096;
+
+/// How long telling another replica may take.
+const TELLING: Duration = Duration::from_secs(1);
+
+/// The sessions of this replica. Clones are handles to the same.
+#[derive(Clone)]
+pub struct Sessions(Arc<Inner>);
+
+struct Inner {
+    gateway: u64,
+    inbox_prefix: String,
+    most: usize,
+    next: AtomicU64,
+    open: Mutex<HashMap<u64, mpsc::Sender<Notice>>>,
+    draining: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// A session's entry; dropping it removes the session.
+pub struct Registration {
+    sessions: Sessions,
+    /// Where the session is found.
+    pub route: Route,
+    /// What is settled elsewhere.
+    pub notices: mpsc::Receiver<Notice>,
+}
+
+impl Sessions {
+    /// No sessions yet; at most `most` at a time. `draining` ends them.
+    pub fn new(inbox_prefix: &str, most: usize, draining: CancellationToken) -> Self {
+        Self(Arc::new(Inner {
+            gateway: fastrand::u64(1..),
+            inbox_prefix: inbox_prefix.to_owned(),
+            most,
+            next: AtomicU64::new(1),
+            open: Mutex::default(),
+            draining,
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// This replica's id.
+    pub fn gateway_id(&self) -> u64 {
+        self.0.gateway
+    }
+
+    /// Fires when the gateway shuts down.
+    pub fn draining(&self) -> &CancellationToken {
+        &self.0.draining
+    }
+
+    /// The tasks that shutting down waits for.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
+    /// How many sessions are open.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Enters a session.
+    pub fn register(&self) -> Result<Registration> {
+        if self.0.draining.is_cancelled() {
+            return Err(Error::new(Reason::Draining, "the gateway is shutting down"));
+        }
+        let mut open = self.lock();
+        if open.len() >= self.0.most {
+            let text = format!(
+                "the gateway has {} sessions, as many as it may have",
+                self.0.most
+            );
+            return Err(Error::new(Reason::TooManySessions, text));
+        }
+        let session = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, notices) = mpsc::channel(BACKLOG);
+        open.insert(session, sender);
+        let route = Route {
+            gateway: self.0.gateway,
+            session,
+        };
+        Ok(Registration {
+            sessions: self.clone(),
+            route,
+            notices,
+        })
+    }
+
+    /// Tells a session, wherever it lives, what became of its deliveries.
+    pub async fn tell(&self, nats: &Nats, route: Route, notices: &[Notice]) {
+        if route.session == 0 || notices.is_empty() {
+            return;
+        }
+        if route.gateway == self.0.gateway {
+            notices
+                .iter()
+                .for_each(|notice| self.deliver(route.session, *notice));
+            return;
+        }
+        let Some(link) = nats.notices().link() else {
+            return;
+        };
+        let payload = notice::encode(route.session, notices);
+        let subject = self.subject(route.gateway);
+        let _ = link
+            .send(
+                &subject,
+                None,
+                None,
+                payload.into(),
+                Deadline::within(TELLING),
+            )
+            .await;
+    }
+
+    /// Receives what other replicas tell, for as long as the gateway runs.
+    pub async fn listen(self, nats: Nats) {
+        let connection = nats.notices();
+        loop {
+            let link = connection.wait_forever().await;
+            let Ok(mut messages) = link.subscribe(self.subject(self.0.gateway)).await else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            while let Some(message) = messages.next().await {
+                if let Some((session, notices)) = notice::decode(&message.payload) {
+                    notices
+                        .into_iter()
+                        .for_each(|notice| self.deliver(session, notice));
+                }
+            }
+            link.lost().cancelled().await;
+        }
+    }
+
+    fn deliver(&self, session: u64, notice: Notice) {
+        if let Some(sender) = self.lock().get(&session) {
+            let _ = sender.try_send(notice);
+        }
+    }
+
+    fn subject(&self, gateway: u64) -> String {
+        format!("{}.jetgate.{gateway:x}", self.0.inbox_prefix)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, mpsc::Sender<Notice>>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.sessions.lock().remove(&self.route.session);
+    }
+}

@@ -1,0 +1,93 @@
+//! What one replica tells another of a session's deliveries, and its encoding.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::subscription::in_flight::Key;
+
+/// What became of one delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Which delivery.
+    pub key: Key,
+    /// What became of it.
+    pub change: Change,
+}
+
+/// What an acknowledgement changes for the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// The delivery is settled.
+    Settled,
+    /// It is settled, and so is every earlier one (ack policy all).
+    SettledThrough,
+    /// Its lease starts anew.
+    Extended(Duration),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Letter {
+    session: u64,
+    notices: Vec<(u64, u64, Change)>,
+}
+
+pub(super) fn encode(session: u64, notices: &[Notice]) -> Vec<u8> {
+    let row = |notice: &Notice| {
+        (
+            notice.key.stream_sequence,
+            notice.key.consumer_sequence,
+            notice.change,
+        )
+    };
+    let letter = Letter {
+        session,
+        notices: notices.iter().map(row).collect(),
+    };
+    // Numbers and enums always encode.
+    serde_json::to_vec(&letter).unwrap_or_default()
+}
+
+pub(super) fn decode(payload: &[u8]) -> Option<(u64, Vec<Notice>)> {
+    let letter: Letter = serde_json::from_slice(payload).ok()?;
+    let notice = |(stream_sequence, consumer_sequence, change)| Notice {
+        key: Key {
+            stream_sequence,
+            consumer_sequence,
+        },
+        change,
+    };
+    Some((
+        letter.session,
+        letter.notices.into_iter().map(notice).collect(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn survives_a_round_trip() {
+        let key = Key {
+            stream_sequence: 7,
+            consumer_sequence: u64::MAX,
+        };
+        let notices = [
+            Notice {
+                key,
+                change: Change::Settled,
+            },
+            Notice {
+                key,
+                change: Change::SettledThrough,
+            },
+            Notice {
+                key,
+                change: Change::Extended(Duration::from_millis(1_500)),
+            },
+        ];
+        assert_eq!(decode(&encode(42, &notices)), Some((42, notices.to_vec())));
+        assert_eq!(decode(b"nonsense"), None);
+    }
+}

@@ -1,0 +1,370 @@
+//! A consuming session: one task and one `select!` between its caller, its consumer and the clock.
+//!
+//! It pulls only what the caller's window has room for and only while the transport has taken the
+//! last frame, so nothing waits unsent while its ack timer runs. It never acknowledges by itself.
+
+pub mod acknowledge;
+pub mod config;
+mod delivering;
+mod ending;
+pub mod fetch;
+pub mod in_flight;
+mod labels;
+mod pulling;
+mod source;
+mod stall;
+pub mod terms;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tonic::Status;
+use tracing::{debug, info};
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::metrics::{Metrics, SessionGuard};
+use crate::nats::Nats;
+use crate::nats::pull::{Delivery, End, Event};
+use crate::proto::subscribe_response::Event as Frame;
+use crate::proto::{
+    FlowLimits, OnSessionEnd, PayloadFormat, SessionHeartbeat, SessionOpened, StallReason,
+    SubscribeResponse,
+};
+use crate::sessions::{Change, Notice, Registration, Sessions};
+use in_flight::{Amount, InFlight};
+use labels::Labeller;
+use source::{Attached, Attaching, Facts};
+pub use source::{Durable, Ordered, Source};
+
+/// What a caller asked for, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The window.
+    pub window: Amount,
+    /// The longest time without an event.
+    pub heartbeat: Duration,
+    /// In which field payloads are returned.
+    pub format: PayloadFormat,
+    /// What becomes of unsettled deliveries when the caller is gone.
+    pub on_session_end: OnSessionEnd,
+    /// The largest message batch.
+    pub max_batch_bytes: u64,
+}
+
+/// What the caller receives.
+pub type Output = mpsc::Sender<Result<SubscribeResponse, Status>>;
+
+/// What sessions share.
+#[derive(Clone)]
+pub struct Shared {
+    /// JetStream.
+    pub nats: Nats,
+    /// The other sessions.
+    pub sessions: Sessions,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How long a drain takes at most.
+    pub drain: Duration,
+}
+
+/// A session.
+pub struct Session {
+    shared: Shared,
+    settings: Settings,
+    source: Source,
+    /// The consumer, as last seen.
+    facts: Facts,
+    link: Connection,
+    registration: Registration,
+    out: Output,
+    book: InFlight,
+    labeller: Labeller,
+    /// A pulled message that did not fit into the last batch.
+    held: Option<Delivery>,
+    /// Asked for, and waiting for its turn.
+    slot: Option<Pin<Box<dyn Future<Output = OwnedSemaphorePermit> + Send>>>,
+    probe: Option<Pin<Box<dyn Future<Output = stall::Probe> + Send>>>,
+    heartbeat: Interval,
+    backoff: Duration,
+    pull_at: Instant,
+    /// The next message is larger than the room there was.
+    oversized: bool,
+    position: u64,
+    pending: u64,
+    metrics: SessionGuard,
+}
+
+enum Connection {
+    Attaching(Attaching),
+    Attached(Box<Attached>),
+}
+
+/// Why a session ends.
+#[derive(Debug)]
+enum Ending {
+    CallerGone,
+    Draining,
+    Failed(Error),
+}
+
+impl Session {
+    /// Opens a session: attaches to the consumer and tells the caller. Its errors are those of the call.
+    pub async fn open(
+        shared: Shared,
+        settings: Settings,
+        mut source: Source,
+        out: Output,
+        deadline: Deadline,
+    ) -> Result<Self> {
+        let registration = shared.sessions.register()?;
+        let account = shared.nats.account(deadline).await?;
+        let attached = source.attach_first(&shared.nats, deadline).await?;
+        let labeller = Labeller::new(account, registration.route);
+        let mut heartbeat = tokio::time::interval(settings.heartbeat);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.reset();
+        let session = Self {
+            book: InFlight::new(settings.window),
+            held: None,
+            slot: None,
+            probe: None,
+            backoff: Duration::ZERO,
+            pull_at: Instant::now(),
+            oversized: false,
+            position: attached.facts.position,
+            pending: attached.facts.pending,
+            facts: attached.facts.clone(),
+            link: Connection::Attached(attached),
+            metrics: shared.metrics.session_opened(),
+            shared,
+            settings,
+            source,
+            registration,
+            out,
+            labeller,
+            heartbeat,
+        };
+        session.send(Frame::Opened(session.opened()));
+        Ok(session)
+    }
+
+    /// Serves the session to its end.
+    pub async fn run(mut self) {
+        let id = self.id();
+        info!(session = id, stream = %self.source.stream(), consumer = %self.facts.consumer, "session opened");
+        let ending = match self.deliver_missed() {
+            Ok(()) => self.serve().await,
+            Err(ending) => ending,
+        };
+        info!(session = id, reason = ?ending, "session ends");
+        self.finish(ending).await;
+    }
+
+    async fn serve(&mut self) -> Ending {
+        let draining = self.shared.sessions.draining().clone();
+        loop {
+            self.book.expire(Instant::now());
+            if let Err(ending) = self.flush_held() {
+                return ending;
+            }
+            self.metrics
+                .set_outstanding(self.book.outstanding().messages as usize);
+            self.ask().await;
+
+            let room_to_write = self.out.capacity() > 0;
+            let next_expiry = self.book.next_expiry();
+            let pull_at = Some(self.pull_at).filter(|at| *at > Instant::now());
+            let ending = tokio::select! {
+                biased;
+                () = self.out.closed() => Err(Ending::CallerGone),
+                () = draining.cancelled() => Err(Ending::Draining),
+                Some(notice) = self.registration.notices.recv() => {
+                    self.note(notice);
+                    Ok(())
+                }
+                () = sleep_until(next_expiry) => Ok(()),
+                () = sleep_until(pull_at) => Ok(()),
+                _ = self.heartbeat.tick() => {
+                    self.start_probe();
+                    Ok(())
+                }
+                probe = ready(&mut self.probe) => self.end_probe(probe),
+                permit = ready(&mut self.slot) => {
+                    self.pull(permit).await;
+                    Ok(())
+                }
+                () = room_in(&self.out), if !room_to_write => Ok(()),
+                event = self.link.next(), if room_to_write => self.handle(event),
+            };
+            if let Err(ending) = ending {
+                return ending;
+            }
+        }
+    }
+
+    fn handle(&mut self, event: LinkEvent) -> Result<(), Ending> {
+        match event {
+            LinkEvent::Attached(Err(error)) => Err(Ending::Failed(error)),
+            LinkEvent::Attached(Ok(attached)) => {
+                self.link = Connection::Attached(attached);
+                self.deliver_missed()
+            }
+            LinkEvent::Pull(event) => self.handle_pull(event),
+        }
+    }
+
+    fn handle_pull(&mut self, event: Event) -> Result<(), Ending> {
+        match event {
+            Event::Message(delivery) => self.deliver(delivery),
+            Event::Idle(position) => {
+                self.position = self.position.max(position.unwrap_or_default());
+                Ok(())
+            }
+            Event::Ended(end) => self.pull_ended(end),
+            Event::Silent => {
+                debug!(session = self.id(), "pull lost, asking again");
+                self.back_off();
+                if self.source.is_ordered() {
+                    self.reattach();
+                }
+                Ok(())
+            }
+            Event::Lost => {
+                self.reattach();
+                Ok(())
+            }
+        }
+    }
+
+    fn pull_ended(&mut self, end: End) -> Result<(), Ending> {
+        match end {
+            End::Expired => {}
+            End::TooLarge => self.oversized = true,
+            End::Deleted if self.source.is_ordered() => self.reattach(),
+            End::Deleted | End::Refused(_) | End::PushBased => {
+                // What exactly is gone is told by the consumer's info.
+                self.start_probe();
+                self.back_off();
+                if let End::Refused(text) = end {
+                    return Err(Ending::Failed(Error::new(
+                        Reason::RejectedByJetstream,
+                        text,
+                    )));
+                }
+            }
+            End::NoResponders if self.source.is_ordered() => {
+                self.back_off();
+                self.reattach();
+            }
+            End::Moved | End::NoResponders | End::MaxWaiting => self.back_off(),
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, notice: Notice) {
+        match notice.change {
+            Change::Settled => {
+                self.book.settle(notice.key);
+            }
+            Change::SettledThrough => self.book.settle_through(notice.key),
+            Change::Extended(lease) => self.book.extend(notice.key, Instant::now() + lease),
+        }
+        if !matches!(notice.change, Change::Extended(_)) {
+            let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
+            self.shared
+                .nats
+                .release_suspect(stream, consumer, notice.key.stream_sequence);
+        }
+    }
+
+    fn opened(&self) -> SessionOpened {
+        let terms = &self.facts.terms;
+        let window = self.settings.window;
+        SessionOpened {
+            session_id: format!("{:x}", self.id()),
+            stream: self.source.stream().to_string(),
+            consumer: self.facts.consumer.to_string(),
+            flow: Some(FlowLimits {
+                max_outstanding_messages: Some(window.messages),
+                max_outstanding_bytes: Some(window.bytes),
+            }),
+            heartbeat_interval: self.settings.heartbeat.try_into().ok(),
+            ack_wait: terms
+                .has_acks()
+                .then_some(terms.ack_wait)
+                .and_then(|wait| wait.try_into().ok()),
+            ack_policy: terms.ack_policy as i32,
+        }
+    }
+
+    fn send_heartbeat(&self, stall_reason: StallReason) {
+        let outstanding = self.book.outstanding();
+        self.send(Frame::Heartbeat(SessionHeartbeat {
+            stream_sequence: self.position,
+            pending: self.pending,
+            outstanding_messages: outstanding.messages,
+            outstanding_bytes: outstanding.bytes,
+            stall_reason: stall_reason as i32,
+        }));
+    }
+
+    /// Only this task sends, and it sends one frame for each room it saw; a heartbeat that finds none is
+    /// not missed: the caller has an event to read.
+    fn send(&self, event: Frame) {
+        let _ = self
+            .out
+            .try_send(Ok(SubscribeResponse { event: Some(event) }));
+    }
+
+    fn id(&self) -> u64 {
+        self.registration.route.session
+    }
+}
+
+#[allow(clippy::large_enum_variant, reason = "one at a time, and never stored")]
+enum LinkEvent {
+    Attached(Result<Box<Attached>>),
+    Pull(Event),
+}
+
+impl Connection {
+    async fn next(&mut self) -> LinkEvent {
+        match self {
+            Self::Attaching(attaching) => LinkEvent::Attached(attaching.await),
+            Self::Attached(attached) => LinkEvent::Pull(attached.puller.next().await),
+        }
+    }
+
+    fn try_next(&mut self) -> Option<Event> {
+        match self {
+            Self::Attaching(_) => None,
+            Self::Attached(attached) => attached.puller.try_next(),
+        }
+    }
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the transport has taken a frame.
+async fn room_in(out: &Output) {
+    // Fails only where the caller is gone, which is noticed elsewhere.
+    let _ = out.reserve().await;
+}
+
+/// Waits for a future that may not be there, and takes it away when it is done.
+async fn ready<T>(future: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    let Some(waiting) = future else {
+        return std::future::pending().await;
+    };
+    let output = waiting.await;
+    *future = None;
+    output
+}

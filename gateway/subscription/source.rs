@@ -1,0 +1,212 @@
+//! What a session reads from, and how it attaches again after its connection or consumer is lost.
+
+mod durable;
+mod ordered;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::terms::Terms;
+use crate::deadline::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::names::{ConsumerName, StreamName};
+use crate::nats::api::ConsumerInfo;
+use crate::nats::pull::{Delivery, Puller};
+use crate::nats::{Connection, Nats, Slot};
+use crate::proto::Gap;
+use crate::token::AckSubject;
+pub use durable::Durable;
+pub use ordered::Ordered;
+pub(super) use ordered::delete;
+
+/// How long one attempt to attach may take before it starts over.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// The pause between attempts.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A consumer that messages are pulled from.
+pub enum Source {
+    /// One that exists by name.
+    Durable(Durable),
+    /// One that the gateway makes for the session, again and again if need be.
+    Ordered(Box<Ordered>),
+}
+
+/// A way to attach that is under way.
+pub(super) type Attaching = Pin<Box<dyn Future<Output = Result<Box<Attached>>> + Send>>;
+
+/// A session's connection to its consumer.
+pub(super) struct Attached {
+    pub(super) puller: Puller,
+    /// Kept for as long as the puller is: a private connection ends with it.
+    pub(super) _connection: Connection,
+    /// The connection is the session's own, as its consumer has messages that break connections.
+    pub(super) is_private: bool,
+    /// Messages that the connection could not receive.
+    pub(super) suspects: Vec<Delivery>,
+    pub(super) gap: Option<Gap>,
+    pub(super) facts: Facts,
+}
+
+/// What attaching finds out about the consumer.
+#[derive(Clone)]
+pub(super) struct Facts {
+    pub(super) consumer: ConsumerName,
+    pub(super) terms: Terms,
+    pub(super) slot: Slot,
+    pub(super) pending: u64,
+    /// How far the consumer has read.
+    pub(super) position: u64,
+    /// When the stream was created; known for ordered reads.
+    pub(super) stream_created: Option<prost_types::Timestamp>,
+}
+
+/// How far a session has read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Position {
+    pub(super) stream_sequence: u64,
+    pub(super) consumer_sequence: u64,
+}
+
+impl Source {
+    /// Attaches for the first time; its errors are those of the call.
+    pub(super) async fn attach_first(
+        &mut self,
+        nats: &Nats,
+        deadline: Deadline,
+    ) -> Result<Box<Attached>> {
+        let attached = match self {
+            Self::Durable(durable) => durable.attach(nats.clone(), Some(deadline)).await?,
+            Self::Ordered(ordered) => {
+                ordered.begin(nats, deadline).await?;
+                ordered.attach(nats.clone(), Some(deadline)).await?
+            }
+        };
+        self.attached(&attached.facts);
+        Ok(attached)
+    }
+
+    /// Attaches again behind the last message, for as long as it takes.
+    pub(super) fn attach(&self, nats: &Nats, delay: Duration) -> Attaching {
+        let nats = nats.clone();
+        match self {
+            Self::Durable(durable) => {
+                let durable = durable.clone();
+                Box::pin(async move {
+                    tokio::time::sleep(delay).await;
+                    durable.attach(nats, None).await
+                })
+            }
+            Self::Ordered(ordered) => {
+                let ordered = ordered.clone();
+                Box::pin(async move {
+                    tokio::time::sleep(delay).await;
+                    ordered.attach(nats, None).await
+                })
+            }
+        }
+    }
+
+    /// Takes over what attaching found out.
+    pub(super) fn attached(&mut self, facts: &Facts) {
+        match self {
+            Self::Durable(durable) => durable.facts = Some(facts.clone()),
+            Self::Ordered(ordered) => ordered.attached(facts),
+        }
+    }
+
+    /// Notes that a message is delivered to the caller.
+    pub(super) fn passed(&mut self, ack: &AckSubject) {
+        let position = match self {
+            Self::Durable(durable) => &mut durable.position,
+            Self::Ordered(ordered) => &mut ordered.position,
+        };
+        position.stream_sequence = position.stream_sequence.max(ack.stream_sequence);
+        position.consumer_sequence = position.consumer_sequence.max(ack.consumer_sequence);
+    }
+
+    /// Whether a message is the next one; only ordered reads care.
+    pub(super) fn follows(&self, ack: &AckSubject) -> bool {
+        match self {
+            Self::Durable(_) => true,
+            Self::Ordered(ordered) => ordered.follows(ack),
+        }
+    }
+
+    /// Whether a message was delivered before: an ordered read that starts a snapshot again.
+    pub(super) fn repeats(&self, ack: &AckSubject) -> bool {
+        match self {
+            Self::Durable(_) => false,
+            Self::Ordered(ordered) => ack.stream_sequence <= ordered.position.stream_sequence,
+        }
+    }
+
+    /// Passes over a message that the caller has had.
+    pub(super) fn skip(&mut self, ack: &AckSubject) {
+        if let Self::Ordered(ordered) = self {
+            ordered.position.consumer_sequence = ack.consumer_sequence;
+        }
+    }
+
+    pub(super) fn is_ordered(&self) -> bool {
+        matches!(self, Self::Ordered(_))
+    }
+
+    pub(super) fn stream(&self) -> &StreamName {
+        match self {
+            Self::Durable(durable) => &durable.stream,
+            Self::Ordered(ordered) => &ordered.stream,
+        }
+    }
+}
+
+/// What one attempt to attach needs in the end: a puller on a link of the connection.
+async fn open_puller(
+    nats: &Nats,
+    connection: &Connection,
+    stream: &StreamName,
+    consumer: &ConsumerName,
+    deadline: Deadline,
+) -> Result<Puller> {
+    let link = connection.wait(deadline).await?;
+    let opened = Puller::open(nats, link, stream.as_str(), consumer.as_str()).await;
+    opened.map_err(|_| Error::new(Reason::NatsDisconnected, "the connection to NATS broke"))
+}
+
+fn facts(nats: &Nats, info: &ConsumerInfo, consumer: &ConsumerName) -> Facts {
+    let terms = Terms::of(info);
+    Facts {
+        consumer: consumer.clone(),
+        slot: nats.slot(&info.stream_name, &info.name, terms.max_waiting),
+        terms,
+        pending: info.num_pending,
+        position: info.delivered.stream_seq,
+        stream_created: None,
+    }
+}
+
+/// A gateway session cannot be served by a push consumer.
+pub(super) fn refuse_push(info: &ConsumerInfo) -> Result<()> {
+    if info.config.is_push() {
+        let text = format!(
+            "{} is a push consumer; the gateway serves pull consumers",
+            info.name
+        );
+        return Err(Error::new(Reason::ConsumerIsPush, text));
+    }
+    Ok(())
+}
+
+/// Whether trying again cannot help.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error.reason(),
+        Reason::StreamNotFound
+            | Reason::ConsumerNotFound
+            | Reason::ConsumerIsPush
+            | Reason::NatsPermissionDenied
+            | Reason::RejectedByJetstream
+            | Reason::FailedPrecondition
+    )
+}
