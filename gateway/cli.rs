@@ -1,0 +1,259 @@
+//! The command line: what can be asked of the binary, and which keys its flags set.
+
+mod exec_with_parent;
+mod failure;
+mod probe;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::probe::reachable;
+pub use self::{
+    exec_with_parent::{ExecWithParent, NAME as EXEC_WITH_PARENT},
+    failure::Failure,
+    probe::{Probe, ProbeError},
+};
+use crate::{
+    config::{Config, Problems, Sources},
+    dev::DevOptions,
+};
+
+/// A gRPC gateway to NATS JetStream.
+#[derive(Debug, Parser)]
+#[command(name = "jetgate", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway
+    Serve(ServeArgs),
+    /// Run the gateway beside a nats-server of its own, to try things out
+    Dev(DevArgs),
+    /// Check or print the configuration that would be in force
+    Config(ConfigArgs),
+    /// Ask a running gateway whether it is ready: exit code 0 if so, 1 if not
+    Probe(Probe),
+    /// Replace this process by a program that ends together with its parent
+    #[command(name = EXEC_WITH_PARENT, hide = true)]
+    ExecWithParent(ExecWithParent),
+}
+
+/// Flags of `jetgate serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// NATS servers, separated by commas [default: nats://127.0.0.1:4222]
+    #[arg(long, value_name = "URL")]
+    nats_url: Option<String>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Flags of every command that reads the configuration.
+#[derive(Args, Debug)]
+struct CommonArgs {
+    /// Configuration file (TOML) [env: JETGATE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address of the gRPC listener [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Address of probes and metrics [default: 127.0.0.1:50052]
+    #[arg(long, value_name = "ADDR")]
+    admin_listen: Option<String>,
+    /// How logs look: pretty or json [default: pretty]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+/// Flags of `jetgate dev`, which has no `--nats-url`: it starts the server itself.
+#[derive(Args, Debug)]
+pub struct DevArgs {
+    /// Where the nats-server keeps its streams
+    #[arg(long, value_name = "DIR", default_value = "./.jetgate")]
+    store_dir: PathBuf,
+    /// The nats-server to start
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "JETGATE_DEV_NATS_SERVER",
+        default_value = "nats-server"
+    )]
+    nats_server: PathBuf,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Arguments of `jetgate config`.
+#[derive(Args, Debug)]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Report every mistake, or nothing
+    Check(ServeArgs),
+    /// Print every value in force as TOML, secrets redacted
+    Print(ServeArgs),
+}
+
+impl Cli {
+    /// Reads the arguments of this process.
+    ///
+    /// # Errors
+    ///
+    /// With the exit code, after saying what is wrong, or what was asked for by `--help`.
+    pub fn from_arguments() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            let _closed = error.print();
+            ExitCode::from(if error.use_stderr() {
+                Failure::USAGE
+            } else {
+                0
+            })
+        })
+    }
+}
+
+impl ConfigArgs {
+    /// Checks the configuration and, if asked to, prints it.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the configuration.
+    pub fn run(&self) -> Result<(), Failure> {
+        let (args, print) = match &self.command {
+            ConfigCommand::Check(args) => (args, false),
+            ConfigCommand::Print(args) => (args, true),
+        };
+        let config = args.load().map_err(Failure::usage)?;
+        if print {
+            let text = config.to_toml().map_err(Failure::other)?;
+            io::stdout()
+                .write_all(text.as_bytes())
+                .map_err(Failure::other)?;
+        }
+        Ok(())
+    }
+}
+
+impl ServeArgs {
+    /// Loads the configuration that these flags, the environment and the file make.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn load(&self) -> Result<Config, Problems> {
+        Config::load(&self.sources())
+    }
+
+    fn sources(&self) -> Sources {
+        let mut sources = self.common.sources();
+        sources.flags.extend(
+            self.nats_url
+                .clone()
+                .map(|url| ("--nats-url", "nats.url", url)),
+        );
+        sources
+    }
+}
+
+impl DevArgs {
+    /// Loads the configuration; `nats.url` is to be replaced by the started server's.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn load(&self) -> Result<Config, Problems> {
+        Config::load(&self.common.sources())
+    }
+
+    /// Which nats-server to start, and where it keeps its data.
+    pub fn options(&self) -> DevOptions {
+        DevOptions {
+            nats_server: self.nats_server.clone(),
+            store_dir: self.store_dir.clone(),
+        }
+    }
+}
+
+impl CommonArgs {
+    /// The values stay text here: the loader reports bad ones together with all other problems.
+    fn sources(&self) -> Sources {
+        let flags = [
+            ("--listen", "server.listen", &self.listen),
+            ("--admin-listen", "admin.listen", &self.admin_listen),
+            ("--log-format", "log.format", &self.log_format),
+        ];
+        let given = |(flag, key, value): (_, _, &Option<String>)| Some((flag, key, value.clone()?));
+        Sources {
+            file: self.config.clone(),
+            environment: environment(),
+            flags: flags.into_iter().filter_map(given).collect(),
+        }
+    }
+}
+
+/// The process environment. What is not UTF-8 is mended rather than dropped, so that a variable of
+/// ours is reported as invalid instead of being overlooked.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .map(|(name, value)| {
+            (
+                name.to_string_lossy().into_owned(),
+                value.to_string_lossy().into_owned(),
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_set_their_keys() {
+        let cli = Cli::try_parse_from([
+            "jetgate",
+            "serve",
+            "--listen=127.0.0.1:1",
+            "--admin-listen=127.0.0.1:2",
+            "--nats-url=nats://n1",
+            "--log-format=json",
+        ]);
+
+        let Ok(Cli {
+            command: Command::Serve(args),
+        }) = cli
+        else {
+            panic!("{cli:?}")
+        };
+        let sources = Sources {
+            environment: Vec::new(),
+            ..args.sources()
+        };
+        let config = Config::load(&sources).unwrap();
+        assert_eq!(config.server.listen.port(), 1);
+        assert_eq!(config.admin.listen.port(), 2);
+        assert_eq!(config.nats.url, "nats://n1".parse().unwrap());
+        assert_eq!(config.log.format, crate::telemetry::Format::Json);
+    }
+}

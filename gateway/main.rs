@@ -1,0 +1,95 @@
+//! The binary: command line, configuration, logs, gateway, exit code.
+
+use std::process::ExitCode;
+
+use jetgate::{
+    app::App,
+    cli::{Cli, Command, DevArgs, Failure},
+    config::Config,
+    dev::{DevServer, print_welcome},
+    shutdown::Shutdown,
+    telemetry,
+};
+
+fn main() -> ExitCode {
+    match Cli::from_arguments() {
+        Ok(cli) => run(&cli.command).map_or_else(Failure::report, ExitCode::from),
+        Err(code) => code,
+    }
+}
+
+fn run(command: &Command) -> Result<u8, Failure> {
+    match command {
+        Command::Serve(args) => with_runtime(args.load().map_err(Failure::usage)?, serve),
+        Command::Dev(args) => {
+            let config = args.load().map_err(Failure::usage)?;
+            with_runtime(config, async |config, shutdown| {
+                dev(args, config, shutdown).await
+            })
+        }
+        Command::Config(args) => args.run().map(|()| 0),
+        Command::Probe(probe) => probe.run().map(|()| 0).map_err(Failure::other),
+        Command::ExecWithParent(exec) => Err(Failure::other(exec.run())),
+    }
+}
+
+/// Runs `work` in the main thread, with logs and signals set up.
+fn with_runtime<W>(config: Config, work: W) -> Result<u8, Failure>
+where
+    W: AsyncFnOnce(Config, Shutdown) -> Result<u8, Failure>,
+{
+    telemetry::init(&config.log).map_err(Failure::other)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::other)?;
+    let result = runtime.block_on(async {
+        let shutdown = Shutdown::new(&config.shutdown);
+        shutdown.listen_for_signals().map_err(Failure::other)?;
+        work(config, shutdown).await
+    });
+    // What is still running was told to end and had its time.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(config: Config, shutdown: Shutdown) -> Result<u8, Failure> {
+    Ok(until_end(bind(config).await?, &shutdown).await)
+}
+
+async fn dev(args: &DevArgs, mut config: Config, shutdown: Shutdown) -> Result<u8, Failure> {
+    let options = args.options();
+    let mut nats = tokio::select! {
+        started = DevServer::start(&options) => started.map_err(Failure::unavailable)?,
+        () = shutdown.draining().cancelled() => return Ok(0),
+    };
+    config.nats = config.nats.for_open_server(nats.url().clone());
+    let app = bind(config).await?;
+    print_welcome(
+        app.public_addr(),
+        app.admin_addr(),
+        nats.url(),
+        nats.store_dir(),
+    )
+    .map_err(Failure::other)?;
+    let code = tokio::select! {
+        code = until_end(app, &shutdown) => code,
+        error = nats.exited() => return Err(Failure::unavailable(error)),
+    };
+    if code == 0 {
+        nats.stop().await; // Otherwise somebody is in a hurry, and dropping it kills it.
+    }
+    Ok(code)
+}
+
+async fn bind(config: Config) -> Result<App, Failure> {
+    let app = App::bind(config).await.map_err(Failure::unavailable)?;
+    tracing::info!(public = %app.public_addr(), admin = %app.admin_addr(), "listening");
+    Ok(app)
+}
+
+/// Exit code 0 after a drain, or that of the signal that cut it short.
+async fn until_end(app: App, shutdown: &Shutdown) -> u8 {
+    tokio::select! {
+        biased; // The second signal ends the gateway as well, and its code has to win.
+        code = shutdown.forced() => code,
+        () = app.run(shutdown.clone()) => 0,
+    }
+}

@@ -1,0 +1,8 @@
+//! One file per gRPC service: unpack the request, convert it, call, convert the answer.
+
+pub mod consumer;
+pub mod gateway;
+pub mod publisher;
+mod resource;
+pub mod stream;
+pub mod subscriber;

@@ -1,0 +1,240 @@
+//! The `ConsumerService`: unpack, convert, ask JetStream, convert back.
+
+use std::time::Duration;
+
+use tonic::{Request, Response, Status};
+
+use super::resource::{Page, check_deleted, check_etag};
+use crate::convert::config::conflict;
+use crate::convert::consumer as convert;
+use crate::deadline::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::names::{ConsumerName, StreamName};
+use crate::nats::Nats;
+use crate::nats::api;
+use crate::proto;
+use crate::proto::consumer_service_server::ConsumerService as Rpc;
+
+/// Creates, describes, changes and deletes consumers.
+#[derive(Clone)]
+pub struct ConsumerService {
+    nats: Nats,
+    timeout: Duration,
+}
+
+impl ConsumerService {
+    /// `timeout` bounds calls whose callers set no deadline.
+    pub fn new(nats: Nats, timeout: Duration) -> Self {
+        Self { nats, timeout }
+    }
+
+    async fn create(
+        &self,
+        request: proto::CreateConsumerRequest,
+        deadline: Deadline,
+    ) -> Result<proto::Consumer> {
+        let target = Target::parse(&request.stream, request.config.as_ref())?;
+        let body = target.body(&target.config, api::ConsumerAction::Create);
+        let info = match self
+            .nats
+            .api(&target.operation("CREATE"), &body, deadline)
+            .await
+        {
+            Err(error) if error.reason() == Reason::ConsumerExists => {
+                self.equal_consumer(&target, error, deadline).await?
+            }
+            created => created?,
+        };
+        convert::from_info(info)
+    }
+
+    /// The consumer that exists, where it is what was asked for: JetStream itself compares before it
+    /// fills in the defaults of ephemeral consumers.
+    async fn equal_consumer(
+        &self,
+        target: &Target,
+        exists: Error,
+        deadline: Deadline,
+    ) -> Result<api::ConsumerInfo> {
+        let info = match self.info(target, deadline).await {
+            // Gone in between: the caller may repeat the call.
+            Err(error) if error.reason() == Reason::ConsumerNotFound => return Err(exists),
+            info => info?,
+        };
+        let operation = format!("STREAM.INFO.{}", target.stream);
+        let stream: api::StreamInfo = self.nats.api_get(&operation, deadline).await?;
+        let differences = convert::differences(&target.config, &info.config, &stream.config)?;
+        if differences.is_empty() {
+            return Ok(info);
+        }
+        let what = format!("consumer {} of stream {}", target.name, target.stream);
+        Err(conflict(Reason::ConsumerExists, &what, &differences))
+    }
+
+    async fn list(
+        &self,
+        request: proto::ListConsumersRequest,
+        deadline: Deadline,
+    ) -> Result<proto::ListConsumersResponse> {
+        let stream = StreamName::parse("stream", &request.stream)?;
+        let page = Page::parse(request.page_size, &request.page_token)?;
+        let body = api::GetPage {
+            offset: page.offset(),
+            subject: String::new(),
+        };
+        let operation = format!("CONSUMER.LIST.{stream}");
+        let answer: api::ConsumerPage = self.nats.api(&operation, &body, deadline).await?;
+        let (consumers, next_page_token) =
+            page.cut(answer.total, answer.consumers, answer.missing, |info| {
+                &info.name
+            });
+        let consumers = consumers
+            .into_iter()
+            .map(convert::from_info)
+            .collect::<Result<_>>()?;
+        Ok(proto::ListConsumersResponse {
+            consumers,
+            next_page_token,
+        })
+    }
+
+    async fn update(
+        &self,
+        request: proto::UpdateConsumerRequest,
+        deadline: Deadline,
+    ) -> Result<proto::Consumer> {
+        let target = Target::parse(&request.stream, request.config.as_ref())?;
+        let mask = convert::update_mask(request.update_mask.as_ref())?;
+
+        let existing = self.info(&target, deadline).await?.config;
+        if existing.is_push() {
+            let message = format!("{} is a push consumer", target.name);
+            return Err(Error::new(Reason::ConsumerIsPush, message));
+        }
+        check_etag(&request.etag, &convert::etag(&existing)?)?;
+        let config = convert::patched(&existing, &target.config, &mask)?;
+        let body = target.body(&config, api::ConsumerAction::Update);
+        convert::from_info(
+            self.nats
+                .api(&target.operation("CREATE"), &body, deadline)
+                .await?,
+        )
+    }
+
+    async fn delete(
+        &self,
+        request: proto::DeleteConsumerRequest,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let stream = StreamName::parse("stream", &request.stream)?;
+        let consumer = ConsumerName::parse("consumer", &request.consumer)?;
+        let operation = format!("CONSUMER.DELETE.{stream}.{consumer}");
+        check_deleted(&self.nats.api_get(&operation, deadline).await?)
+    }
+
+    async fn get(
+        &self,
+        request: proto::GetConsumerRequest,
+        deadline: Deadline,
+    ) -> Result<proto::Consumer> {
+        let stream = StreamName::parse("stream", &request.stream)?;
+        let consumer = ConsumerName::parse("consumer", &request.consumer)?;
+        let operation = format!("CONSUMER.INFO.{stream}.{consumer}");
+        convert::from_info(self.nats.api_get(&operation, deadline).await?)
+    }
+
+    async fn info(&self, target: &Target, deadline: Deadline) -> Result<api::ConsumerInfo> {
+        self.nats.api_get(&target.operation("INFO"), deadline).await
+    }
+}
+
+/// The consumer that a creation or an update is about.
+struct Target {
+    stream: StreamName,
+    name: ConsumerName,
+    config: api::ConsumerConfig,
+}
+
+impl Target {
+    fn parse(stream: &str, config: Option<&proto::ConsumerConfig>) -> Result<Self> {
+        let stream = StreamName::parse("stream", stream)?;
+        let config = convert::to_api(config)?;
+        let name = ConsumerName::parse("config.name", &config.name)?;
+        Ok(Self {
+            stream,
+            name,
+            config,
+        })
+    }
+
+    fn operation(&self, verb: &str) -> String {
+        format!("CONSUMER.{verb}.{}.{}", self.stream, self.name)
+    }
+
+    fn body<'a, C>(
+        &'a self,
+        config: &'a C,
+        action: api::ConsumerAction,
+    ) -> api::CreateConsumer<'a, C> {
+        api::CreateConsumer {
+            stream_name: self.stream.as_str(),
+            config,
+            action,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Rpc for ConsumerService {
+    async fn create_consumer(
+        &self,
+        request: Request<proto::CreateConsumerRequest>,
+    ) -> Result<Response<proto::CreateConsumerResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let consumer = self.create(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::CreateConsumerResponse {
+            consumer: Some(consumer),
+        }))
+    }
+
+    async fn get_consumer(
+        &self,
+        request: Request<proto::GetConsumerRequest>,
+    ) -> Result<Response<proto::GetConsumerResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let consumer = self.get(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::GetConsumerResponse {
+            consumer: Some(consumer),
+        }))
+    }
+
+    async fn list_consumers(
+        &self,
+        request: Request<proto::ListConsumersRequest>,
+    ) -> Result<Response<proto::ListConsumersResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        Ok(Response::new(
+            self.list(request.into_inner(), deadline).await?,
+        ))
+    }
+
+    async fn update_consumer(
+        &self,
+        request: Request<proto::UpdateConsumerRequest>,
+    ) -> Result<Response<proto::UpdateConsumerResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let consumer = self.update(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::UpdateConsumerResponse {
+            consumer: Some(consumer),
+        }))
+    }
+
+    async fn delete_consumer(
+        &self,
+        request: Request<proto::DeleteConsumerRequest>,
+    ) -> Result<Response<proto::DeleteConsumerResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        self.delete(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::DeleteConsumerResponse {}))
+    }
+}

@@ -1,0 +1,95 @@
+//! `GatewayService`.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use crate::admin::Readiness;
+use crate::config::Config;
+use crate::deadline::Deadline;
+use crate::nats::Nats;
+use crate::nats::api::AccountInfo;
+use crate::proto::gateway_service_server::GatewayService;
+use crate::proto::{GatewayState, GetInfoRequest, GetInfoResponse, Limits, NatsInfo};
+
+/// How long asking JetStream may take; the rest of the info does not wait for it longer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tells about the gateway.
+pub struct Gateway {
+    nats: Nats,
+    id: u64,
+    readiness: watch::Receiver<Readiness>,
+    limits: Limits,
+}
+
+impl Gateway {
+    /// The service of the replica with this id.
+    pub fn new(
+        nats: Nats,
+        id: u64,
+        readiness: watch::Receiver<Readiness>,
+        config: &Config,
+    ) -> Self {
+        let (server, subscribe) = (&config.server, &config.subscribe);
+        let limits = Limits {
+            max_message_bytes: 0,
+            max_request_bytes: server.max_request_bytes.as_u64(),
+            max_response_bytes: server.max_response_bytes.as_u64(),
+            default_outstanding_messages: subscribe.max_outstanding_messages,
+            default_outstanding_bytes: subscribe.max_outstanding_bytes.as_u64(),
+            max_outstanding_messages: subscribe.max_window_messages,
+            max_outstanding_bytes: subscribe.max_window_bytes.as_u64(),
+        };
+        Self {
+            nats,
+            id,
+            readiness,
+            limits,
+        }
+    }
+
+    fn state(&self) -> GatewayState {
+        match *self.readiness.borrow() {
+            Readiness::Starting => GatewayState::Starting,
+            Readiness::Ready => GatewayState::Ready,
+            Readiness::NatsUnavailable => GatewayState::NatsUnavailable,
+            Readiness::Draining => GatewayState::Draining,
+        }
+    }
+
+    async fn nats_info(&self) -> Option<NatsInfo> {
+        let server = self.nats.server_info()?;
+        let account = self.nats.api_get("INFO", Deadline::within(PATIENCE)).await;
+        let account: AccountInfo = account.unwrap_or_default();
+        Some(NatsInfo {
+            server_name: server.server_name,
+            server_version: server.version,
+            api_level: account.api.level,
+            domain: account.domain,
+            streams: account.streams,
+            consumers: account.consumers,
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl GatewayService for Gateway {
+    async fn get_info(
+        &self,
+        _request: Request<GetInfoRequest>,
+    ) -> Result<Response<GetInfoResponse>, Status> {
+        let max_payload = self.nats.max_payload().unwrap_or_default();
+        Ok(Response::new(GetInfoResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            gateway_id: format!("{:016x}", self.id),
+            state: self.state() as i32,
+            nats: self.nats_info().await,
+            limits: Some(Limits {
+                max_message_bytes: max_payload as u64,
+                ..self.limits
+            }),
+        }))
+    }
+}

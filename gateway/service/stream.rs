@@ -1,0 +1,195 @@
+//! The `StreamService`: unpack, convert, ask JetStream, convert back.
+
+use std::time::Duration;
+
+use tonic::{Request, Response, Status};
+
+use super::resource::{Page, check_deleted, check_etag};
+use crate::convert::config::conflict;
+use crate::convert::stream as convert;
+use crate::deadline::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::names::{StreamName, SubjectFilter};
+use crate::nats::Nats;
+use crate::nats::api;
+use crate::proto;
+use crate::proto::stream_service_server::StreamService as Rpc;
+
+/// Creates, describes, changes and deletes streams.
+#[derive(Clone)]
+pub struct StreamService {
+    nats: Nats,
+    timeout: Duration,
+}
+
+impl StreamService {
+    /// `timeout` bounds calls whose callers set no deadline.
+    pub fn new(nats: Nats, timeout: Duration) -> Self {
+        Self { nats, timeout }
+    }
+
+    async fn create(
+        &self,
+        request: proto::CreateStreamRequest,
+        deadline: Deadline,
+    ) -> Result<proto::Stream> {
+        let config = convert::to_create(request.config.as_ref(), self.nats.reserved())?;
+        let name = StreamName::parse("config.name", &config.name)?;
+        let operation = format!("STREAM.CREATE.{name}");
+        let info = match self.nats.api(&operation, &config, deadline).await {
+            Err(error) if error.reason() == Reason::StreamExists => {
+                self.equal_stream(&name, &config, error, deadline).await?
+            }
+            created => {
+                self.nats.forget_stream(&name);
+                created?
+            }
+        };
+        convert::from_info(info)
+    }
+
+    /// The stream that exists, where it is what was asked for: JetStream itself counts the order of
+    /// subjects and a `first_seq` of 1 as differences.
+    async fn equal_stream(
+        &self,
+        name: &StreamName,
+        desired: &api::StreamConfig,
+        exists: Error,
+        deadline: Deadline,
+    ) -> Result<api::StreamInfo> {
+        let info = match self.info(name, deadline).await {
+            // Deleted in between: the caller may repeat the call.
+            Err(error) if error.reason() == Reason::StreamNotFound => return Err(exists),
+            info => info?,
+        };
+        let differences = convert::differences(desired, &info.config)?;
+        if differences.is_empty() {
+            return Ok(info);
+        }
+        Err(conflict(
+            Reason::StreamExists,
+            &format!("stream {name}"),
+            &differences,
+        ))
+    }
+
+    async fn list(
+        &self,
+        request: proto::ListStreamsRequest,
+        deadline: Deadline,
+    ) -> Result<proto::ListStreamsResponse> {
+        let page = Page::parse(request.page_size, &request.page_token)?;
+        if !request.subject.is_empty() {
+            SubjectFilter::parse("subject", &request.subject)?;
+        }
+        let body = api::GetPage {
+            offset: page.offset(),
+            subject: request.subject,
+        };
+        let answer: api::StreamPage = self.nats.api("STREAM.LIST", &body, deadline).await?;
+        let (streams, next_page_token) =
+            page.cut(answer.total, answer.streams, answer.missing, |info| {
+                &info.config.name
+            });
+        let streams = streams
+            .into_iter()
+            .map(convert::from_info)
+            .collect::<Result<_>>()?;
+        Ok(proto::ListStreamsResponse {
+            streams,
+            next_page_token,
+        })
+    }
+
+    async fn update(
+        &self,
+        request: proto::UpdateStreamRequest,
+        deadline: Deadline,
+    ) -> Result<proto::Stream> {
+        let desired = convert::to_api(request.config.as_ref(), self.nats.reserved())?;
+        let mask = convert::update_mask(request.update_mask.as_ref())?;
+        let name = StreamName::parse("config.name", &desired.name)?;
+
+        let existing = self.info(&name, deadline).await?.config;
+        check_etag(&request.etag, &convert::etag(&existing)?)?;
+        let config = convert::patched(&existing, &desired, &mask)?;
+        let operation = format!("STREAM.UPDATE.{name}");
+        let updated = self.nats.api(&operation, &config, deadline).await;
+        // Whatever the answer, the change may have been made.
+        self.nats.forget_stream(&name);
+        convert::from_info(updated?)
+    }
+
+    async fn delete(&self, stream: &str, deadline: Deadline) -> Result<()> {
+        let name = StreamName::parse("stream", stream)?;
+        let operation = format!("STREAM.DELETE.{name}");
+        let deleted = self
+            .nats
+            .api_get::<api::Deleted>(&operation, deadline)
+            .await;
+        self.nats.forget_stream(&name);
+        check_deleted(&deleted?)
+    }
+
+    async fn info(&self, name: &StreamName, deadline: Deadline) -> Result<api::StreamInfo> {
+        self.nats
+            .api_get(&format!("STREAM.INFO.{name}"), deadline)
+            .await
+    }
+}
+
+#[tonic::async_trait]
+impl Rpc for StreamService {
+    async fn create_stream(
+        &self,
+        request: Request<proto::CreateStreamRequest>,
+    ) -> Result<Response<proto::CreateStreamResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let stream = self.create(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::CreateStreamResponse {
+            stream: Some(stream),
+        }))
+    }
+
+    async fn get_stream(
+        &self,
+        request: Request<proto::GetStreamRequest>,
+    ) -> Result<Response<proto::GetStreamResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let name = StreamName::parse("stream", &request.into_inner().stream)?;
+        let stream = convert::from_info(self.info(&name, deadline).await?)?;
+        Ok(Response::new(proto::GetStreamResponse {
+            stream: Some(stream),
+        }))
+    }
+
+    async fn list_streams(
+        &self,
+        request: Request<proto::ListStreamsRequest>,
+    ) -> Result<Response<proto::ListStreamsResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        Ok(Response::new(
+            self.list(request.into_inner(), deadline).await?,
+        ))
+    }
+
+    async fn update_stream(
+        &self,
+        request: Request<proto::UpdateStreamRequest>,
+    ) -> Result<Response<proto::UpdateStreamResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let stream = self.update(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::UpdateStreamResponse {
+            stream: Some(stream),
+        }))
+    }
+
+    async fn delete_stream(
+        &self,
+        request: Request<proto::DeleteStreamRequest>,
+    ) -> Result<Response<proto::DeleteStreamResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        self.delete(&request.into_inner().stream, deadline).await?;
+        Ok(Response::new(proto::DeleteStreamResponse {}))
+    }
+}
