@@ -7,9 +7,10 @@ pub mod config;
 mod error;
 mod link;
 mod lookup;
-mod poison;
+mod malformed;
 mod publish;
 pub mod pull;
+mod quarantine;
 mod replies;
 mod request;
 mod settle;
@@ -36,7 +37,7 @@ use crate::error::{Error, Reason, Result};
 use crate::metrics::Metrics;
 use crate::names::Reserved;
 use lookup::Lookups;
-use poison::Quarantine;
+use quarantine::Quarantine;
 use slots::Slots;
 
 /// A clonable handle to JetStream.
@@ -135,11 +136,16 @@ impl Nats {
     /// A fingerprint of the NATS account, the same on every replica. 0 where the NATS user may not
     /// ask for it.
     pub async fn account(&self, deadline: Deadline) -> Result<u32> {
-        self.0
+        let asking = self
+            .0
             .account
-            .get_or_try_init(|| self.ask_for_account(deadline))
+            .get_or_try_init(|| self.ask_for_account(deadline));
+        // Whoever waits for another's question keeps to its own deadline.
+        let account = deadline
+            .bound(asking)
             .await
-            .copied()
+            .map_err(|_| error::too_late("the account"))?;
+        account.copied()
     }
 
     async fn ask_for_account(&self, deadline: Deadline) -> Result<u32> {

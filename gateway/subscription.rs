@@ -15,6 +15,7 @@ mod source;
 mod stall;
 pub mod terms;
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use crate::nats::Nats;
 use crate::nats::pull::{Delivery, End, Event};
 use crate::proto::subscribe_response::Event as Frame;
 use crate::proto::{
-    FlowLimits, OnSessionEnd, PayloadFormat, SessionHeartbeat, SessionOpened, StallReason,
+    FlowLimits, Gap, OnSessionEnd, PayloadFormat, SessionHeartbeat, SessionOpened, StallReason,
     SubscribeResponse,
 };
 use crate::sessions::{Change, Notice, Registration, Sessions};
@@ -82,8 +83,9 @@ pub struct Session {
     out: Output,
     book: InFlight,
     labeller: Labeller,
-    /// A pulled message that did not fit into the last batch.
-    held: Option<Delivery>,
+    /// Pulled, and waiting for the transport to take the last frame.
+    held: VecDeque<Delivery>,
+    gap: Option<Gap>,
     /// Asked for, and waiting for its turn.
     slot: Option<Pin<Box<dyn Future<Output = OwnedSemaphorePermit> + Send>>>,
     probe: Option<Pin<Box<dyn Future<Output = stall::Probe> + Send>>>,
@@ -128,7 +130,8 @@ impl Session {
         heartbeat.reset();
         let session = Self {
             book: InFlight::new(settings.window),
-            held: None,
+            held: VecDeque::new(),
+            gap: None,
             slot: None,
             probe: None,
             backoff: Duration::ZERO,
@@ -155,10 +158,8 @@ impl Session {
     pub async fn run(mut self) {
         let id = self.id();
         info!(session = id, stream = %self.source.stream(), consumer = %self.facts.consumer, "session opened");
-        let ending = match self.deliver_missed() {
-            Ok(()) => self.serve().await,
-            Err(ending) => ending,
-        };
+        self.take_over();
+        let ending = self.serve().await;
         info!(session = id, reason = ?ending, "session ends");
         self.finish(ending).await;
     }
@@ -167,7 +168,7 @@ impl Session {
         let draining = self.shared.sessions.draining().clone();
         loop {
             self.book.expire(Instant::now());
-            if let Err(ending) = self.flush_held() {
+            if let Err(ending) = self.flush() {
                 return ending;
             }
             self.metrics
@@ -188,7 +189,7 @@ impl Session {
                 () = sleep_until(next_expiry) => Ok(()),
                 () = sleep_until(pull_at) => Ok(()),
                 _ = self.heartbeat.tick() => {
-                    self.start_probe();
+                    self.start_probe(stall::AGE);
                     Ok(())
                 }
                 probe = ready(&mut self.probe) => self.end_probe(probe),
@@ -210,7 +211,8 @@ impl Session {
             LinkEvent::Attached(Err(error)) => Err(Ending::Failed(error)),
             LinkEvent::Attached(Ok(attached)) => {
                 self.link = Connection::Attached(attached);
-                self.deliver_missed()
+                self.take_over();
+                Ok(())
             }
             LinkEvent::Pull(event) => self.handle_pull(event),
         }
@@ -225,11 +227,10 @@ impl Session {
             }
             Event::Ended(end) => self.pull_ended(end),
             Event::Silent => {
+                // A pull that is lost may still bring something: its inbox is given up with it.
                 debug!(session = self.id(), "pull lost, asking again");
                 self.back_off();
-                if self.source.is_ordered() {
-                    self.reattach();
-                }
+                self.reattach();
                 Ok(())
             }
             Event::Lost => {
@@ -243,41 +244,43 @@ impl Session {
         match end {
             End::Expired => {}
             End::TooLarge => self.oversized = true,
-            End::Deleted if self.source.is_ordered() => self.reattach(),
-            End::Deleted | End::Refused(_) | End::PushBased => {
-                // What exactly is gone is told by the consumer's info.
-                self.start_probe();
-                self.back_off();
-                if let End::Refused(text) = end {
-                    return Err(Ending::Failed(Error::new(
-                        Reason::RejectedByJetstream,
-                        text,
-                    )));
-                }
-            }
-            End::NoResponders if self.source.is_ordered() => {
+            End::Moved | End::MaxWaiting => self.back_off(),
+            End::Deleted | End::NoResponders if self.source.is_ordered() => {
                 self.back_off();
                 self.reattach();
             }
-            End::Moved | End::NoResponders | End::MaxWaiting => self.back_off(),
+            // What exactly is gone is told by the consumer's info.
+            End::Deleted | End::PushBased | End::NoResponders => {
+                self.back_off();
+                self.start_probe(stall::JUST_NOW);
+            }
+            End::Refused(text) => {
+                return Err(Ending::Failed(Error::new(
+                    Reason::RejectedByJetstream,
+                    text,
+                )));
+            }
+            End::Denied => {
+                let text = "the gateway's NATS user may not pull from this consumer";
+                return Err(Ending::Failed(Error::new(
+                    Reason::NatsPermissionDenied,
+                    text,
+                )));
+            }
         }
         Ok(())
     }
 
     fn note(&mut self, notice: Notice) {
         match notice.change {
-            Change::Settled => {
+            Change::Settled | Change::Returned => {
                 self.book.settle(notice.key);
             }
             Change::SettledThrough => self.book.settle_through(notice.key),
             Change::Extended(lease) => self.book.extend(notice.key, Instant::now() + lease),
         }
-        if !matches!(notice.change, Change::Extended(_)) {
-            let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
-            self.shared
-                .nats
-                .release_suspect(stream, consumer, notice.key.stream_sequence);
-        }
+        let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
+        note_suspect(&self.shared.nats, stream, consumer, &notice);
     }
 
     fn opened(&self) -> SessionOpened {
@@ -350,6 +353,18 @@ async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Where the message is one that connections cannot receive, its settlement counts for that, too.
+fn note_suspect(nats: &Nats, stream: &str, consumer: &str, notice: &Notice) {
+    let sequence = notice.key.stream_sequence;
+    match notice.change {
+        Change::Extended(_) => {}
+        Change::Returned => nats.return_suspect(stream, consumer, sequence),
+        Change::Settled | Change::SettledThrough => {
+            nats.release_suspect(stream, consumer, sequence)
+        }
     }
 }
 

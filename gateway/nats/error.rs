@@ -24,10 +24,7 @@ pub(super) fn from_api(error: &ApiError) -> Error {
 pub(super) fn from_request(error: RequestError, what: &str) -> Error {
     match error {
         RequestError::NotSent | RequestError::Lost => super::supervisor::disconnected(),
-        RequestError::TimedOut => Error::new(
-            Reason::DeadlineExceeded,
-            format!("JetStream did not answer in time: {what}"),
-        ),
+        RequestError::TimedOut => too_late(what),
         RequestError::NoResponders => Error::new(
             Reason::JetstreamUnavailable,
             format!("nobody serves {what} now"),
@@ -37,6 +34,14 @@ pub(super) fn from_request(error: RequestError, what: &str) -> Error {
             format!("the gateway's NATS user may not do this: {what}"),
         ),
     }
+}
+
+/// The error of a request whose time ran out before its answer came.
+pub(super) fn too_late(what: &str) -> Error {
+    Error::new(
+        Reason::DeadlineExceeded,
+        format!("JetStream did not answer in time: {what}"),
+    )
 }
 
 /// Whether JetStream may answer differently in a moment.

@@ -14,6 +14,7 @@ use async_nats::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
@@ -24,12 +25,16 @@ use crate::deadline::Deadline;
 /// Unanswered pings before a link is lost: one may be held up by a burst of messages.
 const MISSED_PINGS: u32 = 2;
 
+/// Refused subjects that a slow listener may be behind by.
+const DENIALS: usize = 64;
+
 /// A connection that works until [`Link::lost`] fires.
 pub struct Link {
     client: Client,
     inbox: String,
     replies: Replies,
     lost: CancellationToken,
+    denied: broadcast::Sender<Arc<str>>,
     inboxes: AtomicU64,
     /// Ends the link's tasks when nobody uses the link any more.
     _guard: DropGuard,
@@ -61,9 +66,10 @@ impl Link {
         let inbox = format!("{}.{id}", config.inbox_prefix);
         let replies = Replies::new(&format!("{inbox}.r"));
         let lost = CancellationToken::new();
+        let (denied, _) = broadcast::channel(DENIALS);
 
         let client = options
-            .event_callback(watch_events(replies.clone(), lost.clone()))
+            .event_callback(watch_events(replies.clone(), denied.clone(), lost.clone()))
             .connect(servers)
             .await?;
         let answers = client.subscribe(replies.wildcard()).await?;
@@ -73,6 +79,7 @@ impl Link {
             client,
             inbox,
             replies,
+            denied,
             inboxes: AtomicU64::new(0),
             _guard: lost.clone().drop_guard(),
             lost,
@@ -88,6 +95,11 @@ impl Link {
     /// Fires when the connection has ended.
     pub fn lost(&self) -> &CancellationToken {
         &self.lost
+    }
+
+    /// The subjects that the server refuses from now on: what is sent there is never answered.
+    pub(super) fn denied(&self) -> broadcast::Receiver<Arc<str>> {
+        self.denied.subscribe()
     }
 
     /// What the server said of itself.
@@ -201,6 +213,7 @@ fn is_no_responders(message: &Message) -> bool {
 
 fn watch_events(
     replies: Replies,
+    denied: broadcast::Sender<Arc<str>>,
     lost: CancellationToken,
 ) -> impl Fn(Event) -> std::future::Ready<()> + Send + Sync + 'static {
     move |event| {
@@ -211,6 +224,8 @@ fn watch_events(
                 warn!(error = %text, "nats-server refused an operation");
                 if let Some(subject) = denied_subject(text) {
                     replies.deny(subject);
+                    // Nobody listens where no pull is open.
+                    let _ = denied.send(subject.into());
                 }
             }
             Event::SlowConsumer(subscription) => {

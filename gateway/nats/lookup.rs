@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Nats;
 use super::api::{ConsumerInfo, StreamConfig, StreamInfo};
+use super::error::too_late;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::names::{ConsumerName, StreamName, Subject};
@@ -100,7 +101,11 @@ impl Nats {
         let key = (stream.to_string(), consumer.to_string());
         let operation = format!("CONSUMER.INFO.{stream}.{consumer}");
         let ask = async { self.api_get(&operation, deadline).await };
-        self.lookups().consumers.get(key, age, ask).await
+        let info = deadline
+            .bound(self.lookups().consumers.get(key, age, ask))
+            .await;
+        // Whoever waits for another's question keeps to its own deadline.
+        info.unwrap_or_else(|_| Err(too_late("the consumer's info")))
     }
 }
 

@@ -9,7 +9,8 @@ use async_nats::{Message, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio::time::Instant;
 
 use super::Nats;
@@ -93,6 +94,8 @@ pub enum End {
     PushBased,
     /// The consumer refuses the request, and would again.
     Refused(String),
+    /// The NATS user may not pull from the consumer.
+    Denied,
 }
 
 /// The open pulls of one session at one consumer, on one link.
@@ -101,6 +104,7 @@ pub struct Puller {
     next_subject: String,
     inbox: String,
     subscriber: Subscriber,
+    denied: broadcast::Receiver<Arc<str>>,
     /// In order of asking: JetStream serves the oldest first.
     open: VecDeque<Open>,
     asked: u64,
@@ -127,6 +131,7 @@ impl Puller {
         consumer: &str,
     ) -> Result<Self, RequestError> {
         let inbox = link.new_inbox();
+        let denied = link.denied();
         let subscriber = link.subscribe(format!("{inbox}.*")).await?;
         let next_subject = format!(
             "{}.CONSUMER.MSG.NEXT.{stream}.{consumer}",
@@ -137,6 +142,7 @@ impl Puller {
             next_subject,
             inbox,
             subscriber,
+            denied,
             open: VecDeque::new(),
             asked: 0,
             seen: 0,
@@ -205,6 +211,10 @@ impl Puller {
                     None => return Event::Lost,
                 },
                 () = self.link.lost().cancelled() => return Event::Lost,
+                denied = self.denied.recv() => if self.is_denied(denied) {
+                    self.open.clear();
+                    return Event::Ended(End::Denied);
+                },
                 () = sleep_until(silence) => {
                     let now = Instant::now();
                     self.open.retain(|open| open.silent_at() > now);
@@ -257,6 +267,10 @@ impl Puller {
                 .await?;
         }
         Ok(())
+    }
+
+    fn is_denied(&self, denied: Result<Arc<str>, RecvError>) -> bool {
+        denied.is_ok_and(|subject| *subject == *self.next_subject)
     }
 
     fn silence(&self) -> Option<Instant> {

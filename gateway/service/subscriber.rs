@@ -134,7 +134,9 @@ impl Subscriber {
             None => Err(Error::invalid("source", "must be consumer or ordered")),
             Some(RequestedSource::Consumer(name)) => {
                 let consumer = ConsumerName::parse("consumer", &name)?;
-                Ok(Source::Durable(Durable::new(nats, stream, consumer)))
+                Ok(Source::Durable(Box::new(Durable::new(
+                    nats, stream, consumer,
+                ))))
             }
             Some(RequestedSource::Ordered(ordered)) => {
                 let config = ordered_config(&ordered).map_err(|error| error.inside("ordered"))?;
@@ -160,7 +162,8 @@ impl Subscriber {
         let stream = StreamName::parse("stream", &request.stream)?;
         let consumer = ConsumerName::parse("consumer", &request.consumer)?;
         let wait = max_wait(&request)?;
-        let source = Source::Durable(Durable::new(&self.shared.nats, stream, consumer));
+        let durable = Durable::new(&self.shared.nats, stream, consumer);
+        let source = Source::Durable(Box::new(durable));
         let attach = if has_deadline {
             deadline
         } else {

@@ -20,6 +20,8 @@ pub struct Notice {
 pub enum Change {
     /// The delivery is settled.
     Settled,
+    /// It is given back: it will be delivered again.
+    Returned,
     /// It is settled, and so is every earlier one (ack policy all).
     SettledThrough,
     /// Its lease starts anew.

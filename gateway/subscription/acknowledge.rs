@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt as _, stream};
 
-use super::Shared;
 use super::in_flight::Key;
 use super::labels::milliseconds;
 use super::terms::Terms;
+use super::{Shared, note_suspect};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::metrics::{SettlementKind, SettlementOutcome};
@@ -121,7 +121,14 @@ async fn settle_item(
             .metadata
             .insert("ack_token".to_owned(), renewed(&token, &terms).encode());
     }
-    Ok((status, token.route, notice(&token, &settlement, &terms)))
+    let notice = notice(&token, &settlement, &terms);
+    note_suspect(
+        &shared.nats,
+        &token.subject.stream,
+        &token.subject.consumer,
+        &notice,
+    );
+    Ok((status, token.route, notice))
 }
 
 fn settlement(kind: AckKind, item: &Acknowledgement) -> Result<Settlement> {
@@ -208,7 +215,8 @@ fn notice(token: &AckToken, settlement: &Settlement, terms: &Terms) -> Notice {
     let change = match settlement {
         Settlement::InProgress => Change::Extended(terms.lease(token.subject.delivered)),
         Settlement::Ack if terms.ack_policy == AckPolicy::All => Change::SettledThrough,
-        _ => Change::Settled,
+        Settlement::Nak(_) => Change::Returned,
+        Settlement::Ack | Settlement::Term(_) => Change::Settled,
     };
     Notice { key, change }
 }

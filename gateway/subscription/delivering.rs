@@ -1,4 +1,4 @@
-//! From the consumer to the caller: batches, the book, and what was missed while attaching.
+//! From the consumer to the caller: batches, the book, and what was found while attaching.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::in_flight::{Entry, Key};
 use super::{Connection, Ending, Session, labels};
 use crate::nats::pull::{Delivery, Event};
 use crate::proto::subscribe_response::Event as Frame;
-use crate::proto::{Gap, MessageBatch, ReceivedMessage};
+use crate::proto::{MessageBatch, ReceivedMessage};
 use crate::token::AckSubject;
 
 impl Session {
@@ -32,7 +32,7 @@ impl Session {
             }
             let size = delivery.size + labels::OVERHEAD;
             if bytes + size > self.settings.max_batch_bytes && !batch.is_empty() {
-                self.held = Some(delivery);
+                self.held.push_front(delivery);
                 break;
             }
             bytes += size;
@@ -49,6 +49,9 @@ impl Session {
 
     /// The next message if it is here already; another event is left in `after`.
     fn next_message(&mut self, after: &mut Option<Event>) -> Option<Delivery> {
+        if let Some(delivery) = self.held.pop_front() {
+            return Some(delivery);
+        }
         match self.link.try_next() {
             Some(Event::Message(delivery)) => Some(delivery),
             other => {
@@ -80,38 +83,33 @@ impl Session {
         self.labeller.label(delivery, terms, self.settings.format)
     }
 
-    pub(super) fn flush_held(&mut self) -> Result<(), Ending> {
+    /// Sends what waits for the transport, a frame at a time.
+    pub(super) fn flush(&mut self) -> Result<(), Ending> {
         if self.out.capacity() == 0 {
             return Ok(());
         }
+        if let Some(gap) = self.gap.take() {
+            self.send(Frame::Gap(gap));
+            return Ok(());
+        }
         self.held
-            .take()
+            .pop_front()
             .map_or(Ok(()), |delivery| self.deliver(delivery))
     }
 
-    /// What was found while attaching: a gap, and messages that could not be received.
-    pub(super) fn deliver_missed(&mut self) -> Result<(), Ending> {
+    /// Takes over what was found while attaching: a gap, and messages that could not be received.
+    pub(super) fn take_over(&mut self) {
         let Connection::Attached(attached) = &mut self.link else {
-            return Ok(());
+            return;
         };
-        let (gap, suspects) = (attached.gap.take(), std::mem::take(&mut attached.suspects));
+        let suspects = std::mem::take(&mut attached.suspects);
+        self.gap = attached.gap.take().or_else(|| self.gap.take());
         self.facts = attached.facts.clone();
         self.source.attached(&self.facts);
-        if let Some(Gap {
-            stream_recreated: true,
-            ..
-        }) = gap
-        {
+        self.held.extend(suspects);
+        if self.gap.is_some_and(|gap| gap.stream_recreated) {
             self.position = 0;
         }
-        if let Some(gap) = gap {
-            self.send(Frame::Gap(gap));
-        }
-        for suspect in suspects {
-            self.held = Some(suspect);
-            self.flush_held()?;
-        }
-        Ok(())
     }
 }
 

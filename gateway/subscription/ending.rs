@@ -52,7 +52,7 @@ impl Session {
         self.slot = None;
         self.probe = None;
         let pending = Connection::Attaching(Box::pin(std::future::pending()));
-        let mut left: Vec<Delivery> = self.held.take().into_iter().collect();
+        let mut left: Vec<Delivery> = std::mem::take(&mut self.held).into();
         if let Connection::Attached(attached) = std::mem::replace(&mut self.link, pending) {
             left.extend(attached.puller.close().await);
         }

@@ -142,6 +142,10 @@ impl Fetch {
                 self.attach_again().await?;
                 Ok(true)
             }
+            Event::Ended(End::Denied) => {
+                let text = "the gateway's NATS user may not pull from this consumer";
+                Err(Error::new(Reason::NatsPermissionDenied, text))
+            }
             Event::Ended(End::Refused(text)) => Err(Error::new(Reason::RejectedByJetstream, text)),
         }
     }

@@ -43,7 +43,7 @@ impl Session {
         let Connection::Attached(attached) = &self.link else {
             return false;
         };
-        if self.pull_at > Instant::now() || self.out.capacity() == 0 || self.held.is_some() {
+        if self.pull_at > Instant::now() || self.out.capacity() == 0 || !self.held.is_empty() {
             return false;
         }
         let puller = &attached.puller;
@@ -91,7 +91,7 @@ impl Session {
             bytes: (!alone).then_some(bytes),
             expires,
             no_wait: false,
-            heartbeat: Some(PULL_HEARTBEAT.min(expires / 2)),
+            heartbeat: (expires >= SHORT_PULL).then(|| PULL_HEARTBEAT.min(expires / 2)),
         };
         if attached.puller.pull(&ask, Some(permit)).await.is_err() {
             self.back_off();

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// A consumer that messages are pulled from.
 pub enum Source {
     /// One that exists by name.
-    Durable(Durable),
+    Durable(Box<Durable>),
     /// One that the gateway makes for the session, again and again if need be.
     Ordered(Box<Ordered>),
 }

@@ -15,7 +15,10 @@ use crate::nats::api::ConsumerInfo;
 use crate::proto::StallReason;
 
 /// How old the consumer's info may be.
-const AGE: Duration = Duration::from_secs(5);
+pub(super) const AGE: Duration = Duration::from_secs(5);
+
+/// The same where something just happened; sessions of one consumer still share the answer.
+pub(super) const JUST_NOW: Duration = Duration::from_millis(200);
 
 /// How long asking for it may take before the consumer counts as leaderless.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,7 +28,7 @@ pub(super) type Probe = Result<Arc<ConsumerInfo>>;
 
 impl Session {
     /// Time for a heartbeat: asks for the consumer's info where only that can tell what is wrong.
-    pub(super) fn start_probe(&mut self) {
+    pub(super) fn start_probe(&mut self, age: Duration) {
         if self.probe.is_some() {
             return;
         }
@@ -41,7 +44,7 @@ impl Session {
         let (nats, stream) = (self.shared.nats.clone(), self.source.stream().clone());
         let consumer = self.facts.consumer.clone();
         self.probe = Some(Box::pin(async move {
-            nats.consumer_info(&stream, &consumer, AGE, Deadline::within(PATIENCE))
+            nats.consumer_info(&stream, &consumer, age, Deadline::within(PATIENCE))
                 .await
         }));
     }

@@ -82,7 +82,7 @@ impl Durable {
 
     /// The shared connection, unless the consumer has messages that would break it.
     fn connection_for(&self, nats: &Nats, info: &ConsumerInfo) -> (Connection, bool) {
-        if nats.is_quarantined(&info.stream_name, &info.name) {
+        if nats.is_quarantined(info) {
             (nats.private_connection(), true)
         } else {
             (self.connection.clone(), false)
