@@ -26,6 +26,7 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// A consumer that messages are pulled from.
+#[derive(Clone)]
 pub enum Source {
     /// One that exists by name.
     Durable(Box<Durable>),
@@ -76,35 +77,37 @@ impl Source {
         nats: &Nats,
         deadline: Deadline,
     ) -> Result<Box<Attached>> {
-        let attached = match self {
-            Self::Durable(durable) => durable.attach(nats.clone(), Some(deadline)).await?,
-            Self::Ordered(ordered) => {
-                ordered.begin(nats, deadline).await?;
-                ordered.attach(nats.clone(), Some(deadline)).await?
-            }
-        };
+        if let Self::Ordered(ordered) = self {
+            ordered.begin(nats, deadline).await?;
+        }
+        let attached = self.attempt(nats, deadline).await?;
         self.attached(&attached.facts);
         Ok(attached)
     }
 
     /// Attaches again behind the last message, for as long as it takes.
     pub(super) fn attach(&self, nats: &Nats, delay: Duration) -> Attaching {
-        let nats = nats.clone();
+        let (source, nats) = (self.clone(), nats.clone());
+        Box::pin(async move {
+            tokio::time::sleep(delay).await;
+            if let Self::Ordered(ordered) = &source {
+                ordered.delete_previous(&nats).await;
+            }
+            loop {
+                match source.attempt(&nats, Deadline::within(ATTEMPT)).await {
+                    Err(error) if !is_final(&error) => {
+                        tokio::time::sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        })
+    }
+
+    async fn attempt(&self, nats: &Nats, deadline: Deadline) -> Result<Box<Attached>> {
         match self {
-            Self::Durable(durable) => {
-                let durable = durable.clone();
-                Box::pin(async move {
-                    tokio::time::sleep(delay).await;
-                    durable.attach(nats, None).await
-                })
-            }
-            Self::Ordered(ordered) => {
-                let ordered = ordered.clone();
-                Box::pin(async move {
-                    tokio::time::sleep(delay).await;
-                    ordered.attach(nats, None).await
-                })
-            }
+            Self::Durable(durable) => durable.attach(nats, deadline).await,
+            Self::Ordered(ordered) => ordered.attach(nats, deadline).await,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ATTEMPT, Attached, Facts, PAUSE, Position, facts, is_final, open_puller, refuse_push};
+use super::{Attached, Facts, Position, facts, open_puller, refuse_push};
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::names::{ConsumerName, StreamName};
@@ -35,24 +35,8 @@ impl Durable {
         }
     }
 
-    /// Attaches: within the deadline, or for as long as it takes.
-    pub(super) async fn attach(
-        &self,
-        nats: Nats,
-        deadline: Option<Deadline>,
-    ) -> Result<Box<Attached>> {
-        loop {
-            let attempt = deadline.unwrap_or_else(|| Deadline::within(ATTEMPT));
-            match self.attempt(&nats, attempt).await {
-                Err(error) if deadline.is_none() && !is_final(&error) => {
-                    tokio::time::sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn attempt(&self, nats: &Nats, deadline: Deadline) -> Result<Box<Attached>> {
+    /// One attempt to attach.
+    pub(super) async fn attach(&self, nats: &Nats, deadline: Deadline) -> Result<Box<Attached>> {
         let is_first = self.facts.is_none();
         let age = if is_first { FRESH } else { Duration::ZERO };
         let info = nats

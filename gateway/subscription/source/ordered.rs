@@ -9,7 +9,7 @@ use std::time::Duration;
 use prost_types::Timestamp;
 use uuid::Uuid;
 
-use super::{ATTEMPT, Attached, Facts, PAUSE, Position, facts, is_final, open_puller};
+use super::{Attached, Facts, Position, facts, open_puller};
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::names::{ConsumerName, StreamName};
@@ -58,27 +58,15 @@ impl Ordered {
         }
     }
 
-    /// Attaches: within the deadline, or for as long as it takes.
-    pub(super) async fn attach(
-        &self,
-        nats: Nats,
-        deadline: Option<Deadline>,
-    ) -> Result<Box<Attached>> {
+    /// Deletes the consumer that this read had last.
+    pub(super) async fn delete_previous(&self, nats: &Nats) {
         if let Some(previous) = &self.facts {
-            delete(&nats, &self.stream, &previous.consumer).await;
-        }
-        loop {
-            let attempt = deadline.unwrap_or_else(|| Deadline::within(ATTEMPT));
-            match self.attempt(&nats, attempt).await {
-                Err(error) if deadline.is_none() && !is_final(&error) => {
-                    tokio::time::sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
-                }
-                outcome => return outcome,
-            }
+            delete(nats, &self.stream, &previous.consumer).await;
         }
     }
 
-    async fn attempt(&self, nats: &Nats, deadline: Deadline) -> Result<Box<Attached>> {
+    /// One attempt to attach.
+    pub(super) async fn attach(&self, nats: &Nats, deadline: Deadline) -> Result<Box<Attached>> {
         let stream: StreamInfo = nats
             .api_get(&format!("STREAM.INFO.{}", self.stream), deadline)
             .await?;
