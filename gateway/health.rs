@@ -60,23 +60,31 @@ impl Health {
             if self.draining.is_cancelled() {
                 return self.tell(Readiness::Draining).await;
             }
+            let answered = self.jetstream_answers().await;
+            // Taken behind the answer, which may have come after a new connection was made.
             let link = self.nats.notices().link();
-            let is_ready = self.jetstream_answers().await;
-            let next = match (is_ready, *self.readiness.borrow()) {
-                (true, _) => Readiness::Ready,
-                (false, Readiness::Starting) => Readiness::Starting,
-                (false, _) => Readiness::NatsUnavailable,
-            };
-            if next != *self.readiness.borrow() {
-                info!(readiness = %next, "readiness changed");
-                self.tell(next).await;
-            }
+            let is_ready = answered && link.is_some();
+            self.tell_if_new(is_ready).await;
             let interval = if is_ready { INTERVALS.0 } else { INTERVALS.1 };
             tokio::select! {
                 () = self.draining.cancelled() => {}
                 () = tokio::time::sleep(interval) => {}
-                () = lost(link.as_deref()), if is_ready => {}
+                // Told at once; the next answer may take its time.
+                () = lost(link.as_deref()) => self.tell_if_new(false).await,
             }
+        }
+    }
+
+    async fn tell_if_new(&self, is_ready: bool) {
+        let current = *self.readiness.borrow();
+        let next = match (is_ready, current) {
+            (true, _) => Readiness::Ready,
+            (false, Readiness::Starting) => Readiness::Starting,
+            (false, _) => Readiness::NatsUnavailable,
+        };
+        if next != current {
+            info!(readiness = %next, "readiness changed");
+            self.tell(next).await;
         }
     }
 

@@ -27,7 +27,7 @@ use tokio::sync::OnceCell;
 
 pub use link::{Link, RequestError};
 pub use lookup::StreamFacts;
-pub use publish::Outgoing;
+pub use publish::{HEADER_OVERHEAD, Outgoing};
 pub use settle::Settlement;
 pub use slots::Slot;
 pub use supervisor::Connection;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::json;
 use crate::error::{Error, Result};
 use crate::names::{self, MessageId, Reserved, StreamName, Subject, SubjectFilter};
-use crate::nats::Outgoing;
+use crate::nats::{HEADER_OVERHEAD, Outgoing};
 use crate::proto::publish_request::{Expiry, Payload};
 use crate::proto::{Expectation, Header, PublishRequest, Rollup};
 
@@ -182,7 +182,7 @@ impl Headers {
             let name: &str = name.as_ref();
             values
                 .iter()
-                .map(move |value| name.len() + value.as_str().len() + 3)
+                .map(move |value| name.len() + value.as_str().len() + HEADER_OVERHEAD)
         });
         match sizes.sum::<usize>() <= HEADERS {
             true => Ok(self.0),
@@ -215,6 +215,12 @@ fn value(field: &str, header: Header) -> Result<HeaderValue> {
         return Err(Error::invalid(
             field,
             "must not contain CR, LF or other control characters",
+        ));
+    }
+    if text.trim() != text {
+        return Err(Error::invalid(
+            field,
+            "must not begin or end with white space: it would be lost",
         ));
     }
     HeaderValue::from_str(&text).map_err(|_| Error::invalid(field, "must not contain CR or LF"))
@@ -337,6 +343,7 @@ mod tests {
         for (name, value) in [
             ("X", "a\rb"),
             ("X", "a\nb"),
+            ("X", " a"),
             ("Nats-Msg-Id", "x"),
             ("nats-ttl", "1"),
             ("a b", "x"),

@@ -29,6 +29,10 @@ pub(super) fn from_request(error: RequestError, what: &str) -> Error {
             Reason::JetstreamUnavailable,
             format!("nobody serves {what} now"),
         ),
+        RequestError::TooLarge => Error::new(
+            Reason::MessageTooLarge,
+            "the message is larger than the server takes",
+        ),
         RequestError::Denied => Error::new(
             Reason::NatsPermissionDenied,
             format!("the gateway's NATS user may not do this: {what}"),

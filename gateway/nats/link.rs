@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_nats::client::PublishErrorKind;
 use async_nats::{
     Client, ConnectOptions, Event, HeaderMap, Message, ServerError, ServerInfo, Subscriber,
 };
@@ -53,6 +54,8 @@ pub enum RequestError {
     NoResponders,
     /// The NATS user may not publish there.
     Denied,
+    /// It is larger than the server takes, and was not sent.
+    TooLarge,
 }
 
 impl Link {
@@ -188,6 +191,9 @@ impl Link {
         };
         match deadline.bound(self.unless_lost(sending)).await {
             Ok(Some(Ok(()))) => Ok(()),
+            Ok(Some(Err(error))) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                Err(RequestError::TooLarge)
+            }
             Ok(Some(Err(error))) => {
                 debug!(%error, "could not send");
                 Err(RequestError::NotSent)

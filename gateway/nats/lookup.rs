@@ -23,7 +23,7 @@ use crate::names::{ConsumerName, StreamName, Subject};
 const STREAM_AGE: Duration = Duration::from_secs(30);
 
 /// How long a lookup may hold up the call that needs it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// More entries than this are not kept.
 const CAPACITY: usize = 10_000;

@@ -29,8 +29,8 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 /// JetStream's window where a stream's own is not known.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
 
-/// What a header costs on the wire beyond name and value: a colon, CR and LF.
-const HEADER_OVERHEAD: usize = 3;
+/// What a header costs on the wire beyond name and value: a colon, a space, CR and LF.
+pub const HEADER_OVERHEAD: usize = 4;
 
 /// A message ready to be sent.
 #[derive(Clone, Debug)]
@@ -191,6 +191,10 @@ impl Attempts<'_> {
             Err(RequestError::TimedOut) => Attempt::Unknown(Code::DeadlineExceeded),
             Err(RequestError::Denied) => Attempt::Failed(from_request(
                 RequestError::Denied,
+                "publish to this subject",
+            )),
+            Err(RequestError::TooLarge) => Attempt::Failed(from_request(
+                RequestError::TooLarge,
                 "publish to this subject",
             )),
             Err(RequestError::NotSent) => Attempt::Refused(super::supervisor::disconnected()),

@@ -15,7 +15,7 @@ use crate::error::{Error, Reason, Result};
 
 /// Nobody answers on the API's subjects: JetStream is off, or its server is just starting. After
 /// this long it is taken to be off.
-const STARTING: Duration = Duration::from_secs(2);
+const STARTING: Duration = Duration::from_secs(1);
 
 /// Waits between attempts double from the first to the last of these, with jitter.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));

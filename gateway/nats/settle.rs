@@ -90,7 +90,7 @@ impl Nats {
                     let text = "the gateway's NATS user may not acknowledge";
                     return Err(Error::new(Reason::NatsPermissionDenied, text));
                 }
-                Err(RequestError::NotSent) => {}
+                Err(RequestError::NotSent | RequestError::TooLarge) => {}
                 Err(RequestError::Lost | RequestError::TimedOut) => sent = true,
             }
             if !pause.before(deadline).await {

@@ -60,6 +60,11 @@ fn check_stream(message: &Outgoing, stream: &StreamFacts) -> Result<()> {
             return Err(Error::new(Reason::NotEnabledOnStream, text).with("setting", setting));
         }
     }
+    if config.allow_msg_counter && message.headers.get("Nats-Incr").is_none() {
+        let text =
+            format!("stream {name} has allow_msg_counter: every message must increment a counter");
+        return Err(Error::new(Reason::RejectedByJetstream, text));
+    }
     if config.sealed {
         return Err(Error::new(
             Reason::FailedPrecondition,
