@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Status messages that may still arrive beside messages when pulls are closed.
-const STATUSES_PER_PULL: u64 = 4;
+const STATUSES_PER_PULL: u64 = 8;
 
 /// What a consumer says.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub struct Puller {
     inbox: String,
     subscriber: Subscriber,
     denied: broadcast::Receiver<Arc<str>>,
-    /// In order of asking: JetStream serves the oldest first.
+    /// In the order in which JetStream serves them next, as far as that is known.
     open: VecDeque<Open>,
     asked: u64,
     /// Everything that arrived on the subscription, statuses included.
@@ -189,7 +189,7 @@ impl Puller {
     /// arrives after its own unsubscribing. So the server is told to unsubscribe after a number of
     /// messages that cannot be exceeded, and the number is made up with empty ones: both sides
     /// count the same messages, and none is lost.
-    pub async fn close(mut self) -> Vec<Delivery> {
+    pub async fn close(&mut self) -> Vec<Delivery> {
         let mut left = Vec::new();
         if self.open.is_empty() || self.fill_up().await.is_err() {
             let _ = self.subscriber.unsubscribe().await;
@@ -240,21 +240,43 @@ impl Puller {
             self.open[place].heard = Instant::now();
             return Some(Event::Idle(header_number(&message, "Nats-Last-Stream")));
         }
-        self.open.remove(place);
-        let text = message.description.unwrap_or_default();
-        Some(Event::Ended(ending(status.as_u16(), &text)))
+        self.settle(place, &message);
+        let text = message.description.as_deref().unwrap_or_default();
+        let left = header_number(&message, "Nats-Pending-Bytes").unwrap_or_default();
+        Some(Event::Ended(ending(status.as_u16(), text, left)))
     }
 
-    /// A message uses up what the oldest pull asked for.
+    /// A message does not say which pull it answers. JetStream serves waiting pulls in turn, so each
+    /// message is booked on the first, which then goes to the end of the queue.
     fn count(&mut self, size: u64) {
-        let Some(oldest) = self.open.front_mut() else {
+        let now = Instant::now();
+        self.open.iter_mut().for_each(|open| open.heard = now);
+        let Some(mut served) = self.open.pop_front() else {
             return;
         };
-        oldest.heard = Instant::now();
-        oldest.messages = oldest.messages.saturating_sub(1);
-        oldest.bytes = oldest.bytes.map(|bytes| bytes.saturating_sub(size));
-        if oldest.messages == 0 {
-            self.open.pop_front();
+        served.messages = served.messages.saturating_sub(1);
+        served.bytes = served.bytes.map(|bytes| bytes.saturating_sub(size));
+        // A pull whose bytes are used up exactly ends without a word.
+        if served.messages > 0 && served.bytes != Some(0) {
+            self.open.push_back(served);
+        }
+    }
+
+    /// A pull that ends says what it did not bring; what was booked on it by mistake goes to another.
+    fn settle(&mut self, place: usize, status: &Message) {
+        let Some(ended) = self.open.remove(place) else {
+            return;
+        };
+        let Some(other) = self.open.front_mut() else {
+            return;
+        };
+        if let Some(left) = header_number(status, "Nats-Pending-Messages") {
+            let left = u32::try_from(left).unwrap_or(u32::MAX);
+            other.messages = (other.messages + ended.messages).saturating_sub(left);
+        }
+        let left = header_number(status, "Nats-Pending-Bytes");
+        if let (Some(left), Some(booked), Some(bytes)) = (left, ended.bytes, other.bytes) {
+            other.bytes = Some((bytes + booked).saturating_sub(left));
         }
     }
 }

@@ -43,8 +43,10 @@ pub struct Ask {
 pub enum End {
     /// Its time is up, or it asked not to wait.
     Expired,
-    /// The next message is larger than the bytes asked for.
-    TooLarge,
+    /// It brought all that it asked for.
+    Complete,
+    /// The next message is larger than the bytes that were left, which were this many.
+    TooLarge(u64),
     /// The consumer's leader moved, or its server stops: ask again.
     Moved,
     /// Nobody serves the consumer now.
@@ -89,16 +91,17 @@ pub(super) fn encode(ask: &Ask) -> Bytes {
     serde_json::to_vec(&request).unwrap_or_default().into()
 }
 
-pub(super) fn ending(code: u16, text: &str) -> End {
+pub(super) fn ending(code: u16, text: &str, bytes_left: u64) -> End {
     match (code, text) {
         (503, _) => End::NoResponders,
         (404 | 408, _) => End::Expired,
         (409, "Consumer Deleted") => End::Deleted,
         (409, "Consumer is push based") => End::PushBased,
-        (409, "Message Size Exceeds MaxBytes") => End::TooLarge,
+        (409, "Message Size Exceeds MaxBytes") => End::TooLarge(bytes_left),
+        (409, "Batch Completed") => End::Complete,
         (409, "Exceeded MaxWaiting") => End::MaxWaiting,
         (409, text) if text.starts_with("Exceeded MaxRequest") => End::Refused(text.to_owned()),
-        // Leadership Change, Server Shutdown, Batch Completed, and what later versions add.
+        // Leadership Change, Server Shutdown, and what later versions add.
         (409, _) => End::Moved,
         (_, text) => End::Refused(text.to_owned()),
     }
@@ -139,18 +142,18 @@ mod tests {
             (408, "Interest Expired", End::Expired),
             (409, "Leadership Change", End::Moved),
             (409, "Server Shutdown", End::Moved),
-            (409, "Batch Completed", End::Moved),
-            (409, "Message Size Exceeds MaxBytes", End::TooLarge),
+            (409, "Batch Completed", End::Complete),
+            (409, "Message Size Exceeds MaxBytes", End::TooLarge(7)),
             (409, "Consumer Deleted", End::Deleted),
             (409, "Consumer is push based", End::PushBased),
             (409, "Exceeded MaxWaiting", End::MaxWaiting),
             (503, "", End::NoResponders),
             (400, "Bad Request", End::Refused("Bad Request".to_owned())),
         ] {
-            assert_eq!(ending(code, text), end, "{code} {text}");
+            assert_eq!(ending(code, text, 7), end, "{code} {text}");
         }
         let refused = End::Refused("Exceeded MaxRequestBatch of 10".to_owned());
-        assert_eq!(ending(409, "Exceeded MaxRequestBatch of 10"), refused);
+        assert_eq!(ending(409, "Exceeded MaxRequestBatch of 10", 0), refused);
     }
 
     #[test]
