@@ -16,6 +16,7 @@ use async_nats::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
@@ -26,6 +27,9 @@ use crate::deadline::Deadline;
 /// Unanswered pings before a link is lost: one may be held up by a burst of messages.
 const MISSED_PINGS: u32 = 2;
 
+/// How long telling the client to end may take.
+const CLOSING: Duration = Duration::from_secs(1);
+
 /// Refused subjects that a slow listener may be behind by.
 const DENIALS: usize = 64;
 
@@ -35,6 +39,8 @@ pub struct Link {
     inbox: String,
     replies: Replies,
     lost: CancellationToken,
+    retiring: CancellationToken,
+    since: Instant,
     denied: broadcast::Sender<Arc<str>>,
     inboxes: AtomicU64,
     /// Ends the link's tasks when nobody uses the link any more.
@@ -69,10 +75,16 @@ impl Link {
         let inbox = format!("{}.{id}", config.inbox_prefix);
         let replies = Replies::new(&format!("{inbox}.r"));
         let lost = CancellationToken::new();
+        let retiring = CancellationToken::new();
         let (denied, _) = broadcast::channel(DENIALS);
 
         let client = options
-            .event_callback(watch_events(replies.clone(), denied.clone(), lost.clone()))
+            .event_callback(watch_events(
+                replies.clone(),
+                denied.clone(),
+                lost.clone(),
+                retiring.clone(),
+            ))
             .connect(servers)
             .await?;
         let answers = client.subscribe(replies.wildcard()).await?;
@@ -84,6 +96,8 @@ impl Link {
             replies,
             denied,
             inboxes: AtomicU64::new(0),
+            retiring,
+            since: Instant::now(),
             _guard: lost.clone().drop_guard(),
             lost,
         });
@@ -93,6 +107,23 @@ impl Link {
             config.ping_interval,
         ));
         Ok(link)
+    }
+
+    /// When it was made.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Fires when the server asks its clients to go elsewhere (lame duck mode). The link still works.
+    pub(super) fn retiring(&self) -> &CancellationToken {
+        &self.retiring
+    }
+
+    /// Ends a client that would otherwise reconnect for as long as anybody holds the link.
+    pub(super) async fn close(&self) {
+        self.lost.cancel();
+        let draining = tokio::time::timeout(CLOSING, self.client.drain());
+        let _ = draining.await;
     }
 
     /// Fires when the connection has ended.
@@ -221,11 +252,12 @@ fn watch_events(
     replies: Replies,
     denied: broadcast::Sender<Arc<str>>,
     lost: CancellationToken,
+    retiring: CancellationToken,
 ) -> impl Fn(Event) -> std::future::Ready<()> + Send + Sync + 'static {
     move |event| {
         match &event {
-            // A server in lame duck mode closes its clients soon; a new link finds another one.
-            Event::Disconnected | Event::Closed | Event::LameDuckMode => lost.cancel(),
+            Event::Disconnected | Event::Closed => lost.cancel(),
+            Event::LameDuckMode => retiring.cancel(),
             Event::ServerError(ServerError::Other(text)) => {
                 warn!(error = %text, "nats-server refused an operation");
                 if let Some(subject) = denied_subject(text) {
@@ -275,8 +307,12 @@ async fn keep_checking(link: std::sync::Weak<Link>, lost: CancellationToken, int
             () = lost.cancelled() => return,
             () = tokio::time::sleep(interval) => {}
         }
-        let Some(link) = link.upgrade() else { return };
-        if link.echo(interval).await {
+        let Some(link) = link.upgrade() else {
+            return;
+        };
+        let received = link.received_bytes();
+        // An echo waits behind whatever arrives; where something does, the connection lives.
+        if link.echo(interval).await || link.received_bytes() > received {
             missed = 0;
             continue;
         }
@@ -293,10 +329,14 @@ async fn keep_checking(link: std::sync::Weak<Link>, lost: CancellationToken, int
 }
 
 impl Link {
+    fn received_bytes(&self) -> u64 {
+        self.client.statistics().in_bytes.load(Ordering::Relaxed)
+    }
+
     /// Publishes to its own reply inbox and waits for the message to come back.
     async fn echo(&self, timeout: Duration) -> bool {
         let deadline = Deadline::within(timeout);
-        let mut expected = self.replies.expect("");
+        let mut expected = self.replies.expect_echo();
         let subject = expected.subject();
         if self
             .send(&subject, None, None, Bytes::new(), deadline)

@@ -62,6 +62,16 @@ impl Replies {
         }
     }
 
+    /// Opens a slot for a message that the connection sends to itself: to the reply subject.
+    pub(super) fn expect_echo(&self) -> Expected {
+        let expected = self.expect("");
+        let subject = expected.subject();
+        if let Some(pending) = self.lock().get_mut(expected.slot) {
+            pending.subject = subject;
+        }
+        expected
+    }
+
     /// Hands a message to the request that waits for it, if one does.
     pub(super) fn resolve(&self, message: Message) {
         let Some((slot, turn)) = self.address(&message) else {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_nats::{ConnectOptions, ServerAddr};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -18,6 +17,9 @@ use crate::metrics::Metrics;
 /// Waits between attempts to connect double from the first to the last of these, with jitter.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
+/// How long a link whose server asked its clients to go elsewhere is still used.
+const RETIREMENT: Duration = Duration::from_secs(5);
+
 /// A link that lived this long counts as sound: its successor is made without waiting.
 const SOUND: Duration = Duration::from_secs(5);
 
@@ -25,10 +27,36 @@ const SOUND: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Connection {
     current: watch::Receiver<Option<Arc<Link>>>,
-    _stop: Arc<tokio_util::sync::DropGuard>,
+    stop: Arc<tokio_util::sync::DropGuard>,
+}
+
+/// A connection that this does not keep in use.
+#[derive(Clone)]
+pub(super) struct WeakConnection {
+    current: watch::Receiver<Option<Arc<Link>>>,
+    stop: std::sync::Weak<tokio_util::sync::DropGuard>,
+}
+
+impl WeakConnection {
+    /// The connection, while others use it.
+    pub(super) fn upgrade(&self) -> Option<Connection> {
+        let stop = self.stop.upgrade()?;
+        Some(Connection {
+            current: self.current.clone(),
+            stop,
+        })
+    }
 }
 
 impl Connection {
+    /// The same without keeping it in use.
+    pub(super) fn downgrade(&self) -> WeakConnection {
+        WeakConnection {
+            current: self.current.clone(),
+            stop: Arc::downgrade(&self.stop),
+        }
+    }
+
     /// Starts to connect, and to reconnect for as long as the connection is in use. `role` names it in
     /// logs and metrics.
     pub(super) fn start(config: Arc<Config>, role: &'static str, metrics: Metrics) -> Self {
@@ -50,7 +78,7 @@ impl Connection {
         });
         Self {
             current,
-            _stop: Arc::new(stop.drop_guard()),
+            stop: Arc::new(stop.drop_guard()),
         }
     }
 
@@ -105,11 +133,10 @@ impl Supervisor {
         let mut delay = Duration::ZERO;
         loop {
             tokio::time::sleep(jittered(delay)).await;
-            let started = Instant::now();
             match self.connect().await {
                 Ok(link) => {
-                    self.serve(link).await;
-                    delay = if started.elapsed() >= SOUND {
+                    let lived = self.serve(link).await;
+                    delay = if lived >= SOUND {
                         Duration::ZERO
                     } else {
                         next(delay)
@@ -133,24 +160,66 @@ impl Supervisor {
         Link::connect(options, &self.config, &servers, &id).await
     }
 
-    async fn serve(&mut self, link: Arc<Link>) {
-        let server = link.server_info();
-        info!(role = self.role, server = %server.server_name, version = %server.version, "connected to NATS");
-        self.discovered = server
-            .connect_urls
-            .iter()
-            .filter_map(|url| url.parse().ok())
-            .collect();
-        let _connected = Connected::new(&self.metrics, self.role);
-
-        let lost = link.lost().clone();
-        self.sender.send_replace(Some(link));
-        lost.cancelled().await;
-
+    /// Offers a link until it is lost; how long the last one lived.
+    async fn serve(&mut self, mut link: Arc<Link>) -> Duration {
+        loop {
+            let _connected = self.offer(&link);
+            let next = tokio::select! {
+                () = link.lost().cancelled() => None,
+                next = self.successor(&link) => Some(next),
+            };
+            let Some(next) = next else { break };
+            self.metrics.nats_reconnected(self.role);
+            retire(std::mem::replace(&mut link, next));
+        }
         self.sender.send_replace(None);
         self.metrics.nats_reconnected(self.role);
         warn!(role = self.role, "connection to NATS lost");
+        link.close().await;
+        link.since().elapsed()
     }
+
+    fn offer(&mut self, link: &Arc<Link>) -> Connected {
+        let server = link.server_info();
+        info!(
+            role = self.role,
+            server = %server.server_name,
+            version = %server.version,
+            "connected to NATS"
+        );
+        let urls = server.connect_urls.iter();
+        self.discovered = urls.filter_map(|url| url.parse().ok()).collect();
+        self.sender.send_replace(Some(link.clone()));
+        Connected::new(&self.metrics, self.role)
+    }
+
+    /// The link that follows one whose server asks its clients to go elsewhere.
+    async fn successor(&self, link: &Link) -> Arc<Link> {
+        link.retiring().cancelled().await;
+        let mut delay = Duration::ZERO;
+        loop {
+            tokio::time::sleep(jittered(delay)).await;
+            match self.connect().await {
+                Ok(next) if next.server_info().server_id != link.server_info().server_id => {
+                    return next;
+                }
+                Ok(same) => same.close().await,
+                Err(error) => warn!(role = self.role, %error, "cannot connect to NATS"),
+            }
+            delay = next(delay);
+        }
+    }
+}
+
+/// Lets what is under way on a link come to an end before it is closed.
+fn retire(link: Arc<Link>) {
+    tokio::spawn(async move {
+        tokio::select! {
+            () = link.lost().cancelled() => {}
+            () = tokio::time::sleep(RETIREMENT) => {}
+        }
+        link.close().await;
+    });
 }
 
 /// Counts a connection as up until it is dropped, which is also how an unused connection ends.
