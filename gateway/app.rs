@@ -111,7 +111,12 @@ impl App {
         tokio::spawn(
             ended
                 .clone()
-                .run_until_cancelled_owned(sessions.clone().listen(nats)),
+                .run_until_cancelled_owned(sessions.clone().listen(nats.clone())),
+        );
+        tokio::spawn(
+            ended
+                .clone()
+                .run_until_cancelled_owned(nats.follow_advisories()),
         );
         tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
 

@@ -2,6 +2,7 @@
 //!
 //! async-nats carries the connections; JetStream's protocol above it is the gateway's own.
 
+mod advisories;
 pub mod api;
 pub mod config;
 mod error;
@@ -26,7 +27,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 pub use link::{Link, RequestError};
-pub use lookup::StreamFacts;
+pub use lookup::{AsOf, StreamFacts};
 pub use publish::{HEADER_OVERHEAD, Outgoing};
 pub use settle::Settlement;
 pub use slots::Slot;
@@ -37,7 +38,7 @@ use crate::error::{Error, Reason, Result};
 use crate::metrics::Metrics;
 use crate::names::Reserved;
 use lookup::Lookups;
-use quarantine::Quarantine;
+use quarantine::Register;
 use slots::Slots;
 
 /// A clonable handle to JetStream.
@@ -57,7 +58,7 @@ struct Inner {
     account: OnceCell<u32>,
     lookups: Lookups,
     slots: Slots,
-    quarantine: Quarantine,
+    quarantine: Register,
 }
 
 impl Nats {
@@ -80,7 +81,7 @@ impl Nats {
             turn: AtomicUsize::new(0),
             account: OnceCell::new(),
             lookups: Lookups::default(),
-            quarantine: Quarantine::default(),
+            quarantine: Register::default(),
             config,
             metrics,
         }))
@@ -89,6 +90,11 @@ impl Nats {
     /// What callers may not publish to.
     pub fn reserved(&self) -> &Reserved {
         &self.0.reserved
+    }
+
+    /// The JetStream domain, where one is configured.
+    pub fn domain(&self) -> Option<&str> {
+        self.0.config.domain.as_deref()
     }
 
     /// The largest message that the server takes; `None` while there is no connection.
@@ -128,13 +134,8 @@ impl Nats {
         self.0.deliveries[turn % self.0.deliveries.len()].clone()
     }
 
-    /// A connection for one session alone.
-    pub fn private_connection(&self) -> Connection {
-        Connection::start(self.0.config.clone(), "quarantine", self.0.metrics.clone())
-    }
-
     /// A fingerprint of the NATS account, the same on every replica. 0 where the NATS user may not
-    /// ask for it.
+    /// ask for it: then it is not known.
     pub async fn account(&self, deadline: Deadline) -> Result<u32> {
         let asking = self
             .0
@@ -172,7 +173,7 @@ impl Nats {
                 })?;
                 Ok(crc32fast::hash(answer.data.account.as_bytes()))
             }
-            Err(RequestError::Denied | RequestError::NoResponders) => Ok(0),
+            Err(RequestError::Denied) => Ok(0),
             Err(failure) => Err(error::from_request(failure, "the user's info")),
         }
     }

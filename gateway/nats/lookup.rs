@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use tonic::Code;
 
 use super::Nats;
 use super::api::{ConsumerInfo, StreamConfig, StreamInfo};
@@ -21,6 +22,9 @@ use crate::names::{ConsumerName, StreamName, Subject};
 
 /// How old what is known of a stream may be.
 const STREAM_AGE: Duration = Duration::from_secs(30);
+
+/// How old the knowledge may be which streams take a subject, or that none does.
+const NAMES_AGE: Duration = Duration::from_secs(1);
 
 /// How long a lookup may hold up the call that needs it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -46,6 +50,8 @@ pub struct StreamFacts {
 pub(super) struct Lookups {
     streams: Mutex<HashMap<String, (Instant, StreamFacts)>>,
     consumers: Cache<(String, String), ConsumerInfo>,
+    /// The names of the streams that take a subject.
+    names: Cache<String, Vec<String>>,
 }
 
 impl Nats {
@@ -56,12 +62,11 @@ impl Nats {
             return Some(known);
         }
         let deadline = deadline.at_most(PATIENCE.min(deadline.remaining() / 2));
-        let name = self
-            .stream_names(subject.as_str(), deadline)
-            .await
-            .ok()?
-            .into_iter()
-            .next()?;
+        let key = subject.to_string();
+        let ask = async { self.stream_names(subject.as_str(), deadline).await };
+        let names = self.lookups().names.get(key, AsOf::within(NAMES_AGE), ask);
+        let names = deadline.bound(names).await.ok()?.ok()?;
+        let name = names.first()?;
         let info: StreamInfo = self
             .api_get(&format!("STREAM.INFO.{name}"), deadline)
             .await
@@ -71,7 +76,7 @@ impl Nats {
 
     /// Forgets what is known of a stream, as it was changed through this gateway.
     pub fn forget_stream(&self, stream: &StreamName) {
-        self.lookups().streams().remove(stream.as_str());
+        self.lookups().forget_stream(stream.as_str());
     }
 
     /// The names of the streams that take a subject.
@@ -90,19 +95,19 @@ impl Nats {
         Ok(names.streams.unwrap_or_default())
     }
 
-    /// A consumer's info, no older than `age`.
+    /// A consumer's info.
     pub async fn consumer_info(
         &self,
         stream: &StreamName,
         consumer: &ConsumerName,
-        age: Duration,
+        as_of: AsOf,
         deadline: Deadline,
     ) -> Result<Arc<ConsumerInfo>> {
         let key = (stream.to_string(), consumer.to_string());
         let operation = format!("CONSUMER.INFO.{stream}.{consumer}");
         let ask = async { self.api_get(&operation, deadline).await };
         let info = deadline
-            .bound(self.lookups().consumers.get(key, age, ask))
+            .bound(self.lookups().consumers.get(key, as_of, ask))
             .await;
         // Whoever waits for another's question keeps to its own deadline.
         info.unwrap_or_else(|_| Err(too_late("the consumer's info")))
@@ -110,6 +115,22 @@ impl Nats {
 }
 
 impl Lookups {
+    pub(super) fn forget_stream(&self, stream: &str) {
+        self.streams().remove(stream);
+        self.names.clear();
+    }
+
+    pub(super) fn forget_consumer(&self, stream: &str, consumer: &str) {
+        self.consumers
+            .remove(&(stream.to_owned(), consumer.to_owned()));
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.streams().clear();
+        self.names.clear();
+        self.consumers.clear();
+    }
+
     fn known_stream(&self, subject: &str) -> Option<StreamFacts> {
         let streams = self.streams();
         let mut known = streams
@@ -159,12 +180,58 @@ pub(super) fn matches(filter: &str, subject: &str) -> bool {
     }
 }
 
-/// Values by key, each with the time it was asked for; callers of one key wait for one another.
+/// How old an answer may be.
+#[derive(Clone, Copy, Debug)]
+pub struct AsOf {
+    /// What exists may have been looked up then.
+    known: Instant,
+    /// What does not exist may come to exist at any time: it must have been looked up since then.
+    missing: Instant,
+}
+
+impl AsOf {
+    /// Looked up within this time; what does not exist, from now on.
+    pub fn within(age: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            known: now.checked_sub(age).unwrap_or(now),
+            missing: now,
+        }
+    }
+
+    /// Looked up since then, so that callers who began then share one request.
+    pub fn since(moment: Instant) -> Self {
+        Self {
+            known: moment,
+            missing: moment,
+        }
+    }
+
+    /// The same, but no older than `moment`.
+    #[must_use]
+    pub fn or_since(self, moment: Instant) -> Self {
+        Self {
+            known: self.known.max(moment),
+            ..self
+        }
+    }
+
+    /// The same, but what exists may be this much older.
+    #[must_use]
+    pub fn or_known_within(self, age: Duration) -> Self {
+        Self {
+            known: self.known.checked_sub(age).unwrap_or(self.known),
+            ..self
+        }
+    }
+}
+
+/// Answers by key, each with the time it was asked for; callers of one key wait for one another.
 struct Cache<K, V> {
     entries: Mutex<HashMap<K, Entry<V>>>,
 }
 
-type Entry<V> = Arc<tokio::sync::Mutex<Option<(Instant, Arc<V>)>>>;
+type Entry<V> = Arc<tokio::sync::Mutex<Option<(Instant, Result<Arc<V>>)>>>;
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
@@ -174,33 +241,40 @@ impl<K, V> Default for Cache<K, V> {
     }
 }
 
-impl<K: Eq + Hash + Clone, V> Cache<K, V> {
+impl<K: Eq + Hash, V> Cache<K, V> {
     async fn get(
         &self,
         key: K,
-        age: Duration,
+        as_of: AsOf,
         ask: impl Future<Output = Result<V>>,
     ) -> Result<Arc<V>> {
-        let entry = self.entry(key.clone());
-        let mut value = entry.lock().await;
-        // Whoever waited for another's request takes its answer, where it may be as old as that.
-        match &*value {
-            Some((at, known)) if at.elapsed() < age => return Ok(known.clone()),
+        let entry = self.entry(key);
+        let mut answer = entry.lock().await;
+        match &*answer {
+            Some((at, Ok(known))) if *at >= as_of.known => return Ok(known.clone()),
+            Some((at, Err(missing))) if *at >= as_of.missing => return Err(missing.clone()),
             _ => {}
         }
         let at = Instant::now();
-        match ask.await {
-            Ok(fresh) => {
-                let fresh = Arc::new(fresh);
-                *value = Some((at, fresh.clone()));
-                Ok(fresh)
-            }
-            Err(error) => {
-                *value = None;
-                self.entries().remove(&key);
-                Err(error)
-            }
-        }
+        let fresh = ask.await.map(Arc::new);
+        // Other failures say nothing of what exists; the next caller asks again.
+        *answer = match &fresh {
+            Err(error) if error.code() != Code::NotFound => None,
+            _ => Some((at, fresh.clone())),
+        };
+        fresh
+    }
+
+    fn remove(&self, key: &K) {
+        self.entries().remove(key);
+    }
+
+    fn clear(&self) {
+        self.entries().clear();
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<K, Entry<V>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entry(&self, key: K) -> Entry<V> {
@@ -211,15 +285,12 @@ impl<K: Eq + Hash + Clone, V> Cache<K, V> {
         }
         entries.entry(key).or_default().clone()
     }
-
-    fn entries(&self) -> MutexGuard<'_, HashMap<K, Entry<V>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, Reason};
 
     #[test]
     fn filters_match_as_in_nats() {
@@ -245,20 +316,26 @@ mod tests {
             tokio::task::yield_now().await;
             Ok(asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
         };
+        let minute = AsOf::within(Duration::from_secs(60));
 
-        let (first, second) = tokio::join!(
-            cache.get("a", Duration::from_secs(60), ask()),
-            cache.get("a", Duration::from_secs(60), ask()),
-        );
+        let (first, second) =
+            tokio::join!(cache.get("a", minute, ask()), cache.get("a", minute, ask()));
 
         assert_eq!((*first.unwrap(), *second.unwrap()), (0, 0));
-        assert_eq!(*cache.get("a", Duration::ZERO, ask()).await.unwrap(), 1);
-        assert_eq!(
-            *cache
-                .get("a", Duration::from_secs(60), ask())
-                .await
-                .unwrap(),
-            1
-        );
+        let now = AsOf::since(Instant::now());
+        assert_eq!(*cache.get("a", now, ask()).await.unwrap(), 1);
+        assert_eq!(*cache.get("a", now, ask()).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_asked_for_again_by_the_next_call() {
+        let cache = Cache::<&str, u32>::default();
+        let missing = || async { Err(Error::new(Reason::ConsumerNotFound, "gone")) };
+        let call = AsOf::since(Instant::now()).or_known_within(Duration::from_secs(60));
+
+        assert!(cache.get("a", call, missing()).await.is_err());
+        assert!(cache.get("a", call, async { Ok(1) }).await.is_err());
+        let next = AsOf::within(Duration::from_secs(60));
+        assert_eq!(*cache.get("a", next, async { Ok(1) }).await.unwrap(), 1);
     }
 }

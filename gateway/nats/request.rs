@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tonic::Code;
 
 use super::Nats;
 use super::api::ApiError;
@@ -16,6 +17,9 @@ use crate::error::{Error, Reason, Result};
 /// Nobody answers on the API's subjects: JetStream is off, or its server is just starting. After
 /// this long it is taken to be off.
 const STARTING: Duration = Duration::from_secs(1);
+
+/// The answer to a deletion.
+const DELETED: &[u8] = br#"{"success":true}"#;
 
 /// Waits between attempts double from the first to the last of these, with jitter.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
@@ -59,11 +63,16 @@ impl Nats {
         let subject = format!("{}.{operation}", self.api_prefix());
         let starting = Deadline::within(STARTING);
         let mut pause = Pause::default();
+        let mut unanswered = false;
         loop {
             let failure = match self.attempt(&subject, body.clone(), deadline).await {
                 Ok(answer) => match read(operation, &answer)? {
                     Answer::Value(value) => return Ok(value),
                     Answer::Error(error) if is_passing(error.err_code) => from_api(&error),
+                    // The attempt before it, whose answer was lost, deleted what this one misses.
+                    Answer::Error(error) if unanswered && is_gone(operation, &error) => {
+                        return value(operation, DELETED);
+                    }
                     Answer::Error(error) => return Err(from_api(&error)),
                 },
                 Err(RequestError::Denied) => {
@@ -73,7 +82,10 @@ impl Nats {
                     return Err(not_enabled());
                 }
                 Err(RequestError::NoResponders) => not_enabled(),
-                Err(error) => from_request(error, operation),
+                Err(error) => {
+                    unanswered |= error != RequestError::NotSent;
+                    from_request(error, operation)
+                }
             };
             if !pause.before(deadline).await {
                 return Err(failure);
@@ -108,19 +120,22 @@ fn read<R: DeserializeOwned>(operation: &str, answer: &[u8]) -> Result<Answer<R>
     struct Outcome {
         error: Option<ApiError>,
     }
-    let unreadable = |error: serde_json::Error| {
-        Error::new(
-            Reason::Internal,
-            format!("cannot read the answer to {operation}: {error}"),
-        )
-    };
-    let outcome: Outcome = serde_json::from_slice(answer).map_err(unreadable)?;
-    if let Some(error) = outcome.error {
-        return Ok(Answer::Error(error));
+    let outcome: Outcome = value(operation, answer)?;
+    match outcome.error {
+        Some(error) => Ok(Answer::Error(error)),
+        None => value(operation, answer).map(Answer::Value),
     }
-    serde_json::from_slice(answer)
-        .map(Answer::Value)
-        .map_err(unreadable)
+}
+
+fn value<R: DeserializeOwned>(operation: &str, answer: &[u8]) -> Result<R> {
+    serde_json::from_slice(answer).map_err(|error| {
+        let text = format!("cannot read the answer to {operation}: {error}");
+        Error::new(Reason::Internal, text)
+    })
+}
+
+fn is_gone(operation: &str, error: &ApiError) -> bool {
+    operation.contains(".DELETE.") && from_api(error).code() == Code::NotFound
 }
 
 fn not_enabled() -> Error {

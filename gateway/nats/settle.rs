@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
-use super::Nats;
 use super::link::RequestError;
 use super::request::Pause;
+use super::{AsOf, Nats};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::{ConsumerName, StreamName};
@@ -14,9 +15,6 @@ use crate::token::AckSubject;
 
 /// The longest wait for a confirmation.
 const CONFIRMATION: Duration = Duration::from_secs(5);
-
-/// How old the consumer's info may be that tells a missing consumer from a leaderless one.
-const FRESH: Duration = Duration::ZERO;
 
 /// What a caller says of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +73,7 @@ impl Nats {
     ) -> Result<()> {
         let deadline = deadline.at_most(CONFIRMATION);
         let mut pause = Pause::default();
-        let mut sent = false;
+        let (mut sent, as_of) = (false, AsOf::since(Instant::now()));
         loop {
             let link = match self.request_link(deadline).await {
                 Ok(link) => link,
@@ -84,7 +82,7 @@ impl Nats {
             match link.request(subject, None, payload.clone(), deadline).await {
                 Ok(_) => return Ok(()),
                 Err(RequestError::NoResponders) => {
-                    self.find_consumer(delivery, deadline).await?;
+                    self.find_consumer(delivery, as_of, deadline).await?;
                 }
                 Err(RequestError::Denied) => {
                     let text = "the gateway's NATS user may not acknowledge";
@@ -100,11 +98,16 @@ impl Nats {
     }
 
     /// Fails only where the consumer is surely gone.
-    async fn find_consumer(&self, delivery: &AckSubject, deadline: Deadline) -> Result<()> {
+    async fn find_consumer(
+        &self,
+        delivery: &AckSubject,
+        as_of: AsOf,
+        deadline: Deadline,
+    ) -> Result<()> {
         let stream = StreamName::parse("ack_token", &delivery.stream)?;
         let consumer = ConsumerName::parse("ack_token", &delivery.consumer)?;
         match self
-            .consumer_info(&stream, &consumer, FRESH, deadline)
+            .consumer_info(&stream, &consumer, as_of, deadline)
             .await
         {
             Err(error)
