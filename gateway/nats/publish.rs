@@ -26,6 +26,12 @@ use crate::names::{MessageId, Subject};
 /// An attempt without an answer is given up after this long, where another one is safe.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
+/// JetStream's code for a duplicate of a message that it has not stored yet.
+const IN_PROCESS: u64 = 10158;
+
+/// What is left of the duplicate window for a repeated message to arrive in.
+const ARRIVAL: Duration = Duration::from_secs(1);
+
 /// JetStream's window where a stream's own is not known.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
 
@@ -164,7 +170,7 @@ impl Attempts<'_> {
     }
 
     async fn attempt(&self) -> Attempt {
-        let Ok(link) = self.nats.request_link(self.deadline).await else {
+        let Ok(link) = self.nats.request_link(self.latest()).await else {
             return Attempt::Refused(super::supervisor::disconnected());
         };
         if let Err(error) = self.nats.check_size(self.message) {
@@ -185,7 +191,10 @@ impl Attempts<'_> {
             .request(subject.as_str(), headers, payload.clone(), deadline)
             .await
         {
-            Ok(answer) => judge(&answer.payload),
+            Ok(answer) => match judge(&answer.payload) {
+                Some(attempt) => attempt,
+                None => self.stranger_answered().await,
+            },
             Err(RequestError::NoResponders) => self.nobody_listens().await,
             Err(RequestError::Lost) => Attempt::Unknown(Code::Unavailable),
             Err(RequestError::TimedOut) => Attempt::Unknown(Code::DeadlineExceeded),
@@ -218,15 +227,29 @@ impl Attempts<'_> {
         }
     }
 
+    /// Whoever answered is no stream. One that takes the subject may have stored the message all the
+    /// same, and answered later.
+    async fn stranger_answered(&self) -> Attempt {
+        match self.nobody_listens().await {
+            Attempt::Failed(error) => Attempt::Failed(error),
+            _ => Attempt::Unknown(Code::Unavailable),
+        }
+    }
+
+    /// Until when the next attempt may be sent: one whose outcome is open, while its id is remembered.
+    fn latest(&self) -> Deadline {
+        let Some((sent_at, _)) = self.sent_at else {
+            return self.deadline;
+        };
+        let remembered = self.window.saturating_sub(ARRIVAL + sent_at.elapsed());
+        self.deadline.at_most(remembered)
+    }
+
     /// A message whose outcome is open is only sent again where its id makes that harmless.
     fn may_repeat(&self) -> bool {
         match self.sent_at {
             None => true,
-            // A second is left for the repeated message to arrive.
-            Some((sent_at, _)) => {
-                self.message.id.is_some()
-                    && sent_at.elapsed() + Duration::from_secs(1) < self.window
-            }
+            Some(_) => self.message.id.is_some() && !self.latest().has_passed(),
         }
     }
 
@@ -274,27 +297,25 @@ impl Attempts<'_> {
     }
 }
 
-fn judge(answer: &[u8]) -> Attempt {
+/// What an answer says of the message; `None` where it is not a stream's.
+fn judge(answer: &[u8]) -> Option<Attempt> {
     #[derive(serde::Deserialize)]
     struct Outcome {
         error: Option<ApiError>,
         #[serde(flatten)]
         ack: Option<PubAck>,
     }
-    match serde_json::from_slice(answer) {
-        Ok(Outcome {
+    match serde_json::from_slice(answer).ok()? {
+        // An earlier message of this id is on its way: this one was not stored, but that one may be.
+        Outcome {
             error: Some(error), ..
-        }) if is_passing(error.err_code) => Attempt::Refused(from_api(&error)),
-        Ok(Outcome {
+        } if error.err_code == IN_PROCESS => Some(Attempt::Unknown(Code::Unavailable)),
+        Outcome {
             error: Some(error), ..
-        }) => Attempt::Failed(from_api(&error)),
-        Ok(Outcome {
-            error: None,
-            ack: Some(ack),
-        }) => Attempt::Stored(ack),
-        _ => Attempt::Failed(Error::new(
-            Reason::NoStreamForSubject,
-            "whoever answered on this subject is no stream",
-        )),
+        } if is_passing(error.err_code) => Some(Attempt::Refused(from_api(&error))),
+        Outcome {
+            error: Some(error), ..
+        } => Some(Attempt::Failed(from_api(&error))),
+        Outcome { error: None, ack } => ack.map(Attempt::Stored),
     }
 }
