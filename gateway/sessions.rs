@@ -22,8 +22,11 @@ use crate::error::{Error, Reason, Result};
 use crate::nats::Nats;
 use crate::token::Route;
 
-/// Notices that may wait for a session; more are dropped, and found by the ack floor.
-const BACKLOG: usize = 4_096;
+/// Calls whose notices may wait for a session; more are dropped, and found by the ack floor.
+const BACKLOG: usize = 1_024;
+
+/// Notices in one message to another replica, which must fit the smallest `max_payload` in use.
+const LETTER: usize = 500;
 
 /// How long telling another replica may take.
 const TELLING: Duration = Duration::from_secs(1);
@@ -37,7 +40,7 @@ struct Inner {
     inbox_prefix: String,
     most: usize,
     next: AtomicU64,
-    open: Mutex<HashMap<u64, mpsc::Sender<Notice>>>,
+    open: Mutex<HashMap<u64, mpsc::Sender<Arc<[Notice]>>>>,
     draining: CancellationToken,
     tasks: TaskTracker,
 }
@@ -48,7 +51,7 @@ pub struct Registration {
     /// Where the session is found.
     pub route: Route,
     /// What is settled elsewhere.
-    pub notices: mpsc::Receiver<Notice>,
+    pub notices: mpsc::Receiver<Arc<[Notice]>>,
 }
 
 impl Sessions {
@@ -118,25 +121,18 @@ impl Sessions {
             return;
         }
         if route.gateway == self.0.gateway {
-            notices
-                .iter()
-                .for_each(|notice| self.deliver(route.session, *notice));
-            return;
+            return self.deliver(route.session, notices.into());
         }
         let Some(link) = nats.notices().link() else {
             return;
         };
-        let payload = notice::encode(route.session, notices);
-        let subject = self.subject(route.gateway);
-        let _ = link
-            .send(
-                &subject,
-                None,
-                None,
-                payload.into(),
-                Deadline::within(TELLING),
-            )
-            .await;
+        let (subject, deadline) = (self.subject(route.gateway), Deadline::within(TELLING));
+        for notices in notices.chunks(LETTER) {
+            let payload = notice::encode(route.session, notices);
+            let _ = link
+                .send(&subject, None, None, payload.into(), deadline)
+                .await;
+        }
     }
 
     /// Receives what other replicas tell, for as long as the gateway runs.
@@ -148,20 +144,18 @@ impl Sessions {
                 tokio::task::yield_now().await;
                 continue;
             };
-            while let Some(message) = messages.next().await {
+            while let Some(Some(message)) = link.lost().run_until_cancelled(messages.next()).await {
                 if let Some((session, notices)) = notice::decode(&message.payload) {
-                    notices
-                        .into_iter()
-                        .for_each(|notice| self.deliver(session, notice));
+                    self.deliver(session, notices.into());
                 }
             }
             link.lost().cancelled().await;
         }
     }
 
-    fn deliver(&self, session: u64, notice: Notice) {
+    fn deliver(&self, session: u64, notices: Arc<[Notice]>) {
         if let Some(sender) = self.lock().get(&session) {
-            let _ = sender.try_send(notice);
+            let _ = sender.try_send(notices);
         }
     }
 
@@ -169,7 +163,7 @@ impl Sessions {
         format!("{}.jetgate.{gateway:x}", self.0.inbox_prefix)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, mpsc::Sender<Notice>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, mpsc::Sender<Arc<[Notice]>>>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,8 +8,10 @@ pub mod config;
 mod delivering;
 mod ending;
 pub mod fetch;
+mod heartbeat;
 pub mod in_flight;
 mod labels;
+mod output;
 mod pulling;
 mod source;
 mod stall;
@@ -19,9 +21,8 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{Instant, Interval, MissedTickBehavior};
-use tonic::Status;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use crate::deadline::Deadline;
@@ -32,13 +33,21 @@ use crate::nats::pull::{Delivery, End, Event};
 use crate::proto::subscribe_response::Event as Frame;
 use crate::proto::{
     FlowLimits, Gap, OnSessionEnd, PayloadFormat, SessionHeartbeat, SessionOpened, StallReason,
-    SubscribeResponse,
 };
 use crate::sessions::{Change, Notice, Registration, Sessions};
+use heartbeat::Clock;
 use in_flight::{Amount, InFlight};
 use labels::Labeller;
+pub use output::{Frames, Output, channel};
 use source::{Attached, Attaching, Facts};
 pub use source::{Durable, Ordered, Source};
+use stall::Probe;
+
+/// A pull that ends sooner without a message is not repeated at once.
+const SHORTEST_PULL: Duration = Duration::from_millis(100);
+
+/// No lease is taken for longer, so that adding it to a clock cannot overflow.
+const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a caller asked for, checked.
 #[derive(Clone, Debug)]
@@ -54,9 +63,6 @@ pub struct Settings {
     /// The largest message batch.
     pub max_batch_bytes: u64,
 }
-
-/// What the caller receives.
-pub type Output = mpsc::Sender<Result<SubscribeResponse, Status>>;
 
 /// What sessions share.
 #[derive(Clone)]
@@ -83,19 +89,25 @@ pub struct Session {
     out: Output,
     book: InFlight,
     labeller: Labeller,
-    /// Pulled, and waiting for the transport to take the last frame.
-    held: VecDeque<Delivery>,
+    /// Pulled, and waiting for the transport to take the last frame; with the time of arrival.
+    held: VecDeque<(Instant, Delivery)>,
     gap: Option<Gap>,
+    /// The consumer was made anew; what is held waits until that is known better.
+    is_outdated: bool,
     /// Asked for, and waiting for its turn.
     slot: Option<Pin<Box<dyn Future<Output = OwnedSemaphorePermit> + Send>>>,
-    probe: Option<Pin<Box<dyn Future<Output = stall::Probe> + Send>>>,
-    heartbeat: Interval,
+    probe: Option<Pin<Box<dyn Future<Output = Probe> + Send>>>,
+    heartbeat: Clock,
+    /// What the consumer said when it was last asked, for the next heartbeat.
+    info: Option<Probe>,
     backoff: Duration,
     pull_at: Instant,
-    /// The next message is larger than the room there was.
-    oversized: bool,
+    /// The next message is larger than these bytes.
+    oversized: Option<u64>,
+    asked_at: Instant,
     position: u64,
     pending: u64,
+    delivered_at: Instant,
     metrics: SessionGuard,
 }
 
@@ -125,18 +137,20 @@ impl Session {
         let account = shared.nats.account(deadline).await?;
         let attached = source.attach_first(&shared.nats, deadline).await?;
         let labeller = Labeller::new(account, registration.route);
-        let mut heartbeat = tokio::time::interval(settings.heartbeat);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        heartbeat.reset();
         let session = Self {
+            heartbeat: Clock::new(settings.heartbeat),
+            info: None,
             book: InFlight::new(settings.window),
             held: VecDeque::new(),
             gap: None,
+            is_outdated: false,
             slot: None,
             probe: None,
             backoff: Duration::ZERO,
             pull_at: Instant::now(),
-            oversized: false,
+            oversized: None,
+            asked_at: Instant::now(),
+            delivered_at: Instant::now(),
             position: attached.facts.position,
             pending: attached.facts.pending,
             facts: attached.facts.clone(),
@@ -148,7 +162,6 @@ impl Session {
             registration,
             out,
             labeller,
-            heartbeat,
         };
         session.send(Frame::Opened(session.opened()));
         Ok(session)
@@ -175,21 +188,31 @@ impl Session {
                 .set_outstanding(self.book.outstanding().messages as usize);
             self.ask().await;
 
-            let room_to_write = self.out.capacity() > 0;
+            let has_room = self.out.has_room();
+            let impatient_at = self.impatient_at();
             let next_expiry = self.book.next_expiry();
             let pull_at = Some(self.pull_at).filter(|at| *at > Instant::now());
             let ending = tokio::select! {
                 biased;
                 () = self.out.closed() => Err(Ending::CallerGone),
                 () = draining.cancelled() => Err(Ending::Draining),
-                Some(notice) = self.registration.notices.recv() => {
-                    self.note(notice);
+                Some(notices) = self.registration.notices.recv() => {
+                    notices.iter().for_each(|notice| self.note(notice));
+                    Ok(())
+                }
+                () = sleep_until(impatient_at) => {
+                    self.give_up_held();
                     Ok(())
                 }
                 () = sleep_until(next_expiry) => Ok(()),
                 () = sleep_until(pull_at) => Ok(()),
-                _ = self.heartbeat.tick() => {
+                () = sleep_until(self.heartbeat.ask_at()) => {
+                    self.heartbeat.asked();
                     self.start_probe(stall::AGE);
+                    Ok(())
+                }
+                () = tokio::time::sleep_until(self.heartbeat.due()) => {
+                    self.beat();
                     Ok(())
                 }
                 probe = ready(&mut self.probe) => self.end_probe(probe),
@@ -197,8 +220,8 @@ impl Session {
                     self.pull(permit).await;
                     Ok(())
                 }
-                () = room_in(&self.out), if !room_to_write => Ok(()),
-                event = self.link.next(), if room_to_write => self.handle(event),
+                () = self.out.room(), if !has_room => Ok(()),
+                event = self.link.next() => self.handle(event),
             };
             if let Err(ending) = ending {
                 return ending;
@@ -220,7 +243,7 @@ impl Session {
 
     fn handle_pull(&mut self, event: Event) -> Result<(), Ending> {
         match event {
-            Event::Message(delivery) => self.deliver(delivery),
+            Event::Message(delivery) => self.arrived(delivery),
             Event::Idle(position) => {
                 self.position = self.position.max(position.unwrap_or_default());
                 Ok(())
@@ -234,6 +257,7 @@ impl Session {
                 Ok(())
             }
             Event::Lost => {
+                self.source.lost();
                 self.reattach();
                 Ok(())
             }
@@ -242,17 +266,26 @@ impl Session {
 
     fn pull_ended(&mut self, end: End) -> Result<(), Ending> {
         match end {
+            End::Complete => {}
+            // A consumer may allow its pulls next to no time.
+            End::Expired if self.asked_at.elapsed() < SHORTEST_PULL => self.back_off(),
             End::Expired => {}
-            End::TooLarge => self.oversized = true,
+            End::TooLarge(left) => self.oversized = Some(left),
             End::Moved | End::MaxWaiting => self.back_off(),
             End::Deleted | End::NoResponders if self.source.is_ordered() => {
                 self.back_off();
                 self.reattach();
             }
-            // What exactly is gone is told by the consumer's info.
-            End::Deleted | End::PushBased | End::NoResponders => {
+            // Attaching tells what is gone, or finds what was made anew.
+            End::Deleted | End::PushBased => self.reattach(),
+            End::NoResponders => {
                 self.back_off();
                 self.start_probe(stall::JUST_NOW);
+            }
+            // Its limits were changed; attaching learns them.
+            End::Refused(text) if text.starts_with("Exceeded MaxRequest") => {
+                self.back_off();
+                self.reattach();
             }
             End::Refused(text) => {
                 return Err(Ending::Failed(Error::new(
@@ -271,16 +304,22 @@ impl Session {
         Ok(())
     }
 
-    fn note(&mut self, notice: Notice) {
+    fn note(&mut self, notice: &Notice) {
+        if notice.consumer != self.facts.fingerprint {
+            return;
+        }
         match notice.change {
-            Change::Settled | Change::Returned => {
-                self.book.settle(notice.key);
-            }
+            Change::Settled => self.book.settle_message(notice.key.stream_sequence),
+            Change::Returned => self.book.settle(notice.key),
+            Change::Refused => self.book.answered(),
             Change::SettledThrough => self.book.settle_through(notice.key),
-            Change::Extended(lease) => self.book.extend(notice.key, Instant::now() + lease),
+            Change::Extended(lease) => {
+                self.book
+                    .extend(notice.key, Instant::now() + lease.min(LONGEST_LEASE));
+            }
         }
         let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
-        note_suspect(&self.shared.nats, stream, consumer, &notice);
+        note_suspect(&self.shared.nats, stream, consumer, notice);
     }
 
     fn opened(&self) -> SessionOpened {
@@ -314,12 +353,9 @@ impl Session {
         }));
     }
 
-    /// Only this task sends, and it sends one frame for each room it saw; a heartbeat that finds none is
-    /// not missed: the caller has an event to read.
+    /// A heartbeat that finds no room is not missed: the caller has an event to read.
     fn send(&self, event: Frame) {
-        let _ = self
-            .out
-            .try_send(Ok(SubscribeResponse { event: Some(event) }));
+        self.out.send(event);
     }
 
     fn id(&self) -> u64 {
@@ -360,18 +396,12 @@ async fn sleep_until(moment: Option<Instant>) {
 fn note_suspect(nats: &Nats, stream: &str, consumer: &str, notice: &Notice) {
     let sequence = notice.key.stream_sequence;
     match notice.change {
-        Change::Extended(_) => {}
-        Change::Returned => nats.return_suspect(stream, consumer, sequence),
+        Change::Extended(_) | Change::Refused => {}
+        Change::Returned => nats.suspect_returned(stream, consumer, sequence),
         Change::Settled | Change::SettledThrough => {
-            nats.release_suspect(stream, consumer, sequence)
+            nats.suspect_settled(stream, consumer, sequence)
         }
     }
-}
-
-/// Waits until the transport has taken a frame.
-async fn room_in(out: &Output) {
-    // Fails only where the caller is gone, which is noticed elsewhere.
-    let _ = out.reserve().await;
 }
 
 /// Waits for a future that may not be there, and takes it away when it is done.

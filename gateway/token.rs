@@ -142,7 +142,7 @@ mod tests {
             let text = token.encode();
             let place = place.index(text.len());
             let other = if text.as_bytes()[place] == b'A' { "B" } else { "A" };
-            let mut changed = text.clone();
+            let mut changed = text;
             changed.replace_range(place..=place, other);
             // Unused bits at the very end are refused by the strict base64 decoder.
             prop_assert_eq!(AckToken::decode(&changed), None);

@@ -27,17 +27,17 @@ const STEPS: [(&str, &str, &str); 6] = [
         r#"{"stream":"USER_EVENTS","config":{"durable_name":"user-event-processor"}}"#,
     ),
     (
-        "fetch messages",
+        "fetch messages, waiting up to 5 s for ten",
         "SubscriberService/Fetch",
         r#"{"stream":"USER_EVENTS","consumer":"user-event-processor","batch":10,"max_wait":"5s","payload_format":"PAYLOAD_FORMAT_TEXT"}"#,
     ),
     (
-        "acknowledge one, with the ack_token that came with it",
+        "acknowledge one within 30 s, by the ackToken that came with it",
         "SubscriberService/Acknowledge",
         r#"{"acknowledgements":[{"ack_token":"...","kind":"ACK_KIND_ACK"}]}"#,
     ),
     (
-        "follow the stream, until Ctrl-C",
+        "receive what comes, until Ctrl-C",
         "SubscriberService/Subscribe",
         r#"{"stream":"USER_EVENTS","consumer":"user-event-processor","payload_format":"PAYLOAD_FORMAT_TEXT"}"#,
     ),
@@ -70,7 +70,7 @@ fn welcome(
          admin    http://{admin}/readyz, /livez, /metrics\n  \
          nats     {nats_url}\n  \
          store    {} (delete it to begin anew)\n\n\
-         Try it in another terminal:\n",
+         Try it in another terminal, with grpcurl (https://github.com/fullstorydev/grpcurl):\n",
         store_dir.display()
     );
     for (what, method, request) in STEPS {
@@ -96,7 +96,7 @@ mod tests {
         let publish = "  grpcurl -plaintext -d '{\"subject\":\"users.registration\",\
                        \"json\":{\"user\":\"ada\"}}' 127.0.0.1:1 jetgate.v1.PublisherService/Publish\n";
         assert!(text.contains(publish), "{text}");
-        assert_eq!(text.matches("grpcurl ").count(), STEPS.len());
+        assert_eq!(text.matches("grpcurl -plaintext").count(), STEPS.len());
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::convert::consumer::ordered_config;
@@ -16,12 +14,12 @@ use crate::proto::subscribe_request::Source as RequestedSource;
 use crate::proto::subscriber_service_server::SubscriberService;
 use crate::proto::{
     AcknowledgeRequest, AcknowledgeResponse, FetchRequest, FetchResponse, FlowLimits, OnSessionEnd,
-    PayloadFormat, SubscribeRequest, SubscribeResponse,
+    PayloadFormat, SubscribeRequest,
 };
 use crate::subscription::config::Config;
 use crate::subscription::in_flight::Amount;
 use crate::subscription::{
-    Durable, Ordered, Session, Settings, Shared, Source, acknowledge, fetch,
+    Durable, Frames, Ordered, Session, Settings, Shared, Source, acknowledge, channel, fetch,
 };
 
 /// How long opening a session, or an acknowledgement without a deadline, may take.
@@ -32,6 +30,9 @@ const MAX_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_s
 
 /// Heartbeats are at least and at most this far apart.
 const HEARTBEATS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// How old the consumer's info may be that a `Fetch` relies on: fetches come often.
+const FRESHNESS: Duration = Duration::from_millis(250);
 
 /// The most messages of one `Fetch`, and the most items of one `Acknowledge`.
 const LARGEST_BATCH: usize = 10_000;
@@ -56,7 +57,7 @@ impl Subscriber {
         }
     }
 
-    async fn open(&self, request: Request<SubscribeRequest>) -> Result<ReceiverStream<Frame>> {
+    async fn open(&self, request: Request<SubscribeRequest>) -> Result<Frames> {
         // The deadline of a stream is its end; opening it is bounded by itself.
         let deadline =
             Deadline::of_call(request.metadata(), DEFAULT_TIMEOUT)?.at_most(DEFAULT_TIMEOUT);
@@ -64,11 +65,10 @@ impl Subscriber {
         let settings = self.settings(&request)?;
         let stream = StreamName::parse("stream", &request.stream)?;
         let source = self.source(stream, request.source)?;
-        // One frame may wait: pulls are made only while the transport has taken the last one.
-        let (out, frames) = mpsc::channel(1);
+        let (out, frames) = channel();
         let session = Session::open(self.shared.clone(), settings, source, out, deadline).await?;
         self.shared.sessions.tasks().spawn(session.run());
-        Ok(ReceiverStream::new(frames))
+        Ok(frames)
     }
 
     fn settings(&self, request: &SubscribeRequest) -> Result<Settings> {
@@ -134,9 +134,10 @@ impl Subscriber {
             None => Err(Error::invalid("source", "must be consumer or ordered")),
             Some(RequestedSource::Consumer(name)) => {
                 let consumer = ConsumerName::parse("consumer", &name)?;
-                Ok(Source::Durable(Box::new(Durable::new(
-                    nats, stream, consumer,
-                ))))
+                {
+                    let durable = Durable::new(nats, stream, consumer, Duration::ZERO);
+                    Ok(Source::Durable(Box::new(durable)))
+                }
             }
             Some(RequestedSource::Ordered(ordered)) => {
                 let config = ordered_config(&ordered).map_err(|error| error.inside("ordered"))?;
@@ -162,7 +163,7 @@ impl Subscriber {
         let stream = StreamName::parse("stream", &request.stream)?;
         let consumer = ConsumerName::parse("consumer", &request.consumer)?;
         let wait = max_wait(&request)?;
-        let durable = Durable::new(&self.shared.nats, stream, consumer);
+        let durable = Durable::new(&self.shared.nats, stream, consumer, FRESHNESS);
         let source = Source::Durable(Box::new(durable));
         let attach = if has_deadline {
             deadline
@@ -173,7 +174,7 @@ impl Subscriber {
             batch: batch(request.batch)?,
             wait: deadline.at_most(wait),
             deadline: attach,
-            no_wait: request.no_wait,
+            no_wait: request.no_wait || wait.is_zero(),
             max_bytes: Some(request.max_bytes).filter(|bytes| *bytes > 0),
             max_response_bytes: self.response_size(request.max_response_bytes)?,
             format: format(request.payload_format)?,
@@ -223,11 +224,9 @@ fn format(number: i32) -> Result<PayloadFormat> {
         .ok_or_else(|| Error::invalid("payload_format", "is not a value of PayloadFormat"))
 }
 
-type Frame = Result<SubscribeResponse, Status>;
-
 #[tonic::async_trait]
 impl SubscriberService for Subscriber {
-    type SubscribeStream = ReceiverStream<Frame>;
+    type SubscribeStream = Frames;
 
     async fn subscribe(
         &self,

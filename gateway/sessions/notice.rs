@@ -9,6 +9,8 @@ use crate::subscription::in_flight::Key;
 /// What became of one delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notice {
+    /// A fingerprint of the consumer and its incarnation: the route in a token is not to be trusted.
+    pub consumer: u32,
     /// Which delivery.
     pub key: Key,
     /// What became of it.
@@ -20,6 +22,8 @@ pub struct Notice {
 pub enum Change {
     /// The delivery is settled.
     Settled,
+    /// What the caller said of it came too late; but the caller lives.
+    Refused,
     /// It is given back: it will be delivered again.
     Returned,
     /// It is settled, and so is every earlier one (ack policy all).
@@ -31,14 +35,19 @@ pub enum Change {
 #[derive(Serialize, Deserialize)]
 struct Letter {
     session: u64,
-    notices: Vec<(u64, u64, Change)>,
+    notices: Vec<(u32, u64, u64, Change)>,
 }
 
 pub(super) fn encode(session: u64, notices: &[Notice]) -> Vec<u8> {
     let row = |notice: &Notice| {
+        let Key {
+            stream_sequence,
+            consumer_sequence,
+        } = notice.key;
         (
-            notice.key.stream_sequence,
-            notice.key.consumer_sequence,
+            notice.consumer,
+            stream_sequence,
+            consumer_sequence,
             notice.change,
         )
     };
@@ -52,7 +61,8 @@ pub(super) fn encode(session: u64, notices: &[Notice]) -> Vec<u8> {
 
 pub(super) fn decode(payload: &[u8]) -> Option<(u64, Vec<Notice>)> {
     let letter: Letter = serde_json::from_slice(payload).ok()?;
-    let notice = |(stream_sequence, consumer_sequence, change)| Notice {
+    let notice = |(consumer, stream_sequence, consumer_sequence, change)| Notice {
+        consumer,
         key: Key {
             stream_sequence,
             consumer_sequence,
@@ -77,14 +87,17 @@ mod tests {
         };
         let notices = [
             Notice {
+                consumer: 9,
                 key,
                 change: Change::Settled,
             },
             Notice {
+                consumer: 9,
                 key,
                 change: Change::SettledThrough,
             },
             Notice {
+                consumer: 9,
                 key,
                 change: Change::Extended(Duration::from_millis(1_500)),
             },

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
 
 use super::in_flight::Key;
 use super::labels::milliseconds;
@@ -16,11 +17,11 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::metrics::{SettlementKind, SettlementOutcome};
 use crate::names::{ConsumerName, StreamName};
-use crate::nats::Settlement;
+use crate::nats::{AsOf, Settlement};
 use crate::proto::acknowledgement::Target;
 use crate::proto::{AckKind, AckPolicy, Acknowledgement, ItemStatus};
 use crate::sessions::{Change, Notice};
-use crate::token::{AckToken, Route};
+use crate::token::{AckSubject, AckToken, Route};
 
 /// Settlements of one call that are under way at a time.
 const CONCURRENT: usize = 256;
@@ -38,7 +39,13 @@ pub async fn acknowledge(
     confirm: bool,
     deadline: Deadline,
 ) -> Vec<ItemStatus> {
-    let settle = |item| settle(shared, item, confirm, deadline);
+    let call = Call {
+        shared,
+        confirm,
+        started: Instant::now(),
+        deadline,
+    };
+    let settle = |item| call.settle(item);
     let outcomes: Vec<_> = stream::iter(items)
         .map(settle)
         .buffered(CONCURRENT)
@@ -48,16 +55,13 @@ pub async fn acknowledge(
     let mut notices: HashMap<(u64, u64), Vec<Notice>> = HashMap::new();
     let mut results = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
-        match outcome {
-            Ok((status, route, notice)) => {
-                notices
-                    .entry((route.gateway, route.session))
-                    .or_default()
-                    .push(notice);
-                results.push(status);
-            }
-            Err(error) => results.push(ItemStatus::from(error)),
+        if let Some((route, notice)) = outcome.notice {
+            notices
+                .entry((route.gateway, route.session))
+                .or_default()
+                .push(notice);
         }
+        results.push(outcome.status);
     }
     for ((gateway, session), notices) in notices {
         shared
@@ -68,67 +72,122 @@ pub async fn acknowledge(
     results
 }
 
-/// One item: what to answer, and whom to tell what.
-async fn settle(
-    shared: &Shared,
-    item: Acknowledgement,
-    confirm: bool,
-    deadline: Deadline,
-) -> Result<(ItemStatus, Route, Notice)> {
-    let kind = AckKind::try_from(item.kind).unwrap_or(AckKind::Unspecified);
-    let outcome = settle_item(shared, kind, item, confirm, deadline).await;
-    let counted = match &outcome {
-        Ok(_) if confirm => SettlementOutcome::Confirmed,
-        Ok(_) => SettlementOutcome::Sent,
-        Err(error) if error.reason() == Reason::AckOutcomeUnknown => SettlementOutcome::Unknown,
-        Err(_) => SettlementOutcome::Failed,
-    };
-    if let Some(kind) = counted_as(kind) {
-        shared.metrics.settled(kind, counted);
-    }
-    outcome
+/// What became of one item: what to answer, and which session to tell what.
+struct Outcome {
+    status: ItemStatus,
+    notice: Option<(Route, Notice)>,
 }
 
-async fn settle_item(
-    shared: &Shared,
-    kind: AckKind,
-    item: Acknowledgement,
+impl From<Error> for Outcome {
+    fn from(error: Error) -> Self {
+        Self {
+            status: error.into(),
+            notice: None,
+        }
+    }
+}
+
+/// What the items of one call have in common.
+struct Call<'a> {
+    shared: &'a Shared,
     confirm: bool,
+    started: Instant,
     deadline: Deadline,
-) -> Result<(ItemStatus, Route, Notice)> {
-    let settlement = settlement(kind, &item)?;
-    let token = match item.target {
-        Some(Target::AckToken(text)) => AckToken::decode(&text).ok_or_else(invalid_token)?,
-        None => return Err(Error::invalid("ack_token", "is required")),
-    };
-    let terms = check(shared, &token, deadline).await?;
-    let late = milliseconds(SystemTime::now()) > token.deadline;
-    if late && settlement != Settlement::Ack {
-        let text = "the delivery's deadline has passed; the message may be someone else's now";
-        return Err(Error::new(Reason::LeaseExpired, text));
+}
+
+impl Call<'_> {
+    async fn settle(&self, item: Acknowledgement) -> Outcome {
+        let kind = AckKind::try_from(item.kind).unwrap_or(AckKind::Unspecified);
+        let outcome = self
+            .settle_item(kind, item)
+            .await
+            .unwrap_or_else(Outcome::from);
+        let counted = match outcome.status.reason() {
+            Reason::Unspecified if self.confirm => SettlementOutcome::Confirmed,
+            Reason::Unspecified => SettlementOutcome::Sent,
+            Reason::AckOutcomeUnknown => SettlementOutcome::Unknown,
+            _ => SettlementOutcome::Failed,
+        };
+        if let Some(kind) = counted_as(kind) {
+            self.shared.metrics.settled(kind, counted);
+        }
+        outcome
     }
-    let settlement = corrected(settlement, &terms, token.subject.delivered);
-    shared
-        .nats
-        .settle(&token.subject, &settlement, confirm, deadline)
-        .await?;
-    let mut status = ItemStatus::default();
-    if late {
-        status.metadata.insert("late".to_owned(), "true".to_owned());
+
+    async fn settle_item(&self, kind: AckKind, item: Acknowledgement) -> Result<Outcome> {
+        let settlement = settlement(kind, &item)?;
+        let token = match item.target {
+            Some(Target::AckToken(text)) => AckToken::decode(&text).ok_or_else(invalid_token)?,
+            None => return Err(Error::invalid("ack_token", "is required")),
+        };
+        let terms = self.check(&token).await?;
+        let late = milliseconds(SystemTime::now()) > token.deadline;
+        if late && settlement != Settlement::Ack {
+            let notice = notice(&token, Change::Refused, &terms);
+            return Ok(Outcome {
+                notice: Some((token.route, notice)),
+                ..too_late().into()
+            });
+        }
+        let settlement = corrected(settlement, &terms, token.subject.delivered);
+        let nats = &self.shared.nats;
+        nats.settle(&token.subject, &settlement, self.confirm, self.deadline)
+            .await?;
+        let mut status = ItemStatus::default();
+        if late {
+            status.metadata.insert("late".to_owned(), "true".to_owned());
+        }
+        if settlement == Settlement::InProgress {
+            let renewed = renewed(&token, &terms).encode();
+            status.metadata.insert("ack_token".to_owned(), renewed);
+        }
+        let notice = notice(&token, change(&settlement, &token, &terms), &terms);
+        note_suspect(
+            nats,
+            &token.subject.stream,
+            &token.subject.consumer,
+            &notice,
+        );
+        Ok(Outcome {
+            status,
+            notice: Some((token.route, notice)),
+        })
     }
-    if settlement == Settlement::InProgress {
-        status
-            .metadata
-            .insert("ack_token".to_owned(), renewed(&token, &terms).encode());
+
+    /// Whether the token is one of this account and of the consumer as it is now. The items of a call
+    /// share the look at a consumer.
+    async fn check(&self, token: &AckToken) -> Result<Terms> {
+        let nats = &self.shared.nats;
+        let account = nats.account(self.deadline).await?;
+        // 0 is an account that could not be asked for.
+        if token.account != account && token.account != 0 && account != 0 {
+            return Err(stale("the token belongs to another NATS account"));
+        }
+        if token.subject.domain.is_some() && token.subject.domain.as_deref() != nats.domain() {
+            return Err(stale("the token belongs to another JetStream domain"));
+        }
+        let stream = StreamName::parse("ack_token", &token.subject.stream)?;
+        let consumer = ConsumerName::parse("ack_token", &token.subject.consumer)?;
+        let since = AsOf::since(self.started);
+        for as_of in [since.or_known_within(AGE), since] {
+            let info = nats
+                .consumer_info(&stream, &consumer, as_of, self.deadline)
+                .await?;
+            let terms = Terms::of(&info);
+            if terms.incarnation == token.incarnation {
+                return match terms.ack_policy {
+                    AckPolicy::None => Err(Error::new(
+                        Reason::ConsumerWithoutAcks,
+                        "the consumer's ack policy is none",
+                    )),
+                    _ => Ok(terms),
+                };
+            }
+        }
+        Err(stale(
+            "the consumer was made anew since the message was delivered",
+        ))
     }
-    let notice = notice(&token, &settlement, &terms);
-    note_suspect(
-        &shared.nats,
-        &token.subject.stream,
-        &token.subject.consumer,
-        &notice,
-    );
-    Ok((status, token.route, notice))
 }
 
 fn settlement(kind: AckKind, item: &Acknowledgement) -> Result<Settlement> {
@@ -163,34 +222,6 @@ fn settlement(kind: AckKind, item: &Acknowledgement) -> Result<Settlement> {
     }
 }
 
-/// Whether the token is one of this account and of the consumer as it is now.
-async fn check(shared: &Shared, token: &AckToken, deadline: Deadline) -> Result<Terms> {
-    if token.account != shared.nats.account(deadline).await? {
-        return Err(stale("the token belongs to another NATS account"));
-    }
-    let stream = StreamName::parse("ack_token", &token.subject.stream)?;
-    let consumer = ConsumerName::parse("ack_token", &token.subject.consumer)?;
-    for age in [AGE, Duration::ZERO] {
-        let info = shared
-            .nats
-            .consumer_info(&stream, &consumer, age, deadline)
-            .await?;
-        let terms = Terms::of(&info);
-        if terms.incarnation == token.incarnation {
-            return match terms.ack_policy {
-                AckPolicy::None => Err(Error::new(
-                    Reason::ConsumerWithoutAcks,
-                    "the consumer's ack policy is none",
-                )),
-                _ => Ok(terms),
-            };
-        }
-    }
-    Err(stale(
-        "the consumer was made anew since the message was delivered",
-    ))
-}
-
 fn corrected(settlement: Settlement, terms: &Terms, attempt: u64) -> Settlement {
     match settlement {
         Settlement::Nak(Some(delay)) => Settlement::Nak(terms.nak_delay(attempt, delay, true)),
@@ -207,18 +238,37 @@ fn renewed(token: &AckToken, terms: &Terms) -> AckToken {
     }
 }
 
-fn notice(token: &AckToken, settlement: &Settlement, terms: &Terms) -> Notice {
-    let key = Key {
-        stream_sequence: token.subject.stream_sequence,
-        consumer_sequence: token.subject.consumer_sequence,
-    };
-    let change = match settlement {
+fn change(settlement: &Settlement, token: &AckToken, terms: &Terms) -> Change {
+    match settlement {
         Settlement::InProgress => Change::Extended(terms.lease(token.subject.delivered)),
         Settlement::Ack if terms.ack_policy == AckPolicy::All => Change::SettledThrough,
         Settlement::Nak(_) => Change::Returned,
         Settlement::Ack | Settlement::Term(_) => Change::Settled,
+    }
+}
+
+fn notice(token: &AckToken, change: Change, terms: &Terms) -> Notice {
+    let AckSubject {
+        stream,
+        consumer,
+        stream_sequence,
+        consumer_sequence,
+        ..
+    } = &token.subject;
+    let key = Key {
+        stream_sequence: *stream_sequence,
+        consumer_sequence: *consumer_sequence,
     };
-    Notice { key, change }
+    Notice {
+        consumer: terms.fingerprint(stream, consumer),
+        key,
+        change,
+    }
+}
+
+fn too_late() -> Error {
+    let text = "the delivery's deadline has passed; the message may be someone else's now";
+    Error::new(Reason::LeaseExpired, text)
 }
 
 fn invalid_token() -> Error {

@@ -11,49 +11,116 @@ use crate::proto::subscribe_response::Event as Frame;
 use crate::proto::{MessageBatch, ReceivedMessage};
 use crate::token::AckSubject;
 
+/// How much of its lease a message may wait for a caller that does not read: then others get it.
+const PATIENCE: u32 = 2;
+
 impl Session {
+    /// Takes a message from the consumer. While the caller reads nothing it waits, on the consumer's
+    /// clock.
+    pub(super) fn arrived(&mut self, delivery: Delivery) -> Result<(), Ending> {
+        let arrival = (Instant::now(), delivery);
+        if !self.out.has_room() || !self.held.is_empty() {
+            self.held.push_back(arrival);
+            return Ok(());
+        }
+        self.deliver(arrival)
+    }
+
+    /// Sends what waits for the transport, a frame at a time.
+    pub(super) fn flush(&mut self) -> Result<(), Ending> {
+        if !self.out.has_room() || self.is_outdated {
+            return Ok(());
+        }
+        if let Some(gap) = self.gap.take() {
+            self.send(Frame::Gap(gap));
+            return Ok(());
+        }
+        self.held
+            .pop_front()
+            .map_or(Ok(()), |arrival| self.deliver(arrival))
+    }
+
+    /// When to give up what waits for a caller that does not read. What is not acknowledged cannot be
+    /// given back.
+    pub(super) fn impatient_at(&self) -> Option<Instant> {
+        let (arrival, delivery) = self.held.front().filter(|_| !self.out.has_room())?;
+        let terms = &self.facts.terms;
+        if !terms.has_acks() && !self.source.is_ordered() {
+            return None;
+        }
+        let lease = terms.lease(delivery.ack.delivered);
+        Some(*arrival + lease / PATIENCE)
+    }
+
+    /// Gives back what waits, and what the open pulls may still bring.
+    pub(super) fn give_up_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        let (nats, terms) = (self.shared.nats.clone(), self.facts.terms.clone());
+        self.shared.sessions.tasks().spawn(async move {
+            let held = held.into_iter().map(|(_, delivery)| delivery.ack);
+            super::ending::give_back(&nats, &terms, held).await;
+        });
+        self.reattach();
+    }
+
     /// Takes a message and all that have come with it, as far as one frame holds them.
-    pub(super) fn deliver(&mut self, first: Delivery) -> Result<(), Ending> {
+    fn deliver(&mut self, first: (Instant, Delivery)) -> Result<(), Ending> {
         self.backoff = Duration::ZERO;
+        self.oversized = None;
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
         let mut after = None;
-        while let Some(delivery) = next.take() {
+        while let Some((arrival, delivery)) = next.take() {
             if !self.source.follows(&delivery.ack) {
                 // A gap in an ordered read: start again behind the last message.
-                after = Some(Event::Lost);
+                self.held.clear();
+                self.reattach();
                 break;
             }
-            if self.source.repeats(&delivery.ack) {
+            if self.source.is_made_anew(&delivery.ack) {
+                // Its tokens must name the consumer as it is now.
+                self.held.push_front((arrival, delivery));
+                self.is_outdated = true;
+                self.reattach();
+                break;
+            }
+            if self.source.repeats(&delivery.ack) || self.has_expired(arrival, &delivery) {
                 self.source.skip(&delivery.ack);
                 next = self.next_message(&mut after);
                 continue;
             }
-            let size = delivery.size + labels::OVERHEAD;
+            let size = labels::weight(&delivery);
             if bytes + size > self.settings.max_batch_bytes && !batch.is_empty() {
-                self.held.push_front(delivery);
+                self.held.push_front((arrival, delivery));
                 break;
             }
             bytes += size;
-            batch.push(self.enter(delivery));
+            batch.push(self.enter(arrival, delivery));
             next = self.next_message(&mut after);
         }
         if !batch.is_empty() {
             self.shared.metrics.messages_delivered(batch.len() as u64);
             self.send(Frame::Messages(MessageBatch { messages: batch }));
             self.heartbeat.reset();
+            self.delivered_at = Instant::now();
         }
         after.map_or(Ok(()), |event| self.handle_pull(event))
     }
 
+    /// A message that waited too long is someone else's by now; it is not even given back.
+    pub(super) fn has_expired(&self, arrival: Instant, delivery: &Delivery) -> bool {
+        let terms = &self.facts.terms;
+        terms.has_acks() && arrival.elapsed() >= terms.lease(delivery.ack.delivered)
+    }
+
     /// The next message if it is here already; another event is left in `after`.
-    fn next_message(&mut self, after: &mut Option<Event>) -> Option<Delivery> {
-        if let Some(delivery) = self.held.pop_front() {
-            return Some(delivery);
+    fn next_message(&mut self, after: &mut Option<Event>) -> Option<(Instant, Delivery)> {
+        if let Some(arrival) = self.held.pop_front() {
+            return Some(arrival);
         }
         match self.link.try_next() {
-            Some(Event::Message(delivery)) => Some(delivery),
+            Some(Event::Message(delivery)) => Some((Instant::now(), delivery)),
             other => {
                 *after = other;
                 None
@@ -62,15 +129,15 @@ impl Session {
     }
 
     /// Enters a message into the book and labels it for the caller.
-    fn enter(&mut self, delivery: Delivery) -> ReceivedMessage {
+    fn enter(&mut self, arrival: Instant, delivery: Delivery) -> ReceivedMessage {
         let terms = &self.facts.terms;
         let key = key(&delivery.ack);
         self.position = self.position.max(key.stream_sequence);
         self.pending = delivery.ack.pending;
         self.source.passed(&delivery.ack);
+        let attempt = delivery.ack.delivered;
         if terms.has_acks() {
-            let attempt = delivery.ack.delivered;
-            let deadline = Instant::now() + terms.lease(attempt);
+            let deadline = arrival + terms.lease(attempt);
             self.book.deliver(
                 key,
                 Entry {
@@ -80,21 +147,8 @@ impl Session {
                 },
             );
         }
-        self.labeller.label(delivery, terms, self.settings.format)
-    }
-
-    /// Sends what waits for the transport, a frame at a time.
-    pub(super) fn flush(&mut self) -> Result<(), Ending> {
-        if self.out.capacity() == 0 {
-            return Ok(());
-        }
-        if let Some(gap) = self.gap.take() {
-            self.send(Frame::Gap(gap));
-            return Ok(());
-        }
-        self.held
-            .pop_front()
-            .map_or(Ok(()), |delivery| self.deliver(delivery))
+        self.labeller
+            .label(delivery, arrival, terms, self.settings.format)
     }
 
     /// Takes over what was found while attaching: a gap, and messages that could not be received.
@@ -103,10 +157,13 @@ impl Session {
             return;
         };
         let suspects = std::mem::take(&mut attached.suspects);
+        self.is_outdated = false;
         self.gap = attached.gap.take().or_else(|| self.gap.take());
         self.facts = attached.facts.clone();
         self.source.attached(&self.facts);
-        self.held.extend(suspects);
+        let now = Instant::now();
+        self.held
+            .extend(suspects.into_iter().map(|suspect| (now, suspect)));
         if self.gap.is_some_and(|gap| gap.stream_recreated) {
             self.position = 0;
         }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::Shared;
 use super::ending::give_back;
@@ -20,6 +21,9 @@ use crate::token::{AckSubject, Route};
 
 /// The pause before asking again after a refusal that may pass.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How much before its caller a pull stops waiting, at most.
+const HEAD_START: Duration = Duration::from_millis(100);
 
 /// What a caller asked for, checked.
 #[derive(Clone, Debug)]
@@ -55,7 +59,8 @@ struct Fetch {
     source: Source,
     request: Request,
     attached: Box<Attached>,
-    batch: Vec<Delivery>,
+    /// With the times of arrival.
+    batch: Vec<(Instant, Delivery)>,
     /// The next message is larger than the bytes there are.
     oversized: bool,
 }
@@ -86,7 +91,7 @@ impl Fetch {
     async fn open(shared: Shared, mut source: Source, request: Request) -> Result<(Self, u32)> {
         let account = shared.nats.account(request.deadline).await?;
         let mut attached = source.attach_first(&shared.nats, request.deadline).await?;
-        let batch = std::mem::take(&mut attached.suspects);
+        let batch = arriving(std::mem::take(&mut attached.suspects)).collect();
         let fetch = Self {
             shared,
             source,
@@ -108,7 +113,8 @@ impl Fetch {
                 }
                 self.pull().await?;
             }
-            let Ok(event) = self.request.wait.bound(self.attached.puller.next()).await else {
+            let wait = self.wait();
+            let Ok(event) = wait.bound(self.attached.puller.next()).await else {
                 return Ok(());
             };
             if !self.take(event).await? {
@@ -124,13 +130,20 @@ impl Fetch {
             Event::Message(delivery) => {
                 self.oversized = false;
                 self.source.passed(&delivery.ack);
-                self.batch.push(delivery);
+                self.batch.push((Instant::now(), delivery));
                 // What one pull without waiting brings is what was there.
                 Ok(!self.request.no_wait || !self.attached.puller.is_idle())
             }
             Event::Idle(_) | Event::Silent => Ok(true),
-            Event::Ended(End::Expired) => Ok(!self.request.no_wait),
-            Event::Ended(End::TooLarge) => {
+            Event::Ended(End::Expired) if self.request.no_wait => Ok(false),
+            Event::Ended(End::Expired) if self.wait().remaining() > HEAD_START => Ok(true),
+            Event::Ended(End::Expired) => {
+                // Too little is left for another pull; the caller waits as long as it asked for.
+                tokio::time::sleep_until(self.wait().instant()).await;
+                Ok(false)
+            }
+            Event::Ended(End::Complete) => Ok(!self.request.no_wait),
+            Event::Ended(End::TooLarge(_)) => {
                 self.oversized = true;
                 Ok(true)
             }
@@ -152,12 +165,14 @@ impl Fetch {
 
     /// The connection broke, or the consumer is gone: attaching tells.
     async fn attach_again(&mut self) -> Result<()> {
+        self.source.lost();
         let attaching = self.source.attach(&self.shared.nats, Duration::ZERO);
         let attached = self.request.wait.bound(attaching).await;
         let late = || Error::new(Reason::NatsDisconnected, "the connection to NATS broke");
         self.attached = attached.map_err(|_| late())??;
         self.source.attached(&self.attached.facts);
-        self.batch.append(&mut self.attached.suspects);
+        let suspects = std::mem::take(&mut self.attached.suspects);
+        self.batch.extend(arriving(suspects));
         Ok(())
     }
 
@@ -167,10 +182,12 @@ impl Fetch {
             return Ok(());
         };
         let terms = &self.attached.facts.terms;
-        let wait = self.request.wait.remaining().max(Duration::from_millis(1));
+        // A little less than the caller waits: the pull's own end says that nothing is on its way.
+        let wait = self.wait().remaining();
+        let wait = (wait - (wait / 10).min(HEAD_START)).max(Duration::from_millis(1));
         let expires = terms.max_expires.map_or(wait, |most| wait.min(most));
         let room = self.room();
-        let alone = self.oversized || self.attached.is_private;
+        let alone = self.oversized || self.attached.one_by_one;
         let ask = Ask {
             messages: if alone {
                 1
@@ -190,9 +207,21 @@ impl Fetch {
         Ok(())
     }
 
+    /// Until when to wait: a message that waits for others loses no more than half of its lease.
+    fn wait(&self) -> Deadline {
+        let terms = &self.attached.facts.terms;
+        let Some((arrival, delivery)) = self.batch.first().filter(|_| terms.has_acks()) else {
+            return self.request.wait;
+        };
+        let half = terms.lease(delivery.ack.delivered) / 2;
+        self.request
+            .wait
+            .at_most(half.saturating_sub(arrival.elapsed()))
+    }
+
     /// How many more messages fit, by number.
     fn wanted(&self) -> u32 {
-        let most = (self.request.max_response_bytes / 2 / labels::OVERHEAD).max(1);
+        let most = (self.request.max_response_bytes / 2 / labels::LIGHTEST).max(1);
         let most = self.request.batch.min(most.try_into().unwrap_or(u32::MAX));
         let full = self.room() == 0 && !self.batch.is_empty();
         if full {
@@ -202,52 +231,71 @@ impl Fetch {
         }
     }
 
-    /// How many more bytes of messages fit.
+    /// How many more bytes of messages fit, beside what the messages still wanted take at least.
     fn room(&self) -> u64 {
-        let messages = self.batch.len() as u64 + u64::from(self.request.batch);
-        let overhead = (messages * labels::OVERHEAD).min(self.request.max_response_bytes / 2);
-        let most = self.request.max_response_bytes - overhead;
-        let most = self.request.max_bytes.map_or(most, |bytes| bytes.min(most));
-        most.saturating_sub(self.batch.iter().map(|delivery| delivery.size).sum())
+        let largest = self.request.max_response_bytes;
+        let wanted = u64::from(self.request.batch).saturating_sub(self.batch.len() as u64);
+        let overhead = (wanted * labels::LIGHTEST).min(largest / 2);
+        let taken: u64 = self.batch.iter().map(|(_, it)| labels::weight(it)).sum();
+        let room = largest.saturating_sub(overhead + taken);
+        let taken: u64 = self.batch.iter().map(|(_, it)| it.size).sum();
+        self.request
+            .max_bytes
+            .map_or(room, |most| room.min(most.saturating_sub(taken)))
+    }
+
+    /// What the response has room for; the rest is given back.
+    fn cut(&mut self) -> Vec<(Instant, Delivery)> {
+        let mut bytes = 0;
+        let fits = |(_, delivery): &(Instant, Delivery)| {
+            bytes += labels::weight(delivery);
+            bytes <= self.request.max_response_bytes
+        };
+        let fitting = self.batch.iter().map(fits).take_while(|fits| *fits).count();
+        self.batch.split_off(fitting.max(1).min(self.batch.len()))
     }
 
     async fn finish(
-        self,
+        mut self,
         ended: Result<()>,
         account: u32,
         answer: oneshot::Sender<Result<FetchResponse>>,
     ) {
-        let Self {
-            shared,
-            request,
-            attached,
-            batch,
-            ..
-        } = self;
-        let terms = attached.facts.terms.clone();
-        let acks = |batch: Vec<Delivery>| batch.into_iter().map(|delivery| delivery.ack);
-        if attached.puller.is_idle() {
-            drop(attached.puller);
-        } else {
-            give_back(&shared.nats, &terms, acks(attached.puller.close().await)).await;
+        let nats = self.shared.nats.clone();
+        let terms = self.attached.facts.terms.clone();
+        let acks = |batch: Vec<(Instant, Delivery)>| batch.into_iter().map(|(_, it)| it.ack);
+        if !self.attached.puller.is_idle() {
+            // What came at the last moment belongs to the batch, too.
+            let last = self.attached.puller.close().await;
+            self.batch.extend(arriving(last));
         }
         if answer.is_closed() {
-            return give_back(&shared.nats, &terms, acks(batch)).await;
+            return give_back(&nats, &terms, acks(self.batch)).await;
         }
-        if let (true, Err(error)) = (batch.is_empty(), ended) {
+        if let (true, Err(error)) = (self.batch.is_empty(), ended) {
             let _ = answer.send(Err(error));
             return;
         }
-        shared.metrics.messages_delivered(batch.len() as u64);
-        let taken: Vec<AckSubject> = batch.iter().map(|delivery| delivery.ack.clone()).collect();
+        let left = self.cut();
+        self.shared
+            .metrics
+            .messages_delivered(self.batch.len() as u64);
+        let mut taken: Vec<AckSubject> = self.batch.iter().map(|(_, it)| it.ack.clone()).collect();
         let mut labeller = Labeller::new(account, Route::default());
-        let label = |delivery| labeller.label(delivery, &terms, request.format);
+        let format = self.request.format;
+        let label = |(arrival, it)| labeller.label(it, arrival, &terms, format);
         let response = FetchResponse {
-            messages: batch.into_iter().map(label).collect(),
+            messages: self.batch.into_iter().map(label).collect(),
         };
         // The caller may leave at this very moment.
-        if answer.send(Ok(response)).is_err() {
-            give_back(&shared.nats, &terms, taken).await;
+        if answer.send(Ok(response)).is_ok() {
+            taken.clear();
         }
+        give_back(&nats, &terms, taken.into_iter().chain(acks(left))).await;
     }
+}
+
+fn arriving(deliveries: Vec<Delivery>) -> impl Iterator<Item = (Instant, Delivery)> {
+    let now = Instant::now();
+    deliveries.into_iter().map(move |delivery| (now, delivery))
 }

@@ -44,8 +44,8 @@ pub struct InFlight {
     out: BTreeMap<Key, Entry>,
     expiries: BTreeSet<(Instant, Key)>,
     bytes: u64,
-    /// Expired since the caller last settled something.
-    unanswered: Amount,
+    /// Expired since the caller last settled something, with their bytes.
+    unanswered: BTreeMap<Key, u64>,
 }
 
 impl InFlight {
@@ -56,7 +56,7 @@ impl InFlight {
             out: BTreeMap::new(),
             expiries: BTreeSet::new(),
             bytes: 0,
-            unanswered: Amount::default(),
+            unanswered: BTreeMap::new(),
         }
     }
 
@@ -68,10 +68,32 @@ impl InFlight {
         self.out.insert(key, entry);
     }
 
-    /// Takes note that the caller settled a delivery; whether it was still out.
-    pub fn settle(&mut self, key: Key) -> bool {
-        self.unanswered = Amount::default();
-        self.remove(key).is_some()
+    /// Takes note that the caller settled a delivery.
+    pub fn settle(&mut self, key: Key) {
+        self.answered();
+        self.remove(key);
+    }
+
+    /// Takes note that the caller is done with a message, whichever delivery of it that was.
+    pub fn settle_message(&mut self, stream_sequence: u64) {
+        self.answered();
+        let first = Key {
+            stream_sequence,
+            consumer_sequence: 0,
+        };
+        let last = Key {
+            stream_sequence,
+            consumer_sequence: u64::MAX,
+        };
+        let deliveries: Vec<Key> = self.out.range(first..=last).map(|(key, _)| *key).collect();
+        for key in deliveries {
+            self.remove(key);
+        }
+    }
+
+    /// Takes note that the caller lives: room is given again for what it let expire.
+    pub fn answered(&mut self) {
+        self.unanswered.clear();
     }
 
     /// Takes note that the caller settled everything up to a delivery (ack policy all).
@@ -83,11 +105,13 @@ impl InFlight {
     /// Drops what JetStream counts as settled, by whomever.
     pub fn settle_below(&mut self, ack_floor: u64) {
         self.forget(|entry| entry.stream_sequence <= ack_floor);
+        self.unanswered
+            .retain(|key, _| key.stream_sequence > ack_floor);
     }
 
     /// Gives a delivery more time.
     pub fn extend(&mut self, key: Key, deadline: Instant) {
-        self.unanswered = Amount::default();
+        self.answered();
         if let Some(mut entry) = self.remove(key) {
             entry.deadline = deadline;
             self.deliver(key, entry);
@@ -101,8 +125,7 @@ impl InFlight {
                 break;
             }
             if let Some(entry) = self.remove(key) {
-                self.unanswered.messages += 1;
-                self.unanswered.bytes += entry.bytes;
+                self.unanswered.insert(key, entry.bytes);
             }
         }
     }
@@ -127,14 +150,22 @@ impl InFlight {
 
     /// Whether room is kept from a caller that let deliveries expire and has settled nothing since.
     pub fn is_unanswered(&self) -> bool {
-        self.unanswered.messages > 0
+        !self.unanswered.is_empty()
     }
 
     /// What may be asked for beside what is `expected` already.
     pub fn room(&self, expected: Amount) -> Amount {
         let taken = self.outstanding();
-        let messages = taken.messages + self.unanswered.messages + expected.messages;
-        let bytes = taken.bytes + self.unanswered.bytes + expected.bytes;
+        let unanswered = u32::try_from(self.unanswered.len()).unwrap_or(u32::MAX);
+        let messages = taken
+            .messages
+            .saturating_add(unanswered)
+            .saturating_add(expected.messages);
+        let unanswered: u64 = self.unanswered.values().sum();
+        let bytes = taken
+            .bytes
+            .saturating_add(unanswered)
+            .saturating_add(expected.bytes);
         Amount {
             messages: self.window.messages.saturating_sub(messages),
             bytes: self.window.bytes.saturating_sub(bytes),
@@ -149,6 +180,7 @@ impl InFlight {
     /// Takes everything out, in the order of the stream.
     pub fn take_all(&mut self) -> Vec<(Key, Entry)> {
         self.expiries.clear();
+        self.unanswered.clear();
         self.bytes = 0;
         std::mem::take(&mut self.out).into_iter().collect()
     }
@@ -225,7 +257,7 @@ mod tests {
             let at = |second: u64| start + Duration::from_secs(second);
             let mut book = InFlight::new(WINDOW);
             let mut list: Vec<(u64, u64, u64)> = Vec::new();
-            let mut unanswered = (0_u32, 0_u64);
+            let mut unanswered: Vec<(u64, u64)> = Vec::new();
 
             for step in steps {
                 match step {
@@ -235,32 +267,32 @@ mod tests {
                         list.push((k, bytes, deadline));
                     }
                     Step::Settle(k) => {
-                        let was_out = list.iter().any(|row| row.0 == k);
-                        prop_assert_eq!(book.settle(key(k)), was_out);
+                        book.settle(key(k));
                         list.retain(|row| row.0 != k);
-                        unanswered = (0, 0);
+                        unanswered.clear();
                     }
                     Step::SettleThrough(k) => {
                         book.settle_through(key(k));
                         list.retain(|row| row.0 > k);
-                        unanswered = (0, 0);
+                        unanswered.clear();
                     }
                     Step::SettleBelow(floor) => {
                         book.settle_below(floor);
                         list.retain(|row| row.0 > floor);
+                        unanswered.retain(|row| row.0 > floor);
                     }
                     Step::Extend(k, deadline) => {
                         book.extend(key(k), at(deadline));
                         for row in list.iter_mut().filter(|row| row.0 == k) {
                             row.2 = deadline;
                         }
-                        unanswered = (0, 0);
+                        unanswered.clear();
                     }
                     Step::Expire(now) => {
                         book.expire(at(now));
                         for row in list.iter().filter(|row| row.2 <= now) {
-                            unanswered.0 += 1;
-                            unanswered.1 += row.1;
+                            unanswered.retain(|old| old.0 != row.0);
+                            unanswered.push((row.0, row.1));
                         }
                         list.retain(|row| row.2 > now);
                     }
@@ -271,8 +303,8 @@ mod tests {
                 prop_assert_eq!(book.is_empty(), list.is_empty());
                 prop_assert_eq!(book.next_expiry(), list.iter().map(|row| at(row.2)).min());
                 prop_assert_eq!(book.room(Amount::default()), Amount {
-                    messages: WINDOW.messages.saturating_sub(messages + unanswered.0),
-                    bytes: WINDOW.bytes.saturating_sub(bytes + unanswered.1),
+                    messages: WINDOW.messages.saturating_sub(messages + unanswered.len() as u32),
+                    bytes: WINDOW.bytes.saturating_sub(bytes + unanswered.iter().map(|row| row.1).sum::<u64>()),
                 });
             }
             let left: Vec<u64> = book.take_all().iter().map(|(key, _)| key.stream_sequence).collect();
@@ -295,7 +327,7 @@ mod tests {
         assert_eq!(book.room(Amount::default()).messages, 0);
         assert!(book.is_unanswered());
 
-        assert!(!book.settle(key(1)));
+        book.settle(key(1));
         assert_eq!(
             book.room(Amount::default()),
             Amount {
@@ -303,5 +335,25 @@ mod tests {
                 bytes: 100
             }
         );
+    }
+
+    #[test]
+    fn a_settled_message_frees_every_delivery_of_it() {
+        let mut book = InFlight::new(WINDOW);
+        let later = Instant::now() + Duration::from_secs(60);
+        for (stream_sequence, consumer_sequence) in [(1, 1), (2, 2), (1, 3)] {
+            book.deliver(
+                Key {
+                    stream_sequence,
+                    consumer_sequence,
+                },
+                entry(10, later),
+            );
+        }
+
+        book.settle_message(1);
+
+        assert_eq!(book.take_all()[0].0, key(2));
+        assert!(book.is_empty());
     }
 }

@@ -2,14 +2,33 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
+
 use super::terms::Terms;
 use crate::convert::received::{Labels, received};
 use crate::nats::pull::Delivery;
 use crate::proto::{PayloadFormat, ReceivedMessage};
 use crate::token::{AckToken, Route};
 
-/// What a delivery takes in a response beyond what JetStream counts: token, names, times and numbers.
-pub(super) const OVERHEAD: u64 = 320;
+/// What a delivery takes in a response for token, times and numbers, beside its names.
+const OVERHEAD: usize = 240;
+
+/// What a header takes beside its name and value.
+const HEADER_OVERHEAD: usize = 10;
+
+/// The least that a delivery takes in a response.
+pub(super) const LIGHTEST: u64 = OVERHEAD as u64;
+
+/// No less than a delivery takes in a response: its names stand there themselves and in the token.
+pub(super) fn weight(delivery: &Delivery) -> u64 {
+    let headers = delivery.headers.iter();
+    let headers: usize = headers
+        .map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD)
+        .sum();
+    let names = delivery.ack.stream.len() + delivery.ack.consumer.len();
+    let size = OVERHEAD + delivery.subject.len() + 3 * names + headers + delivery.payload.len();
+    size as u64
+}
 
 /// Labels the deliveries of one session.
 pub(super) struct Labeller {
@@ -31,6 +50,7 @@ impl Labeller {
     pub(super) fn label(
         &mut self,
         delivery: Delivery,
+        arrival: Instant,
         terms: &Terms,
         format: PayloadFormat,
     ) -> ReceivedMessage {
@@ -48,7 +68,8 @@ impl Labeller {
             };
             return received(delivery, labels, format);
         }
-        let deadline = SystemTime::now() + terms.lease(delivery.ack.delivered);
+        let lease = terms.lease(delivery.ack.delivered);
+        let deadline = SystemTime::now() + lease.saturating_sub(arrival.elapsed());
         let token = AckToken {
             subject: delivery.ack.clone(),
             account: self.account,
@@ -69,4 +90,52 @@ impl Labeller {
 pub(super) fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     since.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::AckSubject;
+    use bytes::Bytes;
+    use prost::Message as _;
+
+    #[test]
+    fn a_weight_is_never_too_small() {
+        let name = "n".repeat(255);
+        for (name, headers, payload) in [("S", 0, 0), ("S", 200, 10), (&name, 3, 100_000)] {
+            let header = || ("a".to_owned(), Bytes::from_static(b"b"));
+            let delivery = Delivery {
+                ack: AckSubject {
+                    domain: None,
+                    account_hash: None,
+                    stream: name.to_owned(),
+                    consumer: name.to_owned(),
+                    delivered: u64::MAX,
+                    stream_sequence: u64::MAX,
+                    consumer_sequence: u64::MAX,
+                    timestamp: u64::MAX / 2,
+                    pending: u64::MAX,
+                },
+                subject: "users.login".to_owned(),
+                headers: std::iter::repeat_with(header).take(headers).collect(),
+                payload: Bytes::from(vec![0; payload]),
+                size: 0,
+            };
+            let weight = weight(&delivery);
+            let mut labeller = Labeller::new(
+                u32::MAX,
+                Route {
+                    gateway: u64::MAX,
+                    session: u64::MAX,
+                },
+            );
+            let terms = Terms::example();
+            let message = labeller.label(delivery, Instant::now(), &terms, PayloadFormat::Bytes);
+            assert!(
+                weight >= message.encoded_len() as u64,
+                "{weight} {}",
+                message.encoded_len()
+            );
+        }
+    }
 }

@@ -19,7 +19,7 @@ const SHORT_PULL: Duration = Duration::from_secs(1);
 pub(super) const PULL_HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The most messages that one pull asks for, so that closing it stays cheap.
-pub(super) const LARGEST_PULL: u32 = 4_096;
+pub(super) const LARGEST_PULL: u32 = 512;
 
 /// Waits before asking again after a refusal double from the first to the last of these.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
@@ -29,6 +29,9 @@ impl Session {
     pub(super) async fn ask(&mut self) {
         if self.slot.is_some() || !self.may_pull() {
             return;
+        }
+        if self.is_needlessly_private() {
+            return self.reattach();
         }
         let slot = self.facts.slot.clone();
         let mut acquiring: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(slot.acquire());
@@ -43,58 +46,75 @@ impl Session {
         let Connection::Attached(attached) = &self.link else {
             return false;
         };
-        if self.pull_at > Instant::now() || self.out.capacity() == 0 || !self.held.is_empty() {
+        if self.pull_at > Instant::now() || !self.out.has_room() || !self.held.is_empty() {
             return false;
         }
         let puller = &attached.puller;
-        if self.oversized {
-            return puller.is_idle() && self.book.is_empty() && !self.book.is_unanswered();
-        }
         let room = self.book.room(expected(puller));
         if room.messages == 0 || room.bytes == 0 {
             return false;
         }
+        if let Some(too_few) = self.oversized {
+            return puller.is_idle() && (room.bytes > too_few || room == self.book.window());
+        }
         let window = self.book.window();
-        // A quarantined consumer is read one by one: what breaks the connection breaks nothing else.
         let half_free =
             room.messages >= window.messages.div_ceil(2) && room.bytes >= window.bytes / 2;
-        puller.is_idle() || (half_free && !attached.is_private)
+        puller.is_idle() || (half_free && !attached.one_by_one)
+    }
+
+    /// What kept the consumer on a connection of its own is settled.
+    fn is_needlessly_private(&self) -> bool {
+        let Connection::Attached(attached) = &self.link else {
+            return false;
+        };
+        let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
+        attached.is_private
+            && attached.puller.is_idle()
+            && !self.source.is_ordered()
+            && !self.shared.nats.is_quarantined(stream, consumer)
     }
 
     pub(super) async fn pull(&mut self, permit: OwnedSemaphorePermit) {
         if !self.may_pull() {
             return;
         }
-        let contended = self.facts.slot.clone().is_contended();
-        let terms = self.facts.terms.clone();
+        let ask = self.next_ask();
         let Connection::Attached(attached) = &mut self.link else {
             return;
         };
-        let room = self.book.room(expected(&attached.puller));
-        let alone = std::mem::take(&mut self.oversized);
-        let most = if alone || attached.is_private {
-            1
-        } else {
-            LARGEST_PULL
+        self.asked_at = Instant::now();
+        if attached.puller.pull(&ask, Some(permit)).await.is_err() {
+            self.back_off();
+        }
+    }
+
+    fn next_ask(&self) -> Ask {
+        let terms = &self.facts.terms;
+        let (open, one_by_one) = match &self.link {
+            Connection::Attached(attached) => (expected(&attached.puller), attached.one_by_one),
+            Connection::Attaching(_) => (Amount::default(), false),
         };
-        let expires = if contended { SHORT_PULL } else { PULL };
-        let expires = terms.max_expires.map_or(expires, |most| expires.min(most));
+        let room = self.book.room(open);
         let bytes = terms
             .max_bytes
             .map_or(room.bytes, |most| room.bytes.min(most));
-        let ask = Ask {
-            messages: room
-                .messages
-                .min(most)
-                .min(terms.max_batch.unwrap_or(u32::MAX))
-                .max(1),
+        // A message that the whole window has no room for goes alone.
+        let alone = self.oversized.is_some_and(|too_few| too_few >= bytes);
+        let expires = if self.facts.slot.is_contended() {
+            SHORT_PULL
+        } else {
+            PULL
+        };
+        let expires = terms.max_expires.map_or(expires, |most| expires.min(most));
+        let most = if alone || one_by_one { 1 } else { LARGEST_PULL };
+        let most = most.min(terms.max_batch.unwrap_or(u32::MAX));
+        Ask {
+            messages: room.messages.min(most),
             bytes: (!alone).then_some(bytes),
             expires,
             no_wait: false,
             heartbeat: (expires >= SHORT_PULL).then(|| PULL_HEARTBEAT.min(expires / 2)),
-        };
-        if attached.puller.pull(&ask, Some(permit)).await.is_err() {
-            self.back_off();
         }
     }
 
@@ -108,7 +128,7 @@ impl Session {
         let delay = self.pull_at.saturating_duration_since(Instant::now());
         let attaching = self.source.attach(&self.shared.nats, delay);
         let previous = std::mem::replace(&mut self.link, Connection::Attaching(attaching));
-        if let Connection::Attached(attached) = previous {
+        if let Connection::Attached(mut attached) = previous {
             // Usually the connection is gone; where it is not, what was on its way is given back.
             let (nats, terms) = (self.shared.nats.clone(), self.facts.terms.clone());
             self.shared.sessions.tasks().spawn(async move {

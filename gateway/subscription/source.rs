@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::terms::Terms;
+use tokio::time::Instant;
+
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::{ConsumerName, StreamName};
@@ -42,8 +44,11 @@ pub(super) struct Attached {
     pub(super) puller: Puller,
     /// Kept for as long as the puller is: a private connection ends with it.
     pub(super) _connection: Connection,
-    /// The connection is the session's own, as its consumer has messages that break connections.
+    /// The connection is not the one that all sessions share: the consumer has messages that break
+    /// connections.
     pub(super) is_private: bool,
+    /// Pull single messages: what breaks the connection takes nothing else with it.
+    pub(super) one_by_one: bool,
     /// Messages that the connection could not receive.
     pub(super) suspects: Vec<Delivery>,
     pub(super) gap: Option<Gap>,
@@ -55,6 +60,8 @@ pub(super) struct Attached {
 pub(super) struct Facts {
     pub(super) consumer: ConsumerName,
     pub(super) terms: Terms,
+    /// Tells the consumer from every other.
+    pub(super) fingerprint: u32,
     pub(super) slot: Slot,
     pub(super) pending: u64,
     /// How far the consumer has read.
@@ -86,12 +93,15 @@ impl Source {
     }
 
     /// Attaches again behind the last message, for as long as it takes.
-    pub(super) fn attach(&self, nats: &Nats, delay: Duration) -> Attaching {
-        let (source, nats) = (self.clone(), nats.clone());
+    pub(super) fn attach(&mut self, nats: &Nats, delay: Duration) -> Attaching {
+        if let Self::Durable(durable) = self {
+            durable.detached_at = Some(Instant::now());
+        }
+        let (mut source, nats) = (self.clone(), nats.clone());
         Box::pin(async move {
             tokio::time::sleep(delay).await;
-            if let Self::Ordered(ordered) = &source {
-                ordered.delete_previous(&nats).await;
+            if let Self::Ordered(ordered) = &mut source {
+                ordered.retire_previous(&nats).await;
             }
             loop {
                 match source.attempt(&nats, Deadline::within(ATTEMPT)).await {
@@ -114,8 +124,16 @@ impl Source {
     /// Takes over what attaching found out.
     pub(super) fn attached(&mut self, facts: &Facts) {
         match self {
-            Self::Durable(durable) => durable.facts = Some(facts.clone()),
+            Self::Durable(durable) => durable.attached(facts),
             Self::Ordered(ordered) => ordered.attached(facts),
+        }
+    }
+
+    /// Notes that the connection broke.
+    pub(super) fn lost(&mut self) {
+        match self {
+            Self::Durable(durable) => durable.lost_at = Some(Instant::now()),
+            Self::Ordered(ordered) => ordered.lost(),
         }
     }
 
@@ -127,6 +145,15 @@ impl Source {
         };
         position.stream_sequence = position.stream_sequence.max(ack.stream_sequence);
         position.consumer_sequence = position.consumer_sequence.max(ack.consumer_sequence);
+    }
+
+    /// Whether the consumer counts its deliveries anew, as one that was deleted and created again does.
+    /// (Ordered reads make their consumers themselves.)
+    pub(super) fn is_made_anew(&self, ack: &AckSubject) -> bool {
+        match self {
+            Self::Durable(durable) => ack.consumer_sequence < durable.position.consumer_sequence,
+            Self::Ordered(_) => false,
+        }
     }
 
     /// Whether a message is the next one; only ordered reads care.
@@ -181,6 +208,7 @@ fn facts(nats: &Nats, info: &ConsumerInfo, consumer: &ConsumerName) -> Facts {
     let terms = Terms::of(info);
     Facts {
         consumer: consumer.clone(),
+        fingerprint: terms.fingerprint(&info.stream_name, &info.name),
         slot: nats.slot(&info.stream_name, &info.name, terms.max_waiting),
         terms,
         pending: info.num_pending,

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::in_flight::Amount;
 use super::pulling::expected;
+use super::terms::Terms;
 use super::{Connection, Ending, Session};
 use crate::deadline::Deadline;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Reason, Result};
+use crate::nats::AsOf;
 use crate::nats::api::ConsumerInfo;
 use crate::proto::StallReason;
 
@@ -20,62 +21,75 @@ pub(super) const AGE: Duration = Duration::from_secs(5);
 /// The same where something just happened; sessions of one consumer still share the answer.
 pub(super) const JUST_NOW: Duration = Duration::from_millis(200);
 
-/// How long asking for it may take before the consumer counts as leaderless.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// What asking for the consumer's info came to.
 pub(super) type Probe = Result<Arc<ConsumerInfo>>;
 
 impl Session {
-    /// Time for a heartbeat: asks for the consumer's info where only that can tell what is wrong.
+    /// Asks for the consumer's info, of which the next heartbeat tells.
     pub(super) fn start_probe(&mut self, age: Duration) {
-        if self.probe.is_some() {
-            return;
-        }
-        if matches!(self.link, Connection::Attaching(_)) {
-            let connected = self.shared.nats.is_connected();
-            let stall = match connected {
-                true => StallReason::ConsumerLeaderless,
-                false => StallReason::NatsDisconnected,
-            };
-            self.send_heartbeat(stall);
+        if self.probe.is_some() || matches!(self.link, Connection::Attaching(_)) {
             return;
         }
         let (nats, stream) = (self.shared.nats.clone(), self.source.stream().clone());
         let consumer = self.facts.consumer.clone();
+        // What the last message said is newer than an info from before it.
+        let as_of = AsOf::within(age).or_since(self.delivered_at);
+        let deadline = Deadline::within(self.heartbeat.head_start());
         self.probe = Some(Box::pin(async move {
-            nats.consumer_info(&stream, &consumer, age, Deadline::within(PATIENCE))
+            nats.consumer_info(&stream, &consumer, as_of, deadline)
                 .await
         }));
     }
 
-    /// The consumer's info is here: says why nothing is delivered, and ends a session whose consumer is
-    /// gone.
+    /// The consumer's info is here: learns from it, and ends a session whose consumer is gone.
     pub(super) fn end_probe(&mut self, probe: Probe) -> Result<(), Ending> {
-        let info = match probe {
-            Ok(info) => info,
-            Err(error) => return self.probe_failed(error),
-        };
-        if let Err(error) = super::source::refuse_push(&info) {
-            return Err(Ending::Failed(error));
+        match &probe {
+            Ok(info) => {
+                super::source::refuse_push(info).map_err(Ending::Failed)?;
+                self.learn(&info.clone());
+            }
+            Err(error) => match error.reason() {
+                Reason::ConsumerNotFound if self.source.is_ordered() => self.reattach(),
+                Reason::ConsumerNotFound | Reason::StreamNotFound => {
+                    return Err(Ending::Failed(error.clone()));
+                }
+                _ => {}
+            },
         }
-        self.pending = info.num_pending;
-        self.position = self.position.max(info.delivered.stream_seq);
-        if self.book.room(Amount::default()).messages == 0 {
-            self.book.settle_below(info.ack_floor.stream_seq);
-        }
-        self.send_heartbeat(self.stall(&info));
+        self.info = Some(probe);
         Ok(())
     }
 
-    fn probe_failed(&mut self, error: Error) -> Result<(), Ending> {
-        match error.reason() {
-            Reason::ConsumerNotFound if self.source.is_ordered() => self.reattach(),
-            Reason::ConsumerNotFound | Reason::StreamNotFound => return Err(Ending::Failed(error)),
-            Reason::NatsDisconnected => self.send_heartbeat(StallReason::NatsDisconnected),
-            _ => self.send_heartbeat(StallReason::ConsumerLeaderless),
+    /// Time for a heartbeat, whether the consumer has answered or not.
+    pub(super) fn beat(&mut self) {
+        let stall = match (self.info.take(), &self.link) {
+            (_, Connection::Attaching(_)) => self.without_answer(),
+            (Some(Ok(info)), _) => self.stall(&info),
+            (Some(Err(_)) | None, _) => self.without_answer(),
+        };
+        self.send_heartbeat(stall);
+        self.heartbeat.reset();
+    }
+
+    fn without_answer(&self) -> StallReason {
+        match self.shared.nats.is_connected() {
+            true => StallReason::ConsumerLeaderless,
+            false => StallReason::NatsDisconnected,
         }
-        Ok(())
+    }
+
+    /// The consumer may have been changed, or made anew; and other replicas' word of what was settled
+    /// may have been lost.
+    fn learn(&mut self, info: &ConsumerInfo) {
+        let terms = Terms::of(info);
+        if terms.incarnation != self.facts.terms.incarnation {
+            self.book.take_all();
+        }
+        self.facts.fingerprint = terms.fingerprint(&info.stream_name, &info.name);
+        self.facts.terms = terms;
+        self.pending = info.num_pending;
+        self.position = self.position.max(info.delivered.stream_seq);
+        self.book.settle_below(info.ack_floor.stream_seq);
     }
 
     fn stall(&self, info: &ConsumerInfo) -> StallReason {
@@ -83,7 +97,7 @@ impl Session {
             return StallReason::NatsDisconnected;
         };
         let room = self.book.room(expected(&attached.puller));
-        let is_full = room.messages == 0 || room.bytes == 0 || self.oversized;
+        let is_full = room.messages == 0 || room.bytes == 0 || self.oversized.is_some();
         let limit = info.config.max_ack_pending;
         if attached.puller.is_idle() && is_full {
             return match self.book.is_unanswered() {

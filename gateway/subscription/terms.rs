@@ -54,6 +54,11 @@ impl Terms {
         }
     }
 
+    /// Tells this consumer from every other, its own earlier incarnations included.
+    pub fn fingerprint(&self, stream: &str, consumer: &str) -> u32 {
+        crc32fast::hash(format!("{stream} {consumer} {}", self.incarnation).as_bytes())
+    }
+
     /// Whether deliveries are settled at all.
     pub fn has_acks(&self) -> bool {
         self.ack_policy != AckPolicy::None
@@ -96,22 +101,33 @@ impl Terms {
 }
 
 #[cfg(test)]
+impl Terms {
+    pub(super) fn example() -> Self {
+        Self {
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: Duration::from_secs(30),
+            backoff: Vec::new(),
+            max_deliver: Some(3),
+            max_batch: None,
+            max_bytes: None,
+            max_expires: None,
+            max_waiting: 512,
+            incarnation: u32::MAX,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn terms(backoff: &[u32]) -> Terms {
+        let backoff = backoff.iter().map(|seconds| *seconds * SECOND).collect();
         Terms {
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: 30 * SECOND,
-            backoff: backoff.iter().map(|seconds| *seconds * SECOND).collect(),
-            max_deliver: Some(3),
-            max_batch: None,
-            max_bytes: None,
-            max_expires: None,
-            max_waiting: 512,
-            incarnation: 0,
+            backoff,
+            ..Terms::example()
         }
     }
 

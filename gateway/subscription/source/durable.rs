@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Attached, Facts, Position, facts, open_puller, refuse_push};
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::names::{ConsumerName, StreamName};
-use crate::nats::api::ConsumerInfo;
-use crate::nats::{Connection, Nats};
-
-/// How old the consumer's info may be when a session opens: many open at once after a restart.
-const FRESH: Duration = Duration::from_secs(1);
+use crate::nats::{AsOf, Connection, Nats};
 
 /// A consumer by name.
 #[derive(Clone)]
@@ -19,57 +17,82 @@ pub struct Durable {
     consumer: ConsumerName,
     connection: Connection,
     pub(super) position: Position,
+    /// How old the consumer's info may be at first.
+    freshness: Duration,
+    /// When the session was detached last, and when because its connection broke.
+    pub(super) detached_at: Option<Instant>,
+    pub(super) lost_at: Option<Instant>,
     pub(super) facts: Option<Facts>,
 }
 
 impl Durable {
-    /// Nothing is asked yet.
-    pub fn new(nats: &Nats, stream: StreamName, consumer: ConsumerName) -> Self {
+    /// Nothing is asked yet. What is known of the consumer may be as old as `freshness`.
+    pub fn new(
+        nats: &Nats,
+        stream: StreamName,
+        consumer: ConsumerName,
+        freshness: Duration,
+    ) -> Self {
         let connection = nats.delivery_connection();
         Self {
             stream,
             consumer,
             connection,
             position: Position::default(),
+            freshness,
+            detached_at: None,
+            lost_at: None,
             facts: None,
         }
     }
 
+    /// Takes over what attaching found out.
+    pub(super) fn attached(&mut self, facts: &Facts) {
+        let known = self.facts.as_ref().map(|known| known.terms.incarnation);
+        if known.is_some_and(|known| known != facts.terms.incarnation) {
+            self.position = Position::default();
+        }
+        if !facts.terms.has_acks() && self.position.stream_sequence == 0 {
+            // Nothing tells later what was delivered and never received.
+            self.position.stream_sequence = facts.position;
+        }
+        self.facts = Some(facts.clone());
+    }
+
     /// One attempt to attach.
     pub(super) async fn attach(&self, nats: &Nats, deadline: Deadline) -> Result<Box<Attached>> {
-        let is_first = self.facts.is_none();
-        let age = if is_first { FRESH } else { Duration::ZERO };
+        let as_of = match self.detached_at {
+            Some(detached_at) => AsOf::since(detached_at),
+            None => AsOf::within(self.freshness),
+        };
         let info = nats
-            .consumer_info(&self.stream, &self.consumer, age, deadline)
+            .consumer_info(&self.stream, &self.consumer, as_of, deadline)
             .await?;
         refuse_push(&info)?;
+        if let Some(lost_at) = self.lost_at.filter(|lost_at| nats.broke_alone(*lost_at)) {
+            nats.search(&info, self.position.stream_sequence, lost_at, deadline)
+                .await?;
+        }
         let facts = facts(nats, &info, &self.consumer);
-
-        let suspects = if is_first {
-            Vec::new()
-        } else {
-            let after = self.position.stream_sequence;
-            nats.suspects(&info, after, facts.terms.ack_wait, deadline)
-                .await
+        let is_private = nats.is_quarantined(&info.stream_name, &info.name);
+        let connection = match is_private {
+            true => nats.quarantine_connection(&info.stream_name, &info.name),
+            false => self.connection.clone(),
         };
-        let (connection, is_private) = self.connection_for(nats, &info);
         let puller = open_puller(nats, &connection, &self.stream, &self.consumer, deadline).await?;
+        // Only now: what is claimed must reach the caller.
+        let suspects = match is_private {
+            true => nats.claim(&info, facts.terms.ack_wait, deadline).await,
+            false => Vec::new(),
+        };
         Ok(Box::new(Attached {
             puller,
             _connection: connection,
             is_private,
+            one_by_one: is_private,
             suspects,
             gap: None,
             facts,
         }))
-    }
-
-    /// The shared connection, unless the consumer has messages that would break it.
-    fn connection_for(&self, nats: &Nats, info: &ConsumerInfo) -> (Connection, bool) {
-        if nats.is_quarantined(info) {
-            (nats.private_connection(), true)
-        } else {
-            (self.connection.clone(), false)
-        }
     }
 }

@@ -17,13 +17,20 @@ use crate::nats::api::{
     AckPolicy, ConsumerAction, ConsumerConfig, ConsumerInfo, CreateConsumer, DeliverPolicy,
     Retention, StreamInfo,
 };
-use crate::nats::{Connection, Nats};
+use crate::nats::pull::Delivery;
+use crate::nats::{AsOf, Connection, Nats};
 use crate::proto::Gap;
 use crate::token::AckSubject;
 
 /// How long an ephemeral consumer outlives its session: a little more than a lost connection takes
 /// to notice.
 const INACTIVE: Duration = Duration::from_secs(30);
+
+/// After this many broken connections in a row the read keeps apart from others.
+const APART: u32 = 2;
+
+/// How long asking the last consumer how far it came may take.
+const LOOKING_BACK: Duration = Duration::from_secs(2);
 
 /// An ordered read.
 #[derive(Clone)]
@@ -34,6 +41,11 @@ pub struct Ordered {
     connection: Connection,
     pub(super) position: Position,
     pub(super) facts: Option<Facts>,
+    /// How many connections broke in a row without a message in between, and where the last began.
+    stuck: u32,
+    attached_at: u64,
+    /// The message that the last consumer had come to when its connection broke.
+    came_to: Option<u64>,
     /// The stream's last sequence when a read of the last message per subject began.
     snapshot_end: u64,
 }
@@ -54,41 +66,71 @@ impl Ordered {
             connection: nats.delivery_connection(),
             position: Position::default(),
             facts: None,
+            stuck: 0,
+            attached_at: 0,
+            came_to: None,
             snapshot_end: 0,
         }
     }
 
-    /// Deletes the consumer that this read had last.
-    pub(super) async fn delete_previous(&self, nats: &Nats) {
-        if let Some(previous) = &self.facts {
-            delete(nats, &self.stream, &previous.consumer).await;
+    /// Notes that the connection broke; without a message since the last time, it was the next message
+    /// that broke it.
+    pub(super) fn lost(&mut self) {
+        let has_moved = self.position.stream_sequence > self.attached_at;
+        self.stuck = if has_moved { 1 } else { self.stuck + 1 };
+    }
+
+    /// Deletes the consumer that this read had last. One that delivered single messages knows which
+    /// of them broke its connection.
+    pub(super) async fn retire_previous(&mut self, nats: &Nats) {
+        let Some(previous) = &self.facts else { return };
+        if self.stuck > APART {
+            let deadline = Deadline::within(LOOKING_BACK);
+            let as_of = AsOf::within(Duration::ZERO);
+            let consumer = &previous.consumer;
+            let info = nats
+                .consumer_info(&self.stream, consumer, as_of, deadline)
+                .await;
+            self.came_to = info
+                .ok()
+                .map(|info| info.delivered.stream_seq)
+                .filter(|it| *it > 0);
         }
+        delete(nats, &self.stream, &previous.consumer).await;
     }
 
     /// One attempt to attach.
     pub(super) async fn attach(&self, nats: &Nats, deadline: Deadline) -> Result<Box<Attached>> {
-        let stream: StreamInfo = nats
-            .api_get(&format!("STREAM.INFO.{}", self.stream), deadline)
-            .await?;
+        let operation = format!("STREAM.INFO.{}", self.stream);
+        let stream: StreamInfo = nats.api_get(&operation, deadline).await?;
         let mut read = self.clone();
         let gap = read.find_gap(&stream);
 
         let mut suspects = Vec::new();
-        while let Some(suspect) = read.next_suspect(nats, deadline).await {
+        while let Some(suspect) = read.next_malformed(nats, deadline).await? {
             read.position.stream_sequence = suspect.ack.stream_sequence;
             suspects.push(suspect);
         }
 
+        let one_by_one = self.stuck >= APART;
+        let is_private = one_by_one || nats.is_marked(self.stream.as_str());
+        let connection = match is_private {
+            true => nats.quarantine_connection(self.stream.as_str(), ""),
+            false => self.connection.clone(),
+        };
+        // Before the consumer: while there is no connection, none must be made.
+        connection.wait(deadline).await?;
         let (name, info) = read.create_consumer(nats, &stream, deadline).await?;
-        let puller = open_puller(nats, &self.connection, &self.stream, &name, deadline).await?;
+        let puller = open_puller(nats, &connection, &self.stream, &name, deadline).await?;
         let facts = Facts {
             stream_created: stream.created,
             ..facts(nats, &info, &name)
         };
         Ok(Box::new(Attached {
             puller,
-            _connection: self.connection.clone(),
-            is_private: false,
+            _connection: connection,
+            is_private,
+            one_by_one,
             suspects,
             gap,
             facts,
@@ -138,22 +180,21 @@ impl Ordered {
         (first_available_sequence > expected).then_some(gap)
     }
 
-    /// Only behind a message: before the first one, the start is not a sequence.
-    async fn next_suspect(
-        &self,
-        nats: &Nats,
-        deadline: Deadline,
-    ) -> Option<crate::nats::pull::Delivery> {
+    /// Looked for only when a connection broke. Before the first message the start is not always a
+    /// sequence; then the consumer tells how far it came.
+    async fn next_malformed(&self, nats: &Nats, deadline: Deadline) -> Result<Option<Delivery>> {
         let position = self.position.stream_sequence;
-        let is_first = self.facts.is_none();
         let after = match self.config.deliver_policy {
-            _ if is_first => return None,
+            _ if self.stuck == 0 => return Ok(None),
             _ if position > 0 => position,
             DeliverPolicy::All => 0,
             DeliverPolicy::ByStartSequence => self.config.opt_start_seq.saturating_sub(1),
-            _ => return None,
+            _ => match self.came_to {
+                Some(sequence) => sequence - 1,
+                None => return Ok(None),
+            },
         };
-        nats.next_suspect(self.stream.as_str(), &self.config, after, deadline)
+        nats.next_malformed(self.stream.as_str(), &self.config, after, deadline)
             .await
     }
 
@@ -200,6 +241,7 @@ impl Ordered {
         if known.is_some_and(|created| *created != facts.stream_created) {
             self.start_over();
         }
+        self.attached_at = self.position.stream_sequence;
         // A consumer counts its deliveries from 1.
         self.position.consumer_sequence = 0;
         self.facts = Some(facts.clone());
