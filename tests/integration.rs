@@ -1,0 +1,64 @@
+//! Every test against real servers: a nats-server, the gateway, and clients as anyone would use them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::large_futures,
+    reason = "a test that cannot go on fails"
+)]
+
+// What the tests share.
+mod support;
+// The fixtures do what the tests rely on.
+mod fixtures;
+// Publishing one message.
+mod publish;
+// Publishing while servers of a cluster crash.
+mod publish_cluster;
+// Streams: create, get, list, update, delete.
+mod streams;
+// Consumers: create, get, list, update, delete.
+mod consumers;
+// Health, reflection, the admin port, and calls that are none.
+mod service_surface;
+// The binary itself: exit codes, signals, and `jetgate dev`.
+mod binary;
+// Fetching a batch.
+mod fetch;
+// How large a fetched batch may become.
+mod fetch_sizes;
+// Settling deliveries.
+mod acknowledge;
+// Acknowledgements that cannot be taken.
+mod acknowledge_refusals;
+// Sessions of durable consumers: what they say and deliver.
+mod subscribe;
+// Sessions and their callers' windows.
+mod subscribe_window;
+// How sessions end.
+mod subscribe_end;
+// Ordered subscriptions.
+mod ordered;
+// Ordered subscriptions that lose their consumer, server or stream.
+mod ordered_faults;
+// Messages that the NATS library cannot receive.
+mod malformed;
+// Sessions while NATS is away.
+mod reconnect;
+// Several gateways before one JetStream.
+mod two_gateways;
+// Sessions of a gateway that shuts down.
+mod drain;
+// Consuming while servers of a cluster crash.
+mod subscribe_cluster;
+// The README's tour by the generated clients, and what it promises of several of them.
+mod walkthrough;
+// The README's own commands, and what the documents name.
+mod readme;
+// Until when deliveries are to be settled.
+mod ack_deadlines;
+// Malformed messages where they hurt most.
+mod malformed_many;
+// Consuming as a NATS user who may not.
+mod permissions;

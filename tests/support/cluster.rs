@@ -1,0 +1,127 @@
+//! Three nats-servers that form a JetStream cluster, for streams with three replicas.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use super::{NatsServer, SOON, Wire, eventually, http_get};
+
+/// How many servers the cluster has.
+const SIZE: usize = 3;
+
+/// How often to try with other ports when someone else takes one between choosing and using it.
+const ATTEMPTS: usize = 5;
+
+/// A cluster of three servers, named n0, n1 and n2.
+pub(crate) struct NatsCluster {
+    servers: Vec<NatsServer>,
+}
+
+impl NatsCluster {
+    /// Starts the servers and waits until they have a leader and know all there is to know.
+    pub(crate) async fn start() -> Self {
+        let mut problem = String::new();
+        for _ in 0..ATTEMPTS {
+            match Self::launch().await {
+                Ok(cluster) => {
+                    cluster.until_complete().await;
+                    return cluster;
+                }
+                Err(log) => problem = log,
+            }
+        }
+        panic!("the cluster did not start: {problem}");
+    }
+
+    async fn launch() -> Result<Self, String> {
+        let ports = free_ports();
+        let routes: Vec<String> = ports
+            .iter()
+            .map(|port| format!("nats://127.0.0.1:{port}"))
+            .collect();
+        let routes = routes.join(", ");
+        let mut servers = Vec::new();
+        for (number, port) in ports.iter().enumerate() {
+            let config = format!(
+                "server_name: n{number}\n\
+                 cluster {{ name: test, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
+            );
+            let mut server = NatsServer::prepare(&config, true);
+            server.launch().await?;
+            servers.push(server);
+        }
+        Ok(Self { servers })
+    }
+
+    /// One of the servers.
+    pub(crate) fn server(&self, number: usize) -> &NatsServer {
+        &self.servers[number]
+    }
+
+    /// The URLs of all servers, separated by commas.
+    pub(crate) fn url(&self) -> String {
+        let urls: Vec<String> = self.servers.iter().map(NatsServer::url).collect();
+        urls.join(",")
+    }
+
+    /// A client of our own, on a server that runs.
+    pub(crate) async fn wire(&self) -> Wire {
+        let running = self.servers.iter().find(|server| server.is_running());
+        running.expect("a server runs").wire().await
+    }
+
+    /// Ends a server as a crash does.
+    pub(crate) fn kill(&mut self, number: usize) {
+        self.servers[number].kill();
+    }
+
+    /// Starts a killed server again, with the same data.
+    pub(crate) async fn restart(&mut self, number: usize) {
+        self.servers[number].restart().await;
+    }
+
+    /// The number of the server that leads a stream; waits until there is one.
+    pub(crate) async fn leader_of_stream(&self, stream: &str) -> usize {
+        let subject = format!("STREAM.INFO.{stream}");
+        eventually(SOON, async || {
+            let info = self.wire().await.try_api(&subject, Value::Null).await?;
+            let leader = info["cluster"]["leader"].as_str()?;
+            leader.strip_prefix('n')?.parse().ok()
+        })
+        .await
+    }
+
+    /// Waits until every server runs, agrees on the leader of the cluster and has caught up.
+    pub(crate) async fn until_complete(&self) {
+        eventually(SOON * 2, async || {
+            let mut leader_is_complete = false;
+            for server in &self.servers {
+                let health = format!("{}/healthz", server.monitoring_url());
+                let (200, _) = http_get(&health).await? else {
+                    return None;
+                };
+                let (_, body) = http_get(&format!("{}/jsz", server.monitoring_url())).await?;
+                let meta = serde_json::from_str::<Value>(&body).ok()?["meta_cluster"].take();
+                meta["leader"]
+                    .as_str()
+                    .filter(|leader| !leader.is_empty())?;
+                if let Some(followers) = meta["replicas"].as_array() {
+                    let current = followers.iter().filter(|peer| peer["current"] == true);
+                    leader_is_complete |= current.count() == SIZE - 1;
+                }
+            }
+            leader_is_complete.then_some(())
+        })
+        .await;
+    }
+}
+
+/// Ports that were free a moment ago, all different.
+fn free_ports() -> Vec<u16> {
+    let bind = |_| TcpListener::bind("127.0.0.1:0").unwrap();
+    let listeners: Vec<TcpListener> = (0..SIZE).map(bind).collect();
+    listeners
+        .iter()
+        .map(|listener| listener.local_addr().unwrap().port())
+        .collect()
+}
