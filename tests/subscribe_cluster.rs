@@ -1,0 +1,173 @@
+//! Consuming from a consumer with three replicas while servers crash.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use jetgate::proto::{AckKind, OrderedConsumer, StallReason};
+use serde_json::{Value, json};
+
+use crate::support::consuming::{
+    CONSUMER, STREAM, Session, ack, acknowledge, say, sequences, subscribe, subscribe_ordered,
+};
+use crate::support::{Gateway, NatsCluster, SOON, Wire, eventually};
+
+/// An election takes more than five seconds on an idle machine, and the tests share theirs.
+const ELECTION: Duration = Duration::from_secs(60);
+
+/// A cluster with a stream and a consumer of three replicas, and a gateway that knows all servers.
+async fn start() -> (NatsCluster, Gateway) {
+    let cluster = NatsCluster::start().await;
+    let mut wire = cluster.wire().await;
+    wire.create_stream(json!({ "name": STREAM, "subjects": ["orders.>"], "num_replicas": 3 }))
+        .await;
+    let config = json!({ "durable_name": CONSUMER, "ack_policy": "explicit", "num_replicas": 3 });
+    wire.create_consumer(STREAM, config).await;
+    let gateway = Gateway::start(&cluster.url()).await;
+    (cluster, gateway)
+}
+
+async fn leader_of_consumer(cluster: &NatsCluster) -> usize {
+    let subject = format!("CONSUMER.INFO.{STREAM}.{CONSUMER}");
+    eventually(SOON, async || {
+        let info = cluster.wire().await.try_api(&subject, Value::Null).await?;
+        let leader = info["cluster"]["leader"].as_str()?;
+        leader.strip_prefix('n')?.parse().ok()
+    })
+    .await
+}
+
+/// Publishes with ids until each is stored, as callers of a cluster do.
+async fn store_surely(wire: &mut Wire, numbers: std::ops::RangeInclusive<u64>) {
+    for number in numbers {
+        let headers = format!("Nats-Msg-Id: {number}\r\n");
+        eventually(ELECTION, async || {
+            let answer = wire
+                .request("orders.x", Some(headers.as_bytes()), b"")
+                .await?;
+            let ack: Value = serde_json::from_slice(&answer.payload).ok()?;
+            ack["seq"].as_u64()
+        })
+        .await;
+    }
+}
+
+/// Acks all that comes until `count` different messages have come.
+async fn consume(session: &mut Session, gateway: &Gateway, seen: &mut HashSet<u64>, count: usize) {
+    let started = Instant::now();
+    while seen.len() < count {
+        assert!(started.elapsed() < 2 * ELECTION, "{} messages", seen.len());
+        let batch = session.batch().await;
+        seen.extend(sequences(&batch));
+        // What is not confirmed during an election comes again and is acked then.
+        let items = batch
+            .iter()
+            .map(|message| say(AckKind::Ack, &message.ack_token))
+            .collect();
+        acknowledge(gateway, items).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_outlives_the_leader_of_its_consumer() {
+    let (mut cluster, gateway) = start().await;
+    let mut wire = cluster.wire().await;
+    store_surely(&mut wire, 1..=20).await;
+    let mut session = Session::open(&gateway, subscribe()).await;
+    let mut seen = HashSet::new();
+    consume(&mut session, &gateway, &mut seen, 20).await;
+
+    let leader = leader_of_consumer(&cluster).await;
+    cluster.kill(leader);
+    let mut wire = cluster.wire().await;
+    store_surely(&mut wire, 21..=40).await;
+    consume(&mut session, &gateway, &mut seen, 40).await;
+
+    assert_eq!(seen, (1..=40).collect());
+    assert_ne!(leader_of_consumer(&cluster).await, leader);
+}
+
+#[tokio::test]
+async fn a_session_outlives_the_leader_of_its_stream() {
+    let (mut cluster, gateway) = start().await;
+    let mut wire = cluster.wire().await;
+    store_surely(&mut wire, 1..=20).await;
+    let mut session = Session::open(&gateway, subscribe()).await;
+    let mut seen = HashSet::new();
+    consume(&mut session, &gateway, &mut seen, 10).await;
+
+    let leader = cluster.leader_of_stream(STREAM).await;
+    cluster.kill(leader);
+    let mut wire = cluster.wire().await;
+    store_surely(&mut wire, 21..=40).await;
+    consume(&mut session, &gateway, &mut seen, 40).await;
+
+    assert_eq!(seen, (1..=40).collect());
+}
+
+#[tokio::test]
+async fn an_ordered_session_outlives_every_leader_in_turn() {
+    let (mut cluster, gateway) = start().await;
+    store_surely(&mut cluster.wire().await, 1..=10).await;
+    let request = subscribe_ordered(OrderedConsumer::default());
+    let mut session = Session::open(&gateway, request).await;
+    let mut messages = session.messages(10).await;
+
+    for round in 1..=2 {
+        let leader = cluster.leader_of_stream(STREAM).await;
+        cluster.kill(leader);
+        let first = round * 10 + 1;
+        store_surely(&mut cluster.wire().await, first..=first + 9).await;
+        messages.extend(session.messages(10).await);
+        cluster.restart(leader).await;
+        cluster.until_complete().await;
+    }
+
+    assert_eq!(sequences(&messages), (1..=30).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn acks_survive_the_leader_of_the_consumer() {
+    let (mut cluster, gateway) = start().await;
+    let mut wire = cluster.wire().await;
+    store_surely(&mut wire, 1..=10).await;
+    let mut session = Session::open(&gateway, subscribe()).await;
+    let messages = session.messages(10).await;
+
+    ack(&gateway, &messages).await;
+    let leader = leader_of_consumer(&cluster).await;
+    cluster.kill(leader);
+
+    // What was confirmed is known to a majority: nothing comes again.
+    let mut wire = cluster.wire().await;
+    store_surely(&mut wire, 11..=11).await;
+    let next = session.messages(1).await;
+    assert_eq!(sequences(&next), [11]);
+    assert_eq!(next[0].delivery_attempt, 1);
+}
+
+#[tokio::test]
+async fn a_session_says_that_its_consumer_has_no_leader_and_goes_on() {
+    let (mut cluster, gateway) = start().await;
+    store_surely(&mut cluster.wire().await, 1..=5).await;
+    let mut session = Session::open(&gateway, subscribe()).await;
+    let mut seen = HashSet::new();
+    consume(&mut session, &gateway, &mut seen, 5).await;
+
+    // R10: the one that is left cannot become the leader.
+    let leader = leader_of_consumer(&cluster).await;
+    let lost = [leader, (leader + 1) % 3];
+    lost.into_iter().for_each(|number| cluster.kill(number));
+    eventually(ELECTION, async || {
+        let stall = session.heartbeat().await.stall_reason();
+        (stall == StallReason::ConsumerLeaderless).then_some(())
+    })
+    .await;
+    for number in lost {
+        cluster.restart(number).await;
+    }
+    cluster.until_complete().await;
+    store_surely(&mut cluster.wire().await, 6..=10).await;
+    consume(&mut session, &gateway, &mut seen, 10).await;
+
+    assert_eq!(seen, (1..=10).collect());
+}

@@ -1,0 +1,525 @@
+//! The tour of the README by the generated clients, and what the README says of several subscribers,
+//! of one that vanishes and of a gateway that is killed: on one server and on a cluster.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use jetgate::proto::acknowledgement::Target;
+use jetgate::proto::publish_request::Payload;
+use jetgate::proto::received_message::Payload as Received;
+use jetgate::proto::subscribe_request::Source;
+use jetgate::proto::subscribe_response::Event;
+use jetgate::proto::{
+    AckKind, AckPolicy, AcknowledgeRequest, Acknowledgement, ConsumerConfig, CreateConsumerRequest,
+    CreateStreamRequest, DeliverPolicy, DiscardPolicy, Expectation, FetchRequest, FlowLimits,
+    GetConsumerRequest, GetStreamRequest, ItemStatus, ListConsumersRequest, OrderedConsumer,
+    PayloadFormat, PublishRequest, PublishResponse, ReceivedMessage, ReplayPolicy, RetentionPolicy,
+    StorageType, StreamConfig, SubscribeRequest, SubscribeResponse,
+};
+use prost_types::value::Kind;
+use prost_types::{Duration as ProtoDuration, Struct, Value};
+use rustix::process::Signal;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tonic::{Code, Request, Streaming};
+
+use crate::support::{
+    Clients, Gateway, NatsCluster, NatsServer, Process, SOON, eventually, http_get, metadata,
+    refused,
+};
+
+const STREAM: &str = "USER_EVENTS";
+const CONSUMER: &str = "user-event-processor";
+const REGISTRATION: &str = r#"{"user_id":42}"#;
+const LOGIN: &str = "ada logged in";
+const DAY: i64 = 24 * 60 * 60;
+
+/// What a vanished subscriber held comes again after 1.5 s at most; as much again for a busy machine.
+/// The consumer's ack wait is ten times that.
+const HAND_OVER: Duration = Duration::from_secs(3);
+
+/// How long the consumer waits for an acknowledgement.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+
+/// Every step of the tour, with what it must answer.
+pub(crate) async fn tour(clients: &Clients, replicas: u32) {
+    create_stream(clients, replicas).await;
+    refuses_other_settings(clients, replicas).await;
+    publish(clients).await;
+    create_consumer(clients).await;
+
+    let fetched = fetch(clients, 10).await;
+    assert_eq!(texts(&fetched), [REGISTRATION, LOGIN]);
+    assert!(fetched.iter().all(|message| message.delivery_attempt == 1));
+
+    let nak = Acknowledgement {
+        delay: Some(seconds(1)),
+        ..settlement(&fetched[1], AckKind::Nak)
+    };
+    let ack = settlement(&fetched[0], AckKind::Ack);
+    assert_eq!(settle(clients, vec![ack, nak]).await, [0, 0]);
+
+    let mut subscriber = Subscriber::open(clients, Source::Consumer(CONSUMER.into()), 256).await;
+    let again = subscriber.next().await;
+    assert_eq!(texts([&again]), [LOGIN]);
+    assert_eq!(again.delivery_attempt, 2);
+    let ack = settlement(&again, AckKind::Ack);
+    assert_eq!(settle(clients, vec![ack]).await, [0]);
+
+    let ordered = Source::Ordered(OrderedConsumer::default());
+    let mut reader = Subscriber::open(clients, ordered, 256).await;
+    let read = [reader.next().await, reader.next().await];
+    assert_eq!(texts(&read), [REGISTRATION, LOGIN]);
+    assert!(read.iter().all(|message| message.ack_token.is_empty()));
+
+    describe(clients, replicas).await;
+}
+
+async fn create_stream(clients: &Clients, replicas: u32) {
+    // Again is fine.
+    for _ in 0..2 {
+        let config = Some(stream_config(replicas));
+        let created = clients
+            .streams()
+            .create_stream(CreateStreamRequest { config })
+            .await;
+        let stream = created.unwrap().into_inner().stream.unwrap();
+        let config = stream.config.unwrap();
+        assert_eq!(config.subjects, ["users.*", "users.*.events"]);
+        assert_eq!(
+            (config.max_bytes, config.max_age, config.num_replicas),
+            (Some(1 << 30), Some(seconds(7 * DAY)), replicas)
+        );
+    }
+}
+
+async fn refuses_other_settings(clients: &Clients, replicas: u32) {
+    let config = StreamConfig {
+        max_age: Some(seconds(DAY)),
+        ..stream_config(replicas)
+    };
+    let request = CreateStreamRequest {
+        config: Some(config),
+    };
+    let result = clients.streams().create_stream(request).await;
+    let status = refused(result, Code::AlreadyExists, "STREAM_EXISTS");
+    assert_eq!(metadata(&status, "differs").as_deref(), Some("max_age"));
+}
+
+async fn publish(clients: &Clients) {
+    let user = Value {
+        kind: Some(Kind::NumberValue(42.0)),
+    };
+    let event = Struct {
+        fields: [("user_id".to_owned(), user)].into(),
+    };
+    let registration = PublishRequest {
+        subject: "users.registration".to_owned(),
+        payload: Some(Payload::Json(Value {
+            kind: Some(Kind::StructValue(event)),
+        })),
+        ..PublishRequest::default()
+    };
+    let stored = clients.publisher().publish(registration).await.unwrap();
+    assert_eq!(stored.into_inner().sequence, 1);
+
+    for duplicate in [false, true] {
+        let mut request = Request::new(login(STREAM));
+        request.set_timeout(Duration::from_secs(5));
+        let stored = clients.publisher().publish(request).await.unwrap();
+        let expected = PublishResponse {
+            stream: STREAM.to_owned(),
+            sequence: 2,
+            duplicate,
+            message_id: "unique-msg-id-123".to_owned(),
+            ..PublishResponse::default()
+        };
+        assert_eq!(stored.into_inner(), expected);
+    }
+
+    let result = clients.publisher().publish(login("ORDERS")).await;
+    refused(result, Code::FailedPrecondition, "WRONG_STREAM");
+}
+
+async fn create_consumer(clients: &Clients) {
+    let config = ConsumerConfig {
+        durable_name: CONSUMER.to_owned(),
+        ack_policy: AckPolicy::Explicit as i32,
+        ack_wait: ACK_WAIT.try_into().ok(),
+        max_deliver: Some(5),
+        filter_subject: "users.*".to_owned(),
+        deliver_policy: DeliverPolicy::All as i32,
+        replay_policy: ReplayPolicy::Instant as i32,
+        ..ConsumerConfig::default()
+    };
+    let request = CreateConsumerRequest {
+        stream: STREAM.to_owned(),
+        config: Some(config),
+    };
+    let created = clients.consumers().create_consumer(request).await.unwrap();
+    let consumer = created.into_inner().consumer.unwrap();
+    assert_eq!(
+        (consumer.name.as_str(), consumer.config.unwrap().max_deliver),
+        (CONSUMER, Some(5))
+    );
+}
+
+async fn describe(clients: &Clients, replicas: u32) {
+    let stream = STREAM.to_owned();
+    let request = GetStreamRequest {
+        stream: stream.clone(),
+    };
+    let answer = clients.streams().get_stream(request).await.unwrap();
+    let found = answer.into_inner().stream.unwrap();
+    assert_eq!(found.state.unwrap().messages, 2);
+    let others = found.cluster.map_or(0, |cluster| cluster.replicas.len());
+    assert_eq!(others, replicas as usize - 1);
+
+    let request = ListConsumersRequest {
+        stream: stream.clone(),
+        ..ListConsumersRequest::default()
+    };
+    let answer = clients.consumers().list_consumers(request).await.unwrap();
+    let listed = answer.into_inner().consumers;
+    assert!(listed.iter().any(|consumer| consumer.name == CONSUMER));
+
+    let request = GetConsumerRequest {
+        stream,
+        consumer: CONSUMER.to_owned(),
+    };
+    let answer = clients.consumers().get_consumer(request).await.unwrap();
+    let state = answer.into_inner().consumer.unwrap().state.unwrap();
+    assert_eq!((state.num_pending, state.num_ack_pending), (0, 0));
+    assert_eq!(state.ack_floor.unwrap().stream_sequence, 2);
+}
+
+#[tokio::test]
+async fn the_tour_on_a_single_server() {
+    let nats = NatsServer::start().await;
+    let gateway = Gateway::start(&nats.url()).await;
+
+    tour(&gateway, 1).await;
+}
+
+#[tokio::test]
+async fn the_tour_on_a_cluster() {
+    let cluster = NatsCluster::start().await;
+    let gateway = Gateway::start(&cluster.url()).await;
+
+    tour(&gateway, 3).await;
+}
+
+#[tokio::test]
+async fn three_subscribers_of_a_durable_share_its_messages() {
+    let (_nats, gateway) = with_consumer().await;
+    let (sender, mut received) = mpsc::channel(64);
+    for number in 0..3 {
+        let clients = Clients::at(gateway.public());
+        let mut subscriber = Subscriber::open(&clients, durable(), 2).await;
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            loop {
+                let message = subscriber.next_ever().await;
+                let ack = settlement(&message, AckKind::Ack);
+                settle(&clients, vec![ack]).await;
+                if sender.send((number, message)).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    for _ in 0..30 {
+        store(&gateway, "").await;
+    }
+
+    let (mut who, mut what) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..30 {
+        let (number, message) = timeout(SOON, received.recv()).await.unwrap().unwrap();
+        who.insert(number);
+        assert!(what.insert(message.stream_sequence), "{message:?} twice");
+    }
+    assert_eq!((who.len(), what.len()), (3, 30));
+}
+
+#[tokio::test]
+async fn what_a_vanished_subscriber_held_goes_to_the_others() {
+    let (_nats, gateway) = with_consumer().await;
+    let mut subscribers = Vec::new();
+    for _ in 0..3 {
+        let clients = Clients::at(gateway.public());
+        let subscriber = Subscriber::open(&clients, durable(), 3).await;
+        subscribers.push((clients, subscriber));
+    }
+    for _ in 0..9 {
+        store(&gateway, "").await;
+    }
+    let mut held = Vec::new();
+    for (_, subscriber) in &mut subscribers {
+        held.push(subscriber.take(3).await);
+    }
+    let lost: BTreeSet<u64> = sequences(&held[0]);
+    for messages in &held[1..] {
+        let acks = messages.iter().map(|held| settlement(held, AckKind::Ack));
+        assert_eq!(settle(&gateway, acks.collect()).await, [0, 0, 0]);
+    }
+
+    let vanished = Instant::now();
+    drop(subscribers.remove(0));
+
+    let [(_, first), (_, second)] = &mut subscribers[..] else {
+        panic!("two are left");
+    };
+    let mut again = Vec::new();
+    while again.len() < 3 {
+        let message = tokio::select! {
+            message = first.next() => message,
+            message = second.next() => message,
+        };
+        again.push(message);
+    }
+    let took = vanished.elapsed();
+    assert_eq!(sequences(&again), lost);
+    assert!(again.iter().all(|message| message.delivery_attempt == 2));
+    assert!(took < HAND_OVER, "took {took:?}");
+}
+
+#[tokio::test]
+async fn another_gateway_continues_where_a_killed_one_stopped() {
+    let nats = NatsServer::start().await;
+    let url = nats.url();
+
+    let held = first_process(&url, 1).await;
+    let rest = second_process(&url, held).await;
+    assert!(rest.iter().all(|message| message.delivery_attempt == 1));
+}
+
+#[tokio::test]
+async fn another_gateway_continues_although_a_server_crashed_as_well() {
+    let mut cluster = NatsCluster::start().await;
+    let url = cluster.url();
+
+    let held = first_process(&url, 3).await;
+    let leader = cluster.leader_of_stream(STREAM).await;
+    cluster.kill(leader);
+    // Perhaps not in their first deliveries: the one who delivers has changed.
+    second_process(&url, held).await;
+}
+
+/// Stores six messages, fetches four, acknowledges three and is killed; returns the fourth.
+async fn first_process(nats_url: &str, replicas: u32) -> ReceivedMessage {
+    let (mut process, clients) = serve(nats_url).await;
+    create_stream(&clients, replicas).await;
+    create_consumer(&clients).await;
+    for number in 1..=6 {
+        let stored = store(&clients, &format!("id-{number}")).await;
+        assert_eq!((stored.sequence, stored.duplicate), (number, false));
+    }
+    let mut fetched = fetch(&clients, 4).await;
+    let held = fetched.pop().unwrap();
+    let acks = fetched.iter().map(|held| settlement(held, AckKind::Ack));
+    assert_eq!(settle(&clients, acks.collect()).await, [0, 0, 0]);
+    process.signal(Signal::KILL);
+    process.ended(SOON).await;
+    held
+}
+
+/// Takes the token of the first process, knows its message ids, and is delivered the rest.
+async fn second_process(nats_url: &str, held: ReceivedMessage) -> Vec<ReceivedMessage> {
+    let (_process, clients) = serve(nats_url).await;
+    eventually(SOON, async || {
+        let ack = settlement(&held, AckKind::Ack);
+        (settle(&clients, vec![ack]).await == [0]).then_some(())
+    })
+    .await;
+
+    let repeated = store(&clients, "id-6").await;
+    assert_eq!((repeated.sequence, repeated.duplicate), (6, true));
+
+    let mut subscriber = Subscriber::open(&clients, durable(), 256).await;
+    let rest = subscriber.take(2).await;
+    assert_eq!(sequences(&rest), BTreeSet::from([5, 6]));
+    let acks = rest.iter().map(|held| settlement(held, AckKind::Ack));
+    assert_eq!(settle(&clients, acks.collect()).await, [0, 0]);
+
+    // Had one of the first four come again, it would be waiting here.
+    assert_eq!(store(&clients, "id-7").await.sequence, 7);
+    assert_eq!(subscriber.next().await.stream_sequence, 7);
+    rest
+}
+
+/// The real binary, once it is ready, and its clients.
+async fn serve(nats_url: &str) -> (Process, Clients) {
+    let process = Process::start([
+        "serve",
+        "--listen=127.0.0.1:0",
+        "--admin-listen=127.0.0.1:0",
+        "--nats-url",
+        nats_url,
+    ]);
+    let public = process.address_after("public=").await;
+    let admin = process.address_after("admin=").await;
+    let ready = format!("http://{admin}/readyz");
+    eventually(SOON, async || {
+        (http_get(&ready).await?.0 == 200).then_some(())
+    })
+    .await;
+    (process, Clients::at(public))
+}
+
+async fn with_consumer() -> (NatsServer, Gateway) {
+    let nats = NatsServer::start().await;
+    let gateway = Gateway::start(&nats.url()).await;
+    create_stream(&gateway, 1).await;
+    create_consumer(&gateway).await;
+    (nats, gateway)
+}
+
+/// A caller's end of a session.
+struct Subscriber {
+    events: Streaming<SubscribeResponse>,
+    waiting: VecDeque<ReceivedMessage>,
+}
+
+impl Subscriber {
+    /// Subscribes and waits until the session is open.
+    async fn open(clients: &Clients, source: Source, window: u32) -> Self {
+        let request = SubscribeRequest {
+            stream: STREAM.to_owned(),
+            source: Some(source),
+            flow: Some(FlowLimits {
+                max_outstanding_messages: Some(window),
+                max_outstanding_bytes: None,
+            }),
+            payload_format: PayloadFormat::Text as i32,
+            ..SubscribeRequest::default()
+        };
+        let answer = clients.subscriber().subscribe(request).await.unwrap();
+        let mut events = answer.into_inner();
+        let first = timeout(SOON, events.message()).await.unwrap().unwrap();
+        let first = first.and_then(|response| response.event);
+        assert!(matches!(first, Some(Event::Opened(_))), "{first:?}");
+        Self {
+            events,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// The next message. One whose delivery a crashed server took along comes after its ack wait.
+    async fn next(&mut self) -> ReceivedMessage {
+        let message = timeout(ACK_WAIT + SOON, self.next_ever()).await;
+        message.expect("a message comes")
+    }
+
+    /// The next message, whenever it comes. Safe to drop while it waits.
+    async fn next_ever(&mut self) -> ReceivedMessage {
+        loop {
+            if let Some(message) = self.waiting.pop_front() {
+                return message;
+            }
+            let response = self.events.message().await.unwrap().expect("it goes on");
+            if let Some(Event::Messages(batch)) = response.event {
+                self.waiting.extend(batch.messages);
+            }
+        }
+    }
+
+    async fn take(&mut self, count: usize) -> Vec<ReceivedMessage> {
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            taken.push(self.next().await);
+        }
+        taken
+    }
+}
+
+async fn fetch(clients: &Clients, batch: u32) -> Vec<ReceivedMessage> {
+    let request = FetchRequest {
+        stream: STREAM.to_owned(),
+        consumer: CONSUMER.to_owned(),
+        batch,
+        max_wait: Some(seconds(5)),
+        payload_format: PayloadFormat::Text as i32,
+        ..FetchRequest::default()
+    };
+    let answer = clients.subscriber().fetch(request).await.unwrap();
+    answer.into_inner().messages
+}
+
+/// Settles and returns the code of each result.
+async fn settle(clients: &Clients, acknowledgements: Vec<Acknowledgement>) -> Vec<i32> {
+    let request = AcknowledgeRequest {
+        acknowledgements,
+        confirm: None,
+    };
+    let answer = clients.subscriber().acknowledge(request).await.unwrap();
+    let code = |status: &ItemStatus| status.code;
+    answer.into_inner().results.iter().map(code).collect()
+}
+
+/// Stores a message, with this id unless it is empty.
+async fn store(clients: &Clients, id: &str) -> PublishResponse {
+    let request = PublishRequest {
+        subject: "users.login".to_owned(),
+        message_id: id.to_owned(),
+        ..PublishRequest::default()
+    };
+    let stored = clients.publisher().publish(request).await.unwrap();
+    stored.into_inner()
+}
+
+fn stream_config(replicas: u32) -> StreamConfig {
+    StreamConfig {
+        name: STREAM.to_owned(),
+        subjects: vec!["users.*".to_owned(), "users.*.events".to_owned()],
+        storage: StorageType::File as i32,
+        retention: RetentionPolicy::Limits as i32,
+        discard: DiscardPolicy::Old as i32,
+        max_bytes: Some(1 << 30),
+        max_age: Some(seconds(7 * DAY)),
+        num_replicas: replicas,
+        ..StreamConfig::default()
+    }
+}
+
+fn login(expected_stream: &str) -> PublishRequest {
+    PublishRequest {
+        subject: "users.login".to_owned(),
+        payload: Some(Payload::Text(LOGIN.to_owned())),
+        message_id: "unique-msg-id-123".to_owned(),
+        expect: Some(Expectation {
+            stream: expected_stream.to_owned(),
+            ..Expectation::default()
+        }),
+        ..PublishRequest::default()
+    }
+}
+
+fn durable() -> Source {
+    Source::Consumer(CONSUMER.to_owned())
+}
+
+fn settlement(message: &ReceivedMessage, kind: AckKind) -> Acknowledgement {
+    Acknowledgement {
+        target: Some(Target::AckToken(message.ack_token.clone())),
+        kind: kind as i32,
+        ..Acknowledgement::default()
+    }
+}
+
+fn texts<'a>(messages: impl IntoIterator<Item = &'a ReceivedMessage>) -> Vec<&'a str> {
+    let text = |message: &'a ReceivedMessage| match &message.payload {
+        Some(Received::Text(text)) => text.as_str(),
+        other => panic!("no text: {other:?}"),
+    };
+    messages.into_iter().map(text).collect()
+}
+
+fn sequences(messages: &[ReceivedMessage]) -> BTreeSet<u64> {
+    let sequence = |message: &ReceivedMessage| message.stream_sequence;
+    messages.iter().map(sequence).collect()
+}
+
+fn seconds(seconds: i64) -> ProtoDuration {
+    ProtoDuration { seconds, nanos: 0 }
+}
