@@ -3,6 +3,8 @@
 //! Errors are told apart by `err_code`: the HTTP-like `code` beside it is not reliable (an invalid
 //! configuration comes with 500). Codes without a row are the caller's fault: REJECTED_BY_JETSTREAM.
 
+use tracing::warn;
+
 use super::api::ApiError;
 use super::link::RequestError;
 use crate::error::{Error, Reason};
@@ -10,6 +12,12 @@ use crate::error::{Error, Reason};
 /// The gateway's error for one of JetStream's.
 pub(super) fn from_api(error: &ApiError) -> Error {
     let reason = reason(error.err_code, &error.description);
+    if reason == Reason::Internal {
+        // The text may name files of the server.
+        warn!(err_code = error.err_code, description = %error.description, "JetStream failed");
+        let text = "JetStream failed to do this; the gateway's log has more";
+        return Error::new(reason, text).with("err_code", error.err_code);
+    }
     let converted = Error::new(reason, error.description.clone())
         .with("err_code", error.err_code)
         .with("description", &error.description);
