@@ -75,9 +75,12 @@ struct CommonArgs {
     log_format: Option<String>,
 }
 
-/// Flags of `jetgate dev`, which has no `--nats-url`: it starts the server itself.
+/// Flags of `jetgate dev`.
 #[derive(Args, Debug)]
 pub struct DevArgs {
+    /// A nats-server that runs, instead of starting one
+    #[arg(long, value_name = "URL", conflicts_with_all = ["store_dir", "nats_server"])]
+    nats_url: Option<String>,
     /// Where the nats-server keeps its streams
     #[arg(long, value_name = "DIR", default_value = "./.jetgate")]
     store_dir: PathBuf,
@@ -155,40 +158,38 @@ impl ServeArgs {
     ///
     /// Everything that is wrong with it.
     pub fn load(&self) -> Result<Config, Problems> {
-        Config::load(&self.sources())
-    }
-
-    fn sources(&self) -> Sources {
-        let mut sources = self.common.sources();
-        sources.flags.extend(
-            self.nats_url
-                .clone()
-                .map(|url| ("--nats-url", "nats.url", url)),
-        );
-        sources
+        Config::load(&self.common.sources_with(self.nats_url.as_ref()))
     }
 }
 
 impl DevArgs {
-    /// Loads the configuration; `nats.url` is to be replaced by the started server's.
+    /// Loads the configuration. Unless [`DevArgs::options`] is `None`, `nats.url` is to be replaced by
+    /// the started server's.
     ///
     /// # Errors
     ///
     /// Everything that is wrong with it.
     pub fn load(&self) -> Result<Config, Problems> {
-        Config::load(&self.common.sources())
+        Config::load(&self.common.sources_with(self.nats_url.as_ref()))
     }
 
-    /// Which nats-server to start, and where it keeps its data.
-    pub fn options(&self) -> DevOptions {
-        DevOptions {
+    /// Which nats-server to start, and where it keeps its data; `None` where one is given.
+    pub fn options(&self) -> Option<DevOptions> {
+        self.nats_url.is_none().then(|| DevOptions {
             nats_server: self.nats_server.clone(),
             store_dir: self.store_dir.clone(),
-        }
+        })
     }
 }
 
 impl CommonArgs {
+    fn sources_with(&self, nats_url: Option<&String>) -> Sources {
+        let mut sources = self.sources();
+        let nats_url = nats_url.map(|url| ("--nats-url", "nats.url", url.clone()));
+        sources.flags.extend(nats_url);
+        sources
+    }
+
     /// The values stay text here: the loader reports bad ones together with all other problems.
     fn sources(&self) -> Sources {
         let flags = [

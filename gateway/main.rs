@@ -1,12 +1,13 @@
 //! The binary: command line, configuration, logs, gateway, exit code.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use jetgate::{
     app::App,
     cli::{Cli, Command, DevArgs, Failure},
     config::Config,
     dev::{DevServer, print_welcome},
+    nats::config::ServerUrls,
     shutdown::Shutdown,
     telemetry,
 };
@@ -55,20 +56,19 @@ async fn serve(config: Config, shutdown: Shutdown) -> Result<u8, Failure> {
 }
 
 async fn dev(args: &DevArgs, mut config: Config, shutdown: Shutdown) -> Result<u8, Failure> {
-    let options = args.options();
+    let Some(options) = args.options() else {
+        let nats_url = config.nats.url.clone();
+        let app = bind(config).await?;
+        welcome(&app, &nats_url, None)?;
+        return Ok(until_end(app, &shutdown).await);
+    };
     let mut nats = tokio::select! {
         started = DevServer::start(&options) => started.map_err(Failure::unavailable)?,
         () = shutdown.draining().cancelled() => return Ok(0),
     };
     config.nats = config.nats.for_open_server(nats.url().clone());
     let app = bind(config).await?;
-    print_welcome(
-        app.public_addr(),
-        app.admin_addr(),
-        nats.url(),
-        nats.store_dir(),
-    )
-    .map_err(Failure::other)?;
+    welcome(&app, nats.url(), Some(nats.store_dir()))?;
     let code = tokio::select! {
         code = until_end(app, &shutdown) => code,
         error = nats.exited() => return Err(Failure::unavailable(error)),
@@ -77,6 +77,11 @@ async fn dev(args: &DevArgs, mut config: Config, shutdown: Shutdown) -> Result<u
         nats.stop().await; // Otherwise somebody is in a hurry, and dropping it kills it.
     }
     Ok(code)
+}
+
+fn welcome(app: &App, nats_url: &ServerUrls, store: Option<&Path>) -> Result<(), Failure> {
+    let printed = print_welcome(app.public_addr(), app.admin_addr(), nats_url, store);
+    printed.map_err(Failure::other)
 }
 
 async fn bind(config: Config) -> Result<App, Failure> {

@@ -198,6 +198,29 @@ async fn dev_serves_beside_a_nats_server_of_its_own_and_ends_with_it() {
 }
 
 #[tokio::test]
+async fn dev_serves_beside_a_nats_server_that_runs() {
+    let nats = NatsServer::start().await;
+    let mut process = Process::start([
+        "dev",
+        "--listen=127.0.0.1:0",
+        "--admin-listen=127.0.0.1:0",
+        "--nats-url",
+        &nats.url(),
+    ]);
+    let clients = Clients::at(process.address_after("gRPC ").await);
+    eventually(SOON, async || {
+        clients.streams().list_streams(all()).await.ok()
+    })
+    .await;
+    create_orders(&clients).await;
+
+    process.signal(Signal::TERM);
+
+    assert_eq!(process.ended(SOON).await.code(), Some(0));
+    assert_eq!(nats.wire().await.count("ORDERS").await, 0);
+}
+
+#[tokio::test]
 async fn dev_keeps_its_streams_between_runs() {
     let store = TempDir::new().unwrap();
     for stored in [1, 2] {

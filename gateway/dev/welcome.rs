@@ -52,7 +52,7 @@ pub fn print_welcome(
     public: SocketAddr,
     admin: SocketAddr,
     nats_url: &ServerUrls,
-    store_dir: &Path,
+    store_dir: Option<&Path>,
 ) -> io::Result<()> {
     let text = welcome(reachable(public), reachable(admin), nats_url, store_dir);
     io::stdout().lock().write_all(text.as_bytes())
@@ -62,17 +62,20 @@ fn welcome(
     public: SocketAddr,
     admin: SocketAddr,
     nats_url: &ServerUrls,
-    store_dir: &Path,
+    store_dir: Option<&Path>,
 ) -> String {
     let mut text = format!(
         "\njetgate is ready, Ctrl-C ends it.\n\n  \
          gRPC     {public}\n  \
          admin    http://{admin}/readyz, /livez, /metrics\n  \
-         nats     {nats_url}\n  \
-         store    {} (delete it to begin anew)\n\n\
-         Try it in another terminal, with grpcurl (https://github.com/fullstorydev/grpcurl):\n",
-        store_dir.display()
+         nats     {nats_url}\n"
     );
+    if let Some(store_dir) = store_dir {
+        let store_dir = store_dir.display();
+        text += &format!("  store    {store_dir} (delete it to begin anew)\n");
+    }
+    text +=
+        "\nTry it in another terminal, with grpcurl (https://github.com/fullstorydev/grpcurl):\n";
     for (what, method, request) in STEPS {
         // Writing to a string cannot fail.
         let _written = write!(
@@ -91,7 +94,12 @@ mod tests {
     #[test]
     fn commands_can_be_pasted() {
         let public = SocketAddr::from(([127, 0, 0, 1], 1));
-        let text = welcome(public, public, &ServerUrls::default(), Path::new("/store"));
+        let text = welcome(
+            public,
+            public,
+            &ServerUrls::default(),
+            Some(Path::new("/store")),
+        );
 
         let publish = "  grpcurl -plaintext -d '{\"subject\":\"users.registration\",\
                        \"json\":{\"user\":\"ada\"}}' 127.0.0.1:1 jetgate.v1.PublisherService/Publish\n";
