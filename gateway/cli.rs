@@ -249,7 +249,7 @@ mod tests {
         };
         let sources = Sources {
             environment: Vec::new(),
-            ..args.sources()
+            ..args.common.sources_with(args.nats_url.as_ref())
         };
         let config = Config::load(&sources).unwrap();
         assert_eq!(config.server.listen.port(), 1);
