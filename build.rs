@@ -8,12 +8,14 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 9] = [
     "jetgate/v1/consumer.proto",
+    "jetgate/v1/consumer_config.proto",
     "jetgate/v1/error.proto",
     "jetgate/v1/gateway.proto",
     "jetgate/v1/publisher.proto",
     "jetgate/v1/stream.proto",
+    "jetgate/v1/stream_config.proto",
     "jetgate/v1/subscriber.proto",
     "jetgate/v1/types.proto",
 ];
