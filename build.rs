@@ -1,6 +1,7 @@
 //! Compiles the protos without protoc, keeps their descriptors (comments included) for reflection,
 //! and turns the options of `ErrorReason` into the table that `error.rs` reads.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,8 @@ fn generate_services(descriptors: prost_types::FileDescriptorSet) -> Result<(), 
     Ok(())
 }
 
-/// One row a reason: its number, its name without the prefix, its gRPC code and its retryability.
+/// One row a reason: its number, its name without the prefix, its gRPC code, its retryability and its
+/// comment.
 fn generate_reasons(compiler: &protox::Compiler, path: &Path) -> Result<(), Box<dyn Error>> {
     let pool = compiler.descriptor_pool();
     let reasons = pool
@@ -54,6 +56,8 @@ fn generate_reasons(compiler: &protox::Compiler, path: &Path) -> Result<(), Box<
     let option = pool
         .get_extension_by_name("jetgate.v1.reason")
         .ok_or("no reason option")?;
+
+    let comments = comments(&compiler.file_descriptor_set(), "ErrorReason");
 
     let mut table = String::from("[\n");
     for value in reasons.values().filter(|value| value.number() != 0) {
@@ -66,14 +70,46 @@ fn generate_reasons(compiler: &protox::Compiler, path: &Path) -> Result<(), Box<
             return Err(format!("{name} lacks its code or its retryability").into());
         }
         let number = value.number();
+        let description = comments
+            .get(value.name())
+            .ok_or_else(|| format!("{name} lacks its comment"))?;
         writeln!(
             table,
-            "    Row {{ number: {number}, name: {name:?}, code: {code}, retry: {retry} }},"
+            "    Row {{ number: {number}, name: {name:?}, code: {code}, retry: {retry}, \
+             description: {description:?} }},"
         )?;
     }
     table.push_str("]\n");
     fs::write(path, table)?;
     Ok(())
+}
+
+/// The comments of an enum's values, each as one line.
+fn comments(descriptors: &prost_types::FileDescriptorSet, name: &str) -> HashMap<String, String> {
+    /// The numbers of `FileDescriptorProto.enum_type` and `EnumDescriptorProto.value`, of which the
+    /// path of a value's comment is made.
+    const ENUM_TYPE: i32 = 5;
+    const VALUE: i32 = 2;
+
+    let mut comments = HashMap::new();
+    for file in &descriptors.file {
+        let locations = file.source_code_info.iter().flat_map(|it| &it.location);
+        for location in locations {
+            let [ENUM_TYPE, which, VALUE, value] = location.path[..] else {
+                continue;
+            };
+            let found = file.enum_type.get(which as usize);
+            let Some(found) = found.filter(|it| it.name() == name) else {
+                continue;
+            };
+            if let Some(value) = found.value.get(value as usize) {
+                let words = location.leading_comments().split_whitespace();
+                let text = words.collect::<Vec<_>>().join(" ");
+                comments.insert(value.name().to_owned(), text);
+            }
+        }
+    }
+    comments
 }
 
 fn number(message: &DynamicMessage, field: &str) -> i32 {

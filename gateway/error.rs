@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 pub use crate::proto::ErrorReason as Reason;
-use crate::proto::{ItemStatus, Retry};
+use crate::proto::{ErrorReasonInfo, ItemStatus, Retry};
 
 /// The `domain` of every `ErrorInfo` that the gateway sends.
 pub const DOMAIN: &str = "jetgate";
@@ -165,12 +165,24 @@ impl From<Error> for ItemStatus {
     }
 }
 
+/// Every reason and how it is reported, in the order of their numbers.
+pub fn reasons() -> impl Iterator<Item = ErrorReasonInfo> {
+    ROWS.iter().map(|row| ErrorReasonInfo {
+        reason: row.number,
+        name: row.name.to_owned(),
+        code: row.code,
+        retry: row.retry,
+        description: row.description.to_owned(),
+    })
+}
+
 /// How a reason is reported.
 struct Row {
     number: i32,
     name: &'static str,
     code: i32,
     retry: i32,
+    description: &'static str,
 }
 
 static UNSPECIFIED: Row = Row {
@@ -178,6 +190,7 @@ static UNSPECIFIED: Row = Row {
     name: "INTERNAL",
     code: Code::Internal as i32,
     retry: Retry::Never as i32,
+    description: "",
 };
 
 static ROWS: &[Row] = &include!(concat!(env!("OUT_DIR"), "/reasons.rs"));
@@ -198,6 +211,7 @@ mod tests {
             let reason = Reason::try_from(row.number).unwrap();
             assert_eq!(reason.as_str_name(), format!("ERROR_REASON_{}", row.name));
             assert_ne!(Code::from_i32(row.code), Code::Unknown);
+            assert!(!row.description.is_empty(), "{}", row.name);
         }
     }
 

@@ -8,10 +8,14 @@ use tonic::{Request, Response, Status};
 use crate::admin::Readiness;
 use crate::config::Config;
 use crate::deadline::Deadline;
+use crate::error;
 use crate::nats::Nats;
 use crate::nats::api::AccountInfo;
 use crate::proto::gateway_service_server::GatewayService;
-use crate::proto::{GatewayState, GetInfoRequest, GetInfoResponse, Limits, NatsInfo};
+use crate::proto::{
+    GatewayState, GetInfoRequest, GetInfoResponse, Limits, ListErrorReasonsRequest,
+    ListErrorReasonsResponse, NatsInfo,
+};
 
 /// How long asking JetStream may take; the rest of the info does not wait for it longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -90,6 +94,15 @@ impl GatewayService for Gateway {
                 max_message_bytes: max_payload as u64,
                 ..self.limits
             }),
+        }))
+    }
+
+    async fn list_error_reasons(
+        &self,
+        _request: Request<ListErrorReasonsRequest>,
+    ) -> Result<Response<ListErrorReasonsResponse>, Status> {
+        Ok(Response::new(ListErrorReasonsResponse {
+            reasons: error::reasons().collect(),
         }))
     }
 }
