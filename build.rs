@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 9] = [
+const PROTOS: [&str; 10] = [
     "jetgate/v1/consumer.proto",
     "jetgate/v1/consumer_config.proto",
     "jetgate/v1/error.proto",
@@ -17,6 +17,7 @@ const PROTOS: [&str; 9] = [
     "jetgate/v1/publisher.proto",
     "jetgate/v1/stream.proto",
     "jetgate/v1/stream_config.proto",
+    "jetgate/v1/stream_message.proto",
     "jetgate/v1/subscriber.proto",
     "jetgate/v1/types.proto",
 ];

@@ -19,6 +19,9 @@ const LONGEST_NAME: usize = 255;
 /// The longest message id, in bytes. JetStream keeps every id in memory for the duplicate window.
 const LONGEST_MESSAGE_ID: usize = 255;
 
+/// The longest name of a priority group, in bytes.
+const LONGEST_GROUP_NAME: usize = 16;
+
 /// Headers of this prefix are instructions to JetStream.
 const RESERVED_HEADER: &[u8] = b"nats-";
 
@@ -87,6 +90,11 @@ checked_string! {
 }
 
 checked_string! {
+    /// The name of a consumer's priority group.
+    GroupName, check_group_name
+}
+
+checked_string! {
     /// The name of a header that callers may set.
     HeaderName, check_header_name
 }
@@ -109,6 +117,14 @@ fn check_name(text: &str) -> Result<(), &'static str> {
 fn check_message_id(text: &str) -> Result<(), &'static str> {
     if text.is_empty() || text.len() > LONGEST_MESSAGE_ID || !text.bytes().all(is_graphic) {
         return Err("must be 1 to 255 printable ASCII characters without spaces");
+    }
+    Ok(())
+}
+
+fn check_group_name(text: &str) -> Result<(), &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/=".contains(&byte);
+    if !(1..=LONGEST_GROUP_NAME).contains(&text.len()) || !text.bytes().all(allowed) {
+        return Err(r#"must be 1 to 16 of A-Z, a-z, 0-9, "-", "_", "/" and "=""#);
     }
     Ok(())
 }
@@ -180,6 +196,16 @@ mod tests {
         }
         for bad in ["", "a b", "é", "a\r\nX: y", &"i".repeat(256)] {
             assert!(MessageId::parse("message_id", bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn groups_have_short_names() {
+        for good in ["g", "EU-west_1/a=", &"g".repeat(16)] {
+            assert!(GroupName::parse("group", good).is_ok(), "{good:?}");
+        }
+        for bad in ["", "a.b", "a b", "é", &"g".repeat(17)] {
+            assert!(GroupName::parse("group", bad).is_err(), "{bad:?}");
         }
     }
 

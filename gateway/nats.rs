@@ -16,6 +16,7 @@ mod replies;
 mod request;
 mod settle;
 mod slots;
+mod stored;
 mod supervisor;
 mod validate;
 
@@ -31,6 +32,7 @@ pub use lookup::{AsOf, StreamFacts};
 pub use publish::{HEADER_OVERHEAD, Outgoing};
 pub use settle::Settlement;
 pub use slots::Slot;
+pub use stored::Stored;
 pub use supervisor::Connection;
 
 use crate::deadline::Deadline;

@@ -14,9 +14,11 @@ use crate::nats::api;
 use crate::proto;
 
 mod change;
+mod control;
 mod reading;
 
 pub use change::{differences, etag, patched, update_mask};
+pub use control::{pause, paused, reset, unpin};
 use reading::{Start, replay_policy, shown_deliver_policy, shown_replay_policy};
 
 /// JetStream takes no shorter `max_expires`.
@@ -114,6 +116,7 @@ pub fn from_info(info: api::ConsumerInfo) -> Result<proto::Consumer> {
                 .paused
                 .then(|| duration(info.pause_remaining.max(0).cast_unsigned()))
                 .flatten(),
+            priority_groups: info.priority_groups.into_iter().map(group).collect(),
         }),
         cluster: cluster(info.cluster),
         stream: info.stream_name,
@@ -223,6 +226,14 @@ fn replicas(number: u32) -> Result<u32> {
         return Err(Error::invalid("config.num_replicas", "must be at most 5"));
     }
     Ok(number)
+}
+
+fn group(info: api::PriorityGroupInfo) -> proto::PriorityGroupState {
+    proto::PriorityGroupState {
+        group: info.group,
+        pinned_client_id: info.pinned_client_id,
+        pinned_time: info.pinned_ts,
+    }
 }
 
 fn sequences(info: api::SequenceInfo) -> proto::SequencePair {

@@ -32,10 +32,7 @@ pub fn received(delivery: Delivery, labels: Labels, format: PayloadFormat) -> Re
         payload,
         ..
     } = delivery;
-    let id = headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(MESSAGE_ID));
-    let message_id = id.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+    let message_id = message_id(&headers);
     ReceivedMessage {
         delivery_id: labels.delivery_id,
         ack_token: labels.ack_token,
@@ -45,7 +42,7 @@ pub fn received(delivery: Delivery, labels: Labels, format: PayloadFormat) -> Re
         stream_sequence: ack.stream_sequence,
         consumer_sequence: ack.consumer_sequence,
         delivery_attempt: ack.delivered.try_into().unwrap_or(u32::MAX),
-        message_id: message_id.unwrap_or_default(),
+        message_id,
         publish_time: Some(Timestamp::from(
             UNIX_EPOCH + Duration::from_nanos(ack.timestamp),
         )),
@@ -64,7 +61,17 @@ pub fn payload_format(number: i32) -> Option<PayloadFormat> {
     }
 }
 
-fn header((name, value): (String, Bytes)) -> Header {
+/// The id that a message with these headers was published with; empty without.
+pub(super) fn message_id(headers: &[(String, Bytes)]) -> String {
+    let mut ids = headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case(MESSAGE_ID));
+    let id = ids.next().map(|(_, value)| String::from_utf8_lossy(value));
+    id.unwrap_or_default().into_owned()
+}
+
+/// A header as callers see it.
+pub(super) fn header((name, value): (String, Bytes)) -> Header {
     // A bare CR is what no text header may hold, so it is not offered as text.
     match std::str::from_utf8(&value) {
         Ok(text) if !text.contains(['\r', '\n']) => Header {
@@ -80,7 +87,8 @@ fn header((name, value): (String, Bytes)) -> Header {
     }
 }
 
-fn payload_in(format: PayloadFormat, payload: Bytes) -> Payload {
+/// A payload in the field that a caller asked for.
+pub(super) fn payload_in(format: PayloadFormat, payload: Bytes) -> Payload {
     match format {
         PayloadFormat::Text => match std::str::from_utf8(&payload) {
             Ok(text) => Payload::Text(text.to_owned()),

@@ -7,12 +7,18 @@ use prost_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 mod consumer;
+mod control;
+mod message;
 mod stream;
 mod wire;
 
 pub use consumer::{
     AckPolicy, ConsumerAction, ConsumerConfig, ConsumerInfo, ConsumerPage, CreateConsumer,
-    DeliverPolicy, ReplayPolicy, SequenceInfo,
+    DeliverPolicy, PriorityGroupInfo, ReplayPolicy, SequenceInfo,
+};
+pub use control::{Done, Pause, Paused, Reset, Unpin, WasReset};
+pub use message::{
+    DeleteMessage, GetMessage, GetSubjects, Purge, Purged, SubjectCounts, SubjectPage,
 };
 pub use stream::{
     Compression, ConsumerLimits, Discard, Placement, Retention, Storage, StoredMessage,

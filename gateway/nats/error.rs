@@ -98,6 +98,10 @@ fn reason(err_code: u64, description: &str) -> Reason {
         10060 => Reason::WrongStream,
         10065 => Reason::SubjectsOverlap,
         10039 | 10076 => Reason::JetstreamNotEnabled,
+        // "message delete failed" and "purge failed" have one code each, whatever the cause.
+        10057 if is_missing(description) => Reason::MessageNotFound,
+        10057 | 10110 if description.contains("not permitted") => Reason::FailedPrecondition,
+
         10111 | 10166 | 10168 | 10174 | 10188 | 10205 => Reason::NotEnabledOnStream,
         10012 if description.contains("can not be updated") => Reason::ImmutableField,
         // An invalid stream configuration, where it names what an update may not change.
@@ -160,6 +164,11 @@ fn reason(err_code: u64, description: &str) -> Reason {
 /// "store failed" has this code, too; only these texts mean that the stream is full.
 fn is_full(description: &str) -> bool {
     description.contains("maximum")
+}
+
+/// What file and memory store say of a sequence that holds no message; "EOF" is one behind the last.
+fn is_missing(description: &str) -> bool {
+    description.contains("no message found") || description.contains("EOF")
 }
 
 /// `wrong last sequence: 17` names the sequence found.
@@ -233,6 +242,19 @@ mod tests {
                 Reason::StreamFull,
             ),
             (10077, "write error", Code::Internal, Reason::Internal),
+            (
+                10057,
+                "stream store EOF",
+                Code::NotFound,
+                Reason::MessageNotFound,
+            ),
+            (
+                10057,
+                "message delete not permitted",
+                Code::FailedPrecondition,
+                Reason::FailedPrecondition,
+            ),
+            (10110, "I/O error", Code::Internal, Reason::Internal),
             (
                 10052,
                 "duplicates window",

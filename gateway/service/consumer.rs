@@ -1,4 +1,6 @@
 //! The `ConsumerService`: unpack, convert, ask JetStream, convert back.
+//!
+//! What stops, moves and unpins consumers stands in `consumer/control.rs`.
 
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use crate::nats::Nats;
 use crate::nats::api;
 use crate::proto;
 use crate::proto::consumer_service_server::ConsumerService as Rpc;
+
+mod control;
 
 /// Creates, describes, changes and deletes consumers.
 #[derive(Clone)]
@@ -236,5 +240,43 @@ impl Rpc for ConsumerService {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
         self.delete(request.into_inner(), deadline).await?;
         Ok(Response::new(proto::DeleteConsumerResponse {}))
+    }
+
+    async fn pause_consumer(
+        &self,
+        request: Request<proto::PauseConsumerRequest>,
+    ) -> Result<Response<proto::PauseConsumerResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        Ok(Response::new(
+            self.pause(request.into_inner(), deadline).await?,
+        ))
+    }
+
+    async fn resume_consumer(
+        &self,
+        request: Request<proto::ResumeConsumerRequest>,
+    ) -> Result<Response<proto::ResumeConsumerResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        self.resume(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::ResumeConsumerResponse {}))
+    }
+
+    async fn reset_consumer(
+        &self,
+        request: Request<proto::ResetConsumerRequest>,
+    ) -> Result<Response<proto::ResetConsumerResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        Ok(Response::new(
+            self.reset(request.into_inner(), deadline).await?,
+        ))
+    }
+
+    async fn unpin_consumer(
+        &self,
+        request: Request<proto::UnpinConsumerRequest>,
+    ) -> Result<Response<proto::UnpinConsumerResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        self.unpin(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::UnpinConsumerResponse {}))
     }
 }

@@ -7,11 +7,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::error::{Error, Reason, Result};
 use crate::nats::api::Deleted;
 
-/// How many items a page has where the caller does not say.
-const DEFAULT_SIZE: u32 = 100;
+/// How many items a page may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// Where the caller does not say.
+    pub(super) default: u32,
+    /// At most.
+    pub(super) largest: u32,
+}
 
-/// How many items JetStream puts into one answer, and so the most that a page has.
-const LARGEST_SIZE: u32 = 256;
+/// Of streams and consumers JetStream itself puts at most 256 into one answer.
+const SIZES: Sizes = Sizes {
+    default: 100,
+    largest: 256,
+};
 
 /// What a token of this version begins with.
 const VERSION: &str = "1:";
@@ -24,12 +33,17 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Reads `page_size` and `page_token` of a request.
+    /// Reads `page_size` and `page_token` of a request for streams or consumers.
     pub(super) fn parse(size: u32, token: &str) -> Result<Self> {
+        Self::within(SIZES, size, token)
+    }
+
+    /// Reads `page_size` and `page_token` of a request.
+    pub(super) fn within(sizes: Sizes, size: u32, token: &str) -> Result<Self> {
         let size = if size == 0 {
-            DEFAULT_SIZE
+            sizes.default
         } else {
-            size.min(LARGEST_SIZE)
+            size.min(sizes.largest)
         };
         let invalid = || Error::invalid("page_token", "must be a next_page_token, or empty");
         let offset = if token.is_empty() {
@@ -46,6 +60,22 @@ impl Page {
     /// How many items JetStream shall skip.
     pub(super) fn offset(self) -> u64 {
         self.offset.into()
+    }
+
+    /// How many items the page may have.
+    pub(super) fn size(self) -> usize {
+        self.size
+    }
+
+    /// The token of the page behind this one, which has `taken` of `total` items; empty on the last.
+    pub(super) fn next(self, taken: usize, total: u64) -> String {
+        let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+        let next = self.offset.saturating_add(taken);
+        if taken > 0 && u64::from(next) < total {
+            encode(next)
+        } else {
+            String::new()
+        }
     }
 
     /// Cuts the page out of JetStream's answer, which has items in the order of their names and
@@ -66,14 +96,7 @@ impl Page {
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         entries.truncate(self.size);
 
-        let taken = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let next = self.offset.saturating_add(taken);
-        let has_more = taken > 0 && u64::from(next) < total;
-        let token = if has_more {
-            encode(next)
-        } else {
-            String::new()
-        };
+        let token = self.next(entries.len(), total);
         (
             entries.into_iter().filter_map(|(_, item)| item).collect(),
             token,

@@ -1,4 +1,6 @@
 //! The `StreamService`: unpack, convert, ask JetStream, convert back.
+//!
+//! What concerns the messages of a stream stands in `stream/messages.rs`.
 
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use crate::nats::Nats;
 use crate::nats::api;
 use crate::proto;
 use crate::proto::stream_service_server::StreamService as Rpc;
+
+mod messages;
 
 /// Creates, describes, changes and deletes streams.
 #[derive(Clone)]
@@ -191,5 +195,44 @@ impl Rpc for StreamService {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
         self.delete(&request.into_inner().stream, deadline).await?;
         Ok(Response::new(proto::DeleteStreamResponse {}))
+    }
+
+    async fn purge_stream(
+        &self,
+        request: Request<proto::PurgeStreamRequest>,
+    ) -> Result<Response<proto::PurgeStreamResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let purged = self.purge(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::PurgeStreamResponse { purged }))
+    }
+
+    async fn get_message(
+        &self,
+        request: Request<proto::GetMessageRequest>,
+    ) -> Result<Response<proto::GetMessageResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let message = self.message(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::GetMessageResponse {
+            message: Some(message),
+        }))
+    }
+
+    async fn delete_message(
+        &self,
+        request: Request<proto::DeleteMessageRequest>,
+    ) -> Result<Response<proto::DeleteMessageResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        self.remove_message(request.into_inner(), deadline).await?;
+        Ok(Response::new(proto::DeleteMessageResponse {}))
+    }
+
+    async fn list_subjects(
+        &self,
+        request: Request<proto::ListSubjectsRequest>,
+    ) -> Result<Response<proto::ListSubjectsResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        Ok(Response::new(
+            self.subjects(request.into_inner(), deadline).await?,
+        ))
     }
 }

@@ -102,7 +102,8 @@ fn check_presence(is_set: bool, is_needed: bool, field: &str, policy: &str) -> R
     }
 }
 
-fn check_time(field: &str, time: Option<&Timestamp>) -> Result<()> {
+/// Checks that a time can be written for JetStream.
+pub(super) fn check_time(field: &str, time: Option<&Timestamp>) -> Result<()> {
     let in_range = |time: &Timestamp| {
         YEARS.contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos)
     };

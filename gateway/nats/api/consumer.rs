@@ -254,6 +254,22 @@ pub struct ConsumerInfo {
     /// How long the pause lasts, in nanoseconds.
     #[serde(default)]
     pub pause_remaining: i64,
+    /// Who is served in each priority group.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub priority_groups: Vec<PriorityGroupInfo>,
+}
+
+/// Who is served in a priority group.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct PriorityGroupInfo {
+    /// The group.
+    pub group: String,
+    /// The client that its messages are pinned to; empty while there is none.
+    pub pinned_client_id: String,
+    /// Since when.
+    #[serde(with = "wire::time")]
+    pub pinned_ts: Time,
 }
 
 /// A place in a consumer and in its stream.
