@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use prost_types::Timestamp;
+
 use super::config::{
     POSITIVE, choice, cluster, count, description, duration, limit, metadata, nanos, own_labels,
 };
@@ -15,7 +17,8 @@ use crate::proto;
 
 mod change;
 mod control;
-mod reading;
+mod priority;
+pub(super) mod reading;
 
 pub use change::{differences, etag, patched, update_mask};
 pub use control::{pause, paused, reset, unpin};
@@ -69,7 +72,13 @@ pub fn to_api(config: Option<&proto::ConsumerConfig>) -> Result<api::ConsumerCon
         num_replicas: replicas(config.num_replicas)?,
         mem_storage: config.mem_storage,
         metadata: metadata(&config.metadata)?,
-        ..api::ConsumerConfig::default()
+        pause_until: pause_until(config.pause_until)?,
+        priority_groups: priority::groups(config)?,
+        priority_policy: priority::policy(config.priority_policy)?,
+        priority_timeout: priority::timeout(config)?,
+        sample_freq: sample_freq(config.sample_freq)?,
+        deliver_subject: String::new(),
+        other: api::JsonObject::new(),
     })
 }
 
@@ -156,6 +165,11 @@ pub fn from_config(config: &api::ConsumerConfig) -> proto::ConsumerConfig {
         num_replicas: config.num_replicas,
         mem_storage: config.mem_storage,
         metadata: own_labels(&config.metadata),
+        priority_groups: config.priority_groups.clone(),
+        priority_policy: priority::shown_policy(&config.priority_policy).into(),
+        priority_timeout: duration(config.priority_timeout),
+        pause_until: config.pause_until,
+        sample_freq: shown_sample_freq(&config.sample_freq),
     }
 }
 
@@ -226,6 +240,25 @@ fn replicas(number: u32) -> Result<u32> {
         return Err(Error::invalid("config.num_replicas", "must be at most 5"));
     }
     Ok(number)
+}
+
+fn pause_until(time: Option<Timestamp>) -> Result<Option<Timestamp>> {
+    reading::check_time("config.pause_until", time.as_ref())?;
+    Ok(time)
+}
+
+fn sample_freq(percent: u32) -> Result<String> {
+    match percent {
+        0 => Ok(String::new()),
+        1..=100 => Ok(percent.to_string()),
+        _ => Err(Error::invalid("config.sample_freq", "must be at most 100")),
+    }
+}
+
+/// JetStream takes numbers above 100 and means all by them.
+fn shown_sample_freq(text: &str) -> u32 {
+    let percent = text.trim_end_matches('%').parse::<u32>();
+    percent.unwrap_or_default().min(100)
 }
 
 fn group(info: api::PriorityGroupInfo) -> proto::PriorityGroupState {

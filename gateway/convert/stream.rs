@@ -1,6 +1,7 @@
 //! Streams: configurations from callers to JetStream, and what JetStream reports to callers.
 //!
-//! Comparison and change of configurations stand in `stream/change.rs`.
+//! Comparison and change of configurations stand in `stream/change.rs`, what concerns other streams in
+//! `stream/source.rs`.
 
 use std::time::Duration;
 
@@ -13,11 +14,16 @@ use crate::nats::api;
 use crate::proto;
 
 mod change;
+mod kept;
+mod source;
 
 pub use change::{differences, etag, patched, update_mask};
 
 /// JetStream takes no shorter `max_age` and `duplicate_window`.
 const SHORTEST_AGE: Duration = Duration::from_millis(100);
+
+/// JetStream takes no shorter `subject_delete_marker_ttl`.
+const SHORTEST_MARKER: Duration = Duration::from_secs(1);
 
 /// JetStream takes no more replicas.
 const MOST_REPLICAS: u32 = 5;
@@ -28,12 +34,11 @@ pub fn to_create(
     reserved: &Reserved,
 ) -> Result<api::StreamConfig> {
     let config = to_api(config, reserved)?;
-    if config.subjects.is_empty() {
-        return Err(Error::invalid(
-            "config.subjects",
-            "must name at least one subject",
-        ));
-    }
+    check_subjects(
+        !config.subjects.is_empty(),
+        config.mirror.is_some(),
+        !config.sources.is_empty(),
+    )?;
     if config.sealed {
         return Err(Error::invalid(
             "config.sealed",
@@ -87,6 +92,32 @@ pub fn to_api(
             .as_ref()
             .map(consumer_limits)
             .transpose()?,
+        mirror: config
+            .mirror
+            .as_ref()
+            .map(|mirror| source::source("config.mirror", mirror, reserved))
+            .transpose()?,
+        sources: sources(&config.sources, reserved)?,
+        subject_transform: config
+            .subject_transform
+            .as_ref()
+            .map(source::subject_transform)
+            .transpose()?,
+        republish: config
+            .republish
+            .as_ref()
+            .map(|republish| source::republish(republish, reserved))
+            .transpose()?,
+        mirror_direct: config.mirror_direct,
+        subject_delete_marker_ttl: nanos(
+            "config.subject_delete_marker_ttl",
+            config.subject_delete_marker_ttl.as_ref(),
+            SHORTEST_MARKER,
+        )?,
+        allow_atomic: config.allow_atomic,
+        allow_batched: config.allow_batched,
+        allow_msg_schedules: config.allow_msg_schedules,
+        persist_mode: source::persist_mode(config.persist_mode)?,
         other: api::JsonObject::new(),
     })
 }
@@ -135,6 +166,16 @@ pub fn from_config(config: &api::StreamConfig) -> proto::StreamConfig {
         allow_direct: config.allow_direct,
         sealed: config.sealed,
         consumer_limits: config.consumer_limits.as_ref().and_then(shown_limits),
+        mirror: config.mirror.as_ref().map(source::shown_source),
+        sources: config.sources.iter().map(source::shown_source).collect(),
+        subject_transform: config.subject_transform.as_ref().map(source::shown),
+        republish: config.republish.as_ref().map(source::shown_republish),
+        mirror_direct: config.mirror_direct,
+        subject_delete_marker_ttl: duration(config.subject_delete_marker_ttl),
+        allow_atomic: config.allow_atomic,
+        allow_batched: config.allow_batched,
+        allow_msg_schedules: config.allow_msg_schedules,
+        persist_mode: source::shown_persist_mode(&config.persist_mode).into(),
     }
 }
 
@@ -156,6 +197,25 @@ fn state(state: api::StreamState) -> proto::StreamState {
         deleted_count: state.num_deleted,
         consumer_count: state.consumer_count,
     }
+}
+
+/// A mirror has no subjects, a stream with sources may have some, and every other one must. JetStream
+/// would take the stream's name for a subject where there is none.
+fn check_subjects(has_subjects: bool, is_mirror: bool, has_sources: bool) -> Result<()> {
+    let why = match (has_subjects, is_mirror) {
+        (true, true) => "must be empty for a mirror",
+        (false, false) if !has_sources => "must name at least one subject",
+        _ => return Ok(()),
+    };
+    Err(Error::invalid("config.subjects", why))
+}
+
+fn sources(sources: &[proto::StreamSource], reserved: &Reserved) -> Result<Vec<api::StreamSource>> {
+    let checked = sources
+        .iter()
+        .enumerate()
+        .map(|(index, it)| source::source(&format!("config.sources[{index}]"), it, reserved));
+    checked.collect()
 }
 
 fn subjects(subjects: &[String], reserved: &Reserved) -> Result<Vec<String>> {

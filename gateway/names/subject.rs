@@ -42,7 +42,7 @@ impl Reserved {
     }
 
     /// Whether some reserved subject matches `filter`.
-    fn overlaps(&self, filter: &str) -> bool {
+    pub(super) fn overlaps(&self, filter: &str) -> bool {
         let first = filter.split('.').next().unwrap_or_default();
         // Servers' own subjects are longer than one token, so `*` alone does not match any.
         let takes_servers_own = first.starts_with('$') || (first != filter && first == "*");
@@ -113,7 +113,8 @@ displayed!(Subject);
 displayed!(SubjectFilter);
 displayed!(StreamSubject);
 
-fn check_tokens(text: &str) -> Result<(), &'static str> {
+/// Checks what holds for every subject.
+pub(super) fn check_tokens(text: &str) -> Result<(), &'static str> {
     if text.is_empty() {
         return Err("must not be empty");
     }
@@ -130,7 +131,7 @@ fn check_tokens(text: &str) -> Result<(), &'static str> {
 }
 
 /// NATS takes `a*` and `>.a` literally; nobody who writes them means that.
-fn check_wildcards(text: &str) -> Result<(), &'static str> {
+pub(super) fn check_wildcards(text: &str) -> Result<(), &'static str> {
     let mut tokens = text.split('.').peekable();
     while let Some(token) = tokens.next() {
         if token.len() > 1 && token.contains(['*', '>']) {

@@ -9,16 +9,20 @@ use serde::{Deserialize, Serialize};
 mod consumer;
 mod control;
 mod message;
+mod source;
 mod stream;
 mod wire;
 
 pub use consumer::{
     AckPolicy, ConsumerAction, ConsumerConfig, ConsumerInfo, ConsumerPage, CreateConsumer,
-    DeliverPolicy, PriorityGroupInfo, ReplayPolicy, SequenceInfo,
+    DeliverPolicy, PriorityGroupInfo, PriorityPolicy, ReplayPolicy, SequenceInfo,
 };
 pub use control::{Done, Pause, Paused, Reset, Unpin, WasReset};
 pub use message::{
     DeleteMessage, GetMessage, GetSubjects, Purge, Purged, SubjectCounts, SubjectPage,
+};
+pub use source::{
+    ExternalStream, PersistMode, Republish, SourceConsumer, StreamSource, SubjectTransform,
 };
 pub use stream::{
     Compression, ConsumerLimits, Discard, Placement, Retention, Storage, StoredMessage,

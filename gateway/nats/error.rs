@@ -105,11 +105,8 @@ fn reason(err_code: u64, description: &str) -> Reason {
         10111 | 10166 | 10168 | 10174 | 10188 | 10205 => Reason::NotEnabledOnStream,
         10012 if description.contains("can not be updated") => Reason::ImmutableField,
         // An invalid stream configuration, where it names what an update may not change.
-        10052
-            if description.contains("can not change") || description.contains("can not cancel") =>
-        {
-            Reason::ImmutableField
-        }
+        10052 if is_immutable(description) => Reason::ImmutableField,
+        10055 => Reason::ImmutableField,
         10005
         | 10006
         | 10010
@@ -117,7 +114,6 @@ fn reason(err_code: u64, description: &str) -> Reason {
         | 10036
         | 10040
         | 10044
-        | 10055
         | 10061
         | 10074
         | 10084
@@ -159,6 +155,17 @@ fn reason(err_code: u64, description: &str) -> Reason {
 
         _ => Reason::RejectedByJetstream,
     }
+}
+
+/// How JetStream says that an update may not do this.
+fn is_immutable(description: &str) -> bool {
+    let texts = [
+        "can not change",
+        "can not cancel",
+        "can not unseal",
+        "can not be disabled",
+    ];
+    texts.into_iter().any(|text| description.contains(text))
 }
 
 /// "store failed" has this code, too; only these texts mean that the stream is full.

@@ -5,8 +5,10 @@ use prost_types::FieldMask;
 use crate::convert::config::{
     Difference, Mask, compare, etag as etag_of, is_server_label, object, patch,
 };
-use crate::error::Result;
-use crate::nats::api::{AckPolicy, ConsumerConfig, JsonObject, Retention, StreamConfig};
+use crate::error::{Error, Result};
+use crate::nats::api::{
+    AckPolicy, ConsumerConfig, JsonObject, PriorityPolicy, Retention, StreamConfig,
+};
 
 /// What an update can change, by JetStream's names.
 const FIELDS: &[&str] = &[
@@ -31,6 +33,10 @@ const FIELDS: &[&str] = &[
     "num_replicas",
     "mem_storage",
     "metadata",
+    "priority_groups",
+    "priority_policy",
+    "priority_timeout",
+    "sample_freq",
 ];
 
 /// Two ways to say the same; JetStream refuses both together.
@@ -41,9 +47,15 @@ const DEFAULT_ACK_WAIT: u64 = 30_000_000_000;
 const DEFAULT_MAX_ACK_PENDING: i64 = 1000;
 const DEFAULT_MAX_WAITING: i64 = 512;
 const DEFAULT_EPHEMERAL_THRESHOLD: u64 = 5_000_000_000;
+const DEFAULT_PRIORITY_TIMEOUT: u64 = 120_000_000_000;
 
 /// The mask of an `UpdateConsumerRequest`.
 pub fn update_mask(mask: Option<&FieldMask>) -> Result<Mask> {
+    // JetStream ignores an update that leaves a pause out, so that one could be made but not ended.
+    if mask.is_some_and(|mask| mask.paths.iter().any(|path| path == "pause_until")) {
+        let why = "pause_until is changed by PauseConsumer and ResumeConsumer";
+        return Err(Error::invalid("update_mask", why));
+    }
     Ok(Mask::parse(mask, FIELDS, &["name", "durable_name"])?.join(FILTERS))
 }
 
@@ -99,6 +111,16 @@ fn with_defaults(config: &ConsumerConfig, stream: &StreamConfig) -> ConsumerConf
     // A pause is made and ended by requests of its own.
     config.pause_until = None;
 
+    config.priority_groups.sort();
+    if config.priority_policy == PriorityPolicy::PinnedClient && config.priority_timeout == 0 {
+        config.priority_timeout = DEFAULT_PRIORITY_TIMEOUT;
+    }
+    let digits = config.sample_freq.trim_end_matches('%').len();
+    config.sample_freq.truncate(digits);
+    if config.sample_freq == "0" {
+        config.sample_freq.clear();
+    }
+
     config.max_deliver = if config.max_deliver > 0 {
         config.max_deliver
     } else {
@@ -139,216 +161,4 @@ fn default_replicas(config: &ConsumerConfig, stream: &StreamConfig) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::nats::api::{ConsumerLimits, DeliverPolicy};
-    use serde_json::json;
-
-    fn stream() -> StreamConfig {
-        StreamConfig {
-            num_replicas: 1,
-            ..StreamConfig::default()
-        }
-    }
-
-    /// What nats-server 2.15.1 answers to a bare name.
-    fn stored(durable_name: &str) -> ConsumerConfig {
-        serde_json::from_value(json!({
-            "durable_name": durable_name, "name": "C", "deliver_policy": "all",
-            "ack_policy": "explicit", "ack_wait": 30_000_000_000_u64, "max_deliver": -1,
-            "replay_policy": "instant", "max_waiting": 512, "max_ack_pending": 1000, "num_replicas": 0,
-            "inactive_threshold": if durable_name.is_empty() { 5_000_000_000_u64 } else { 0 },
-            "metadata": {"_nats.level": "5", "_nats.req.level": "0", "_nats.ver": "2.15.1"},
-        }))
-        .unwrap()
-    }
-
-    fn asked(durable_name: &str) -> ConsumerConfig {
-        ConsumerConfig {
-            name: "C".into(),
-            durable_name: durable_name.into(),
-            ack_policy: AckPolicy::Explicit,
-            max_deliver: -1,
-            ..ConsumerConfig::default()
-        }
-    }
-
-    fn names(desired: &ConsumerConfig, existing: &ConsumerConfig) -> Vec<String> {
-        let differences = differences(desired, existing, &stream()).unwrap();
-        differences.into_iter().map(|it| it.field).collect()
-    }
-
-    fn mask(paths: &[&str]) -> Mask {
-        let paths = paths.iter().map(ToString::to_string).collect();
-        update_mask(Some(&FieldMask { paths })).unwrap()
-    }
-
-    #[test]
-    fn the_server_s_defaults_are_no_differences() {
-        assert_eq!(names(&asked("C"), &stored("C")), [""; 0]);
-        assert_eq!(names(&asked(""), &stored("")), [""; 0]);
-        assert_eq!(
-            names(
-                &ConsumerConfig {
-                    num_replicas: 1,
-                    ..asked("C")
-                },
-                &stored("C")
-            ),
-            [""; 0]
-        );
-    }
-
-    #[test]
-    fn backoff_sets_the_first_wait() {
-        let desired = ConsumerConfig {
-            backoff: vec![1, 5],
-            ack_wait: 60,
-            ..asked("C")
-        };
-        let existing = ConsumerConfig {
-            backoff: vec![1, 5],
-            ack_wait: 1,
-            ..stored("C")
-        };
-        assert_eq!(names(&desired, &existing), [""; 0]);
-        let error = names(&asked("C"), &existing);
-        assert_eq!(error, ["ack_wait", "backoff"]);
-    }
-
-    #[test]
-    fn a_consumer_without_acks_waits_for_none() {
-        let existing: ConsumerConfig = serde_json::from_value(json!({
-            "name": "C", "deliver_policy": "all", "ack_policy": "none", "max_deliver": -1,
-            "replay_policy": "instant", "max_waiting": 512, "inactive_threshold": 5_000_000_000_u64,
-            "num_replicas": 0,
-        }))
-        .unwrap();
-        let desired = ConsumerConfig {
-            ack_policy: AckPolicy::None,
-            ..asked("")
-        };
-        assert_eq!(names(&desired, &existing), [""; 0]);
-    }
-
-    #[test]
-    fn the_stream_s_limits_are_the_consumer_s_defaults() {
-        let limits = ConsumerLimits {
-            inactive_threshold: 20_000_000_000,
-            max_ack_pending: 7,
-            ..ConsumerLimits::default()
-        };
-        let stream = StreamConfig {
-            consumer_limits: Some(limits),
-            num_replicas: 3,
-            ..stream()
-        };
-        let existing = ConsumerConfig {
-            max_ack_pending: 7,
-            inactive_threshold: 20_000_000_000,
-            num_replicas: 3,
-            ..stored("C")
-        };
-        assert_eq!(
-            differences(&asked("C"), &existing, &stream).unwrap(),
-            vec![]
-        );
-    }
-
-    #[test]
-    fn filters_are_a_set_however_they_are_written() {
-        let one = ConsumerConfig {
-            filter_subject: "a".into(),
-            ..asked("C")
-        };
-        let list = ConsumerConfig {
-            filter_subjects: vec!["a".into()],
-            ..stored("C")
-        };
-        assert_eq!(names(&one, &list), [""; 0]);
-        assert_eq!(names(&asked("C"), &list), ["filter_subjects"]);
-    }
-
-    #[test]
-    fn other_settings_are_differences() {
-        let mut existing = ConsumerConfig {
-            deliver_subject: "d".into(),
-            deliver_policy: DeliverPolicy::New,
-            ..stored("C")
-        };
-        existing
-            .other
-            .insert("priority_groups".into(), json!(["g"]));
-        let expected = ["deliver_policy", "deliver_subject", "priority_groups"];
-        assert_eq!(names(&asked("C"), &existing), expected);
-        assert_eq!(
-            names(&asked(""), &stored("C")),
-            ["durable_name", "inactive_threshold"]
-        );
-    }
-
-    #[test]
-    fn an_update_leaves_names_and_unknown_settings() {
-        let mut existing = stored("C");
-        existing.other.insert("sample_freq".into(), "100%".into());
-        let desired = ConsumerConfig {
-            ack_wait: 5,
-            ..asked("")
-        };
-
-        let sent = patched(&existing, &desired, &update_mask(None).unwrap()).unwrap();
-        assert_eq!(
-            (&sent["durable_name"], &sent["name"]),
-            (&json!("C"), &json!("C"))
-        );
-        assert_eq!(
-            (&sent["sample_freq"], &sent["ack_wait"]),
-            (&json!("100%"), &json!(5))
-        );
-        assert!(!sent.contains_key("max_ack_pending"));
-        assert_eq!(sent["metadata"]["_nats.ver"], "2.15.1");
-    }
-
-    #[test]
-    fn one_kind_of_filter_replaces_the_other() {
-        let existing = ConsumerConfig {
-            filter_subjects: vec!["a".into(), "b".into()],
-            ..stored("C")
-        };
-        let desired = ConsumerConfig {
-            filter_subject: "c".into(),
-            ..asked("C")
-        };
-        let sent = patched(&existing, &desired, &mask(&["filter_subject"])).unwrap();
-        assert_eq!(sent["filter_subject"], "c");
-        assert!(!sent.contains_key("filter_subjects"));
-    }
-
-    #[test]
-    fn an_etag_follows_the_configuration_but_not_the_server() {
-        let mut listed = stored("C");
-        listed.metadata.remove("_nats.ver");
-        assert_eq!(etag(&listed).unwrap(), etag(&stored("C")).unwrap());
-        assert_ne!(etag(&stored("")).unwrap(), etag(&stored("C")).unwrap());
-    }
-
-    #[test]
-    fn every_setting_can_be_changed_but_the_names() {
-        let full = crate::convert::consumer::tests::full();
-        let full = object(&crate::convert::consumer::to_api(Some(&full)).unwrap()).unwrap();
-        // The fields that exclude each other.
-        let exclusive = ["filter_subject", "opt_start_time"];
-        for name in full
-            .keys()
-            .filter(|key| !["name", "durable_name"].contains(&key.as_str()))
-        {
-            assert!(FIELDS.contains(&name.as_str()), "{name}");
-        }
-        for name in FIELDS {
-            assert!(
-                full.contains_key(*name) || exclusive.contains(name),
-                "{name}"
-            );
-        }
-    }
-}
+mod tests;

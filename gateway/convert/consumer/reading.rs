@@ -103,7 +103,7 @@ fn check_presence(is_set: bool, is_needed: bool, field: &str, policy: &str) -> R
 }
 
 /// Checks that a time can be written for JetStream.
-pub(super) fn check_time(field: &str, time: Option<&Timestamp>) -> Result<()> {
+pub(in crate::convert) fn check_time(field: &str, time: Option<&Timestamp>) -> Result<()> {
     let in_range = |time: &Timestamp| {
         YEARS.contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos)
     };

@@ -39,6 +39,14 @@ pub(super) fn full() -> proto::ConsumerConfig {
         num_replicas: 3,
         mem_storage: true,
         metadata: HashMap::from([("team".into(), "a".into())]),
+        priority_groups: vec!["g".into()],
+        priority_policy: proto::PriorityPolicy::PinnedClient.into(),
+        priority_timeout: duration(12),
+        pause_until: Some(prost_types::Timestamp {
+            seconds: 13,
+            nanos: 0,
+        }),
+        sample_freq: 14,
     }
 }
 
@@ -180,6 +188,15 @@ fn what_is_wrong_is_named() {
         "config.max_expires"
     );
     assert_eq!(refused(|it| it.num_replicas = 6), "config.num_replicas");
+    assert_eq!(refused(|it| it.sample_freq = 101), "config.sample_freq");
+    let never = prost_types::Timestamp {
+        seconds: i64::MAX,
+        nanos: 0,
+    };
+    assert_eq!(
+        refused(|it| it.pause_until = Some(never)),
+        "config.pause_until"
+    );
     let label = ("_nats.x".to_owned(), "1".to_owned());
     assert_eq!(refused(|it| it.metadata.extend([label])), "config.metadata");
     assert_eq!(
@@ -203,6 +220,27 @@ fn backoff_needs_as_many_deliveries() {
     assert_eq!(to_api(Some(&waits(None))).unwrap().max_deliver, -1);
     assert_eq!(to_api(Some(&waits(Some(2)))).unwrap().max_deliver, 2);
     assert!(to_api(Some(&waits(Some(1)))).is_err());
+}
+
+#[test]
+fn groups_and_policies_need_each_other() {
+    let pinned = i32::from(proto::PriorityPolicy::PinnedClient);
+    let groups = "config.priority_groups";
+    assert_eq!(refused(|it| it.priority_policy = pinned), groups);
+    assert_eq!(refused(|it| it.priority_groups.push("g".into())), groups);
+    assert_eq!(
+        refused(|it| it.priority_timeout = duration(1)),
+        "config.priority_timeout"
+    );
+    let named = |it: &mut proto::ConsumerConfig| {
+        it.priority_policy = pinned;
+        it.priority_groups.push("a.b".into());
+    };
+    assert_eq!(refused(named), "config.priority_groups[0]");
+    assert_eq!(
+        refused(|it| it.priority_policy = 9),
+        "config.priority_policy"
+    );
 }
 
 #[test]

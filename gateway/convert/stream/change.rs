@@ -2,6 +2,7 @@
 
 use prost_types::FieldMask;
 
+use super::{check_subjects, kept};
 use crate::convert::config::{
     Difference, Mask, compare, etag as etag_of, is_server_label, object, patch,
 };
@@ -37,7 +38,20 @@ const FIELDS: &[&str] = &[
     "allow_direct",
     "sealed",
     "consumer_limits",
+    "mirror",
+    "sources",
+    "subject_transform",
+    "republish",
+    "mirror_direct",
+    "subject_delete_marker_ttl",
+    "allow_atomic",
+    "allow_batched",
+    "allow_msg_schedules",
+    "persist_mode",
 ];
+
+/// Where a stream's messages come from.
+const ORIGINS: &[&str] = &["subjects", "mirror", "sources"];
 
 /// The mask of an `UpdateStreamRequest`.
 pub fn update_mask(mask: Option<&FieldMask>) -> Result<Mask> {
@@ -46,21 +60,27 @@ pub fn update_mask(mask: Option<&FieldMask>) -> Result<Mask> {
 
 /// `existing` as it is to be sent, with the fields of `mask` as in `desired`.
 pub fn patched(existing: &StreamConfig, desired: &StreamConfig, mask: &Mask) -> Result<JsonObject> {
-    // A mirror or a stream with sources has messages without subjects of its own.
-    let has_sources =
-        existing.other.contains_key("mirror") || existing.other.contains_key("sources");
-    if mask.includes("subjects") && desired.subjects.is_empty() && !has_sources {
-        return Err(Error::invalid(
-            "config.subjects",
-            "must name at least one subject",
-        ));
+    // Each may be changed without the others, so what counts is what results.
+    if ORIGINS.iter().any(|field| mask.includes(field)) {
+        let result = |field| {
+            if mask.includes(field) {
+                desired
+            } else {
+                existing
+            }
+        };
+        check_subjects(
+            !result("subjects").subjects.is_empty(),
+            result("mirror").mirror.is_some(),
+            !result("sources").sources.is_empty(),
+        )?;
     }
     // JetStream would write the new number down and keep to the old one.
     if mask.includes("first_seq") && desired.first_seq.max(1) != existing.first_seq.max(1) {
         let error = Error::new(Reason::ImmutableField, "first_seq cannot be changed");
         return Err(error.at("config.first_seq"));
     }
-    patch(existing, &with_kept_parts(desired, existing), mask)
+    patch(existing, &kept::with_kept_parts(desired, existing), mask)
 }
 
 /// Where `existing` differs from `desired` once JetStream's defaults are filled in.
@@ -79,41 +99,6 @@ pub fn etag(config: &StreamConfig) -> Result<String> {
     Ok(etag_of(object(&config)?))
 }
 
-/// `desired` with those parts of its settings that callers do not see.
-fn with_kept_parts(desired: &StreamConfig, existing: &StreamConfig) -> StreamConfig {
-    let mut desired = desired.clone();
-    let labels = existing
-        .metadata
-        .iter()
-        .filter(|(key, _)| is_server_label(key));
-    desired
-        .metadata
-        .extend(labels.map(|(key, value)| (key.clone(), value.clone())));
-    if let Some(placement) = existing
-        .placement
-        .as_ref()
-        .filter(|it| !it.other.is_empty())
-    {
-        desired
-            .placement
-            .get_or_insert_default()
-            .other
-            .clone_from(&placement.other);
-    }
-    if let Some(limits) = existing
-        .consumer_limits
-        .as_ref()
-        .filter(|it| !it.other.is_empty())
-    {
-        desired
-            .consumer_limits
-            .get_or_insert_default()
-            .other
-            .clone_from(&limits.other);
-    }
-    desired
-}
-
 /// In a form in which settings are equal if JetStream acts equally on them.
 fn with_defaults(config: &StreamConfig) -> StreamConfig {
     let mut config = config.clone();
@@ -130,6 +115,30 @@ fn with_defaults(config: &StreamConfig) -> StreamConfig {
     for limit in [&mut config.max_msg_size, &mut config.max_consumers] {
         *limit = limit.filter(|limit| *limit > 0);
     }
+    if config.subject_delete_marker_ttl > 0 {
+        config.allow_msg_ttl = true;
+    }
+    // Markers and schedules are removed by rollups.
+    let rolls_up = config.subject_delete_marker_ttl > 0 || config.allow_msg_schedules;
+    if rolls_up && !config.allow_rollup_hdrs {
+        (config.allow_rollup_hdrs, config.deny_purge) = (true, false);
+    }
+    if let Some(republish) = &mut config.republish
+        && republish.src.is_empty()
+    {
+        ">".clone_into(&mut republish.src);
+    }
+    // JetStream takes it from the origin, where it can see that.
+    if config
+        .mirror
+        .as_ref()
+        .is_some_and(|it| it.external.is_none())
+    {
+        config.mirror_direct = false;
+    }
+    config
+        .sources
+        .sort_by_cached_key(|source| format!("{source:?}"));
     let window = config.duplicate_window().as_nanos();
     config.duplicate_window = u64::try_from(window).unwrap_or(u64::MAX);
     if let Some(limits) = &mut config.consumer_limits {
@@ -143,7 +152,7 @@ fn with_defaults(config: &StreamConfig) -> StreamConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nats::api::Retention;
+    use crate::nats::api::{Republish, Retention, StreamSource};
     use serde_json::json;
 
     /// What nats-server 2.15.1 answers to a bare name and subject.
@@ -200,6 +209,55 @@ mod tests {
     }
 
     #[test]
+    fn what_jetstream_adds_for_other_settings_is_no_difference() {
+        let desired = StreamConfig {
+            subject_delete_marker_ttl: 1_000_000_000,
+            deny_purge: true,
+            republish: Some(Republish {
+                dest: "copy.>".into(),
+                ..Republish::default()
+            }),
+            ..asked()
+        };
+        let mut existing = StreamConfig {
+            subject_delete_marker_ttl: 1_000_000_000,
+            allow_msg_ttl: true,
+            allow_rollup_hdrs: true,
+            republish: desired.republish.clone(),
+            ..stored()
+        };
+        existing.republish.as_mut().unwrap().src = ">".into();
+        assert_eq!(names(&desired, &existing), [""; 0]);
+
+        let named = |name: &str| StreamSource {
+            name: name.into(),
+            ..StreamSource::default()
+        };
+        let desired = StreamConfig {
+            sources: vec![named("A"), named("B")],
+            ..asked()
+        };
+        let existing = StreamConfig {
+            sources: vec![named("B"), named("A")],
+            duplicate_window: 0,
+            ..stored()
+        };
+        assert_eq!(names(&desired, &existing), [""; 0]);
+        assert_eq!(names(&asked(), &existing), ["duplicate_window", "sources"]);
+
+        let mirror = StreamConfig {
+            mirror: Some(named("O")),
+            subjects: vec![],
+            ..asked()
+        };
+        let existing = StreamConfig {
+            mirror_direct: true,
+            ..mirror.clone()
+        };
+        assert_eq!(names(&mirror, &existing), [""; 0]);
+    }
+
+    #[test]
     fn other_settings_are_differences() {
         let mut existing = StreamConfig {
             max_msgs: Some(5),
@@ -208,9 +266,9 @@ mod tests {
         };
         existing
             .other
-            .insert("republish".into(), json!({"dest": "x"}));
+            .insert("of_2030".into(), json!({"dest": "x"}));
         existing.metadata.insert("team".into(), "a".into());
-        let expected = ["max_msgs", "metadata", "republish", "retention"];
+        let expected = ["max_msgs", "metadata", "of_2030", "retention"];
         assert_eq!(names(&asked(), &existing), expected);
     }
 
@@ -220,7 +278,7 @@ mod tests {
             max_msgs: Some(5),
             ..stored()
         };
-        existing.other.insert("allow_atomic".into(), true.into());
+        existing.other.insert("of_2030".into(), true.into());
         let desired = StreamConfig {
             max_age: 1_000_000_000,
             ..asked()
@@ -235,7 +293,7 @@ mod tests {
         let sent = patched(&existing, &desired, &update_mask(None).unwrap()).unwrap();
         assert!(!sent.contains_key("max_msgs") && !sent.contains_key("duplicate_window"));
         assert_eq!(
-            (&sent["allow_atomic"], &sent["name"]),
+            (&sent["of_2030"], &sent["name"]),
             (&json!(true), &json!("S"))
         );
         assert_eq!(sent["metadata"]["_nats.ver"], "2.15.1");
@@ -254,8 +312,12 @@ mod tests {
             subjects: vec![],
             ..stored()
         };
-        mirror.other.insert("mirror".into(), json!({"name": "M"}));
-        assert!(patched(&mirror, &bare, &update_mask(None).unwrap()).is_ok());
+        mirror.mirror = Some(StreamSource::default());
+        assert!(patched(&mirror, &bare, &mask(&["subjects"])).is_ok());
+        // Without its origin it is a stream like others.
+        assert!(patched(&mirror, &bare, &mask(&["mirror"])).is_err());
+        assert!(patched(&mirror, &asked(), &mask(&["mirror", "subjects"])).is_ok());
+        assert!(patched(&mirror, &asked(), &mask(&["subjects"])).is_err());
     }
 
     #[test]
@@ -286,7 +348,7 @@ mod tests {
         assert_eq!(etag(&listed).unwrap(), etag(&stored()).unwrap());
 
         let mut changed = stored();
-        changed.other.insert("allow_atomic".into(), true.into());
+        changed.other.insert("of_2030".into(), true.into());
         assert_ne!(etag(&changed).unwrap(), etag(&stored()).unwrap());
     }
 

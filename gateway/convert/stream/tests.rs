@@ -55,6 +55,43 @@ pub(super) fn full() -> proto::StreamConfig {
             inactive_threshold: duration(8_000_000_000),
             max_ack_pending: 9,
         }),
+        mirror: Some(source("M")),
+        sources: vec![source("A"), source("B")],
+        subject_transform: Some(transform("s.*", "t.{{wildcard(1)}}")),
+        republish: Some(proto::Republish {
+            src: "s.>".into(),
+            dest: "copy.>".into(),
+            headers_only: true,
+        }),
+        mirror_direct: true,
+        subject_delete_marker_ttl: duration(1_000_000_000),
+        allow_atomic: true,
+        allow_batched: true,
+        allow_msg_schedules: true,
+        persist_mode: proto::PersistMode::Async.into(),
+    }
+}
+
+/// A source in which every field is set that may be set together.
+fn source(name: &str) -> proto::StreamSource {
+    proto::StreamSource {
+        name: name.into(),
+        opt_start_seq: 2,
+        opt_start_time: None,
+        filter_subject: String::new(),
+        subject_transforms: vec![transform("a.>", "b.>"), transform("c", "")],
+        external: Some(proto::ExternalStream {
+            api: "$JS.hub.API".into(),
+            deliver: "from.hub".into(),
+        }),
+        consumer: None,
+    }
+}
+
+fn transform(src: &str, dest: &str) -> proto::SubjectTransform {
+    proto::SubjectTransform {
+        src: src.into(),
+        dest: dest.into(),
     }
 }
 
@@ -137,6 +174,93 @@ fn what_is_wrong_is_named() {
         "config.consumer_limits.max_ack_pending"
     );
     assert!(to_create(None, &reserved()).is_err());
+}
+
+/// The field of a source that `change` makes invalid.
+fn refused_source(change: impl FnOnce(&mut proto::StreamSource)) -> String {
+    let mut bad = source("A");
+    change(&mut bad);
+    let field = refused(|it| it.sources = vec![source("B"), bad]);
+    field.strip_prefix("config.sources[1].").unwrap().to_owned()
+}
+
+#[test]
+fn what_is_wrong_with_a_source_is_named() {
+    let time = Some(prost_types::Timestamp::default());
+    assert_eq!(refused_source(|it| it.name.clear()), "name");
+    assert_eq!(
+        refused_source(|it| it.opt_start_time = time),
+        "opt_start_time"
+    );
+    let filter = |it: &mut proto::StreamSource| it.filter_subject = "a".into();
+    assert_eq!(refused_source(filter), "filter_subject");
+    let bad = |it: &mut proto::StreamSource| it.subject_transforms[1].dest = "a..b".into();
+    assert_eq!(refused_source(bad), "subject_transforms[1].dest");
+    let api = |text: &str| refused_source(|it| it.external.as_mut().unwrap().api = text.into());
+    assert_eq!(api(""), "external.api");
+    assert_eq!(api("$JS.API"), "external.api");
+    assert_eq!(api("_INBOX.x"), "external.api");
+    let deliver = |it: &mut proto::StreamSource| {
+        it.external.as_mut().unwrap().deliver = "$SYS.x".into();
+    };
+    assert_eq!(refused_source(deliver), "external.deliver");
+    let consumer = |name: &str, subject: &str| proto::StreamSourceConsumer {
+        name: name.into(),
+        deliver_subject: subject.into(),
+    };
+    let with = |it: &mut proto::StreamSource, consumer| {
+        (it.opt_start_seq, it.consumer) = (0, Some(consumer));
+    };
+    let named = |it: &mut proto::StreamSource| with(it, consumer("a.b", "d"));
+    assert_eq!(refused_source(named), "consumer.name");
+    let there = |it: &mut proto::StreamSource| with(it, consumer("c", "_INBOX.d"));
+    assert_eq!(refused_source(there), "consumer.deliver_subject");
+    let both = |it: &mut proto::StreamSource| it.consumer = Some(consumer("c", "d"));
+    assert_eq!(refused_source(both), "consumer");
+}
+
+#[test]
+fn what_is_passed_on_goes_nowhere_reserved() {
+    let republish = |dest: &str| {
+        let republish = proto::Republish {
+            dest: dest.into(),
+            ..Default::default()
+        };
+        refused(|it| it.republish = Some(republish))
+    };
+    for bad in ["$JS.API.>", "_INBOX.>", "{{wildcard(1)}}.x", ""] {
+        assert_eq!(republish(bad), "config.republish.dest", "{bad}");
+    }
+    let nowhere = transform("s.>", "");
+    assert_eq!(
+        refused(|it| it.subject_transform = Some(nowhere)),
+        "config.subject_transform.dest"
+    );
+    assert_eq!(
+        refused(|it| it.subject_delete_marker_ttl = duration(999_999_999)),
+        "config.subject_delete_marker_ttl"
+    );
+    assert_eq!(refused(|it| it.persist_mode = 3), "config.persist_mode");
+}
+
+#[test]
+fn a_mirror_has_no_subjects_of_its_own() {
+    let mirror = Some(source("M"));
+    assert_eq!(refused(|it| it.mirror = mirror.clone()), "config.subjects");
+    for bare in [
+        proto::StreamConfig {
+            mirror,
+            ..minimal()
+        },
+        proto::StreamConfig {
+            sources: vec![source("A")],
+            ..minimal()
+        },
+    ] {
+        let subjects = vec![];
+        let config = proto::StreamConfig { subjects, ..bare };
+        assert!(to_create(Some(&config), &reserved()).is_ok());
+    }
 }
 
 #[test]

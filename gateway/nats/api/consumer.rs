@@ -95,6 +95,21 @@ pub struct ConsumerConfig {
     /// Until when the consumer is paused.
     #[serde(with = "wire::time", skip_serializing_if = "Option::is_none")]
     pub pause_until: Time,
+    /// Groups of clients.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "wire::nullable"
+    )]
+    pub priority_groups: Vec<String>,
+    /// Whom of a group messages go to.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub priority_policy: PriorityPolicy,
+    /// How long a client that does not pull stays pinned, in nanoseconds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub priority_timeout: u64,
+    /// Of how many acknowledgements in a hundred there is a metric, perhaps with a `%`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sample_freq: String,
     /// Every other setting, kept as it was read.
     #[serde(flatten)]
     pub other: JsonObject,
@@ -186,6 +201,24 @@ pub enum ReplayPolicy {
     Instant,
     /// As fast as they were published.
     Original,
+    /// A value that this version does not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// Whom of a priority group messages go to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriorityPolicy {
+    /// Whoever pulls first.
+    #[default]
+    None,
+    /// Some only where enough messages wait.
+    Overflow,
+    /// One client.
+    PinnedClient,
+    /// The best priority that pulls.
+    Prioritized,
     /// A value that this version does not know.
     #[serde(untagged)]
     Other(String),

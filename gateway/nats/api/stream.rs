@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterInfo, JsonObject, Time, wire};
+use super::{
+    ClusterInfo, JsonObject, PersistMode, Republish, StreamSource, SubjectTransform, Time, wire,
+};
 
 /// How long JetStream remembers message ids where nothing is said, in nanoseconds: 2 minutes.
 const DEFAULT_WINDOW: u64 = 120_000_000_000;
@@ -99,15 +101,55 @@ pub struct StreamConfig {
     /// Defaults and bounds for the stream's consumers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consumer_limits: Option<ConsumerLimits>,
+    /// The stream that this one is a copy of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<StreamSource>,
+    /// The streams whose messages are stored in this one, too.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "wire::nullable"
+    )]
+    pub sources: Vec<StreamSource>,
+    /// How subjects change before messages are stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_transform: Option<SubjectTransform>,
+    /// How stored messages are published again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub republish: Option<Republish>,
+    /// Whether a mirror answers direct reads in its origin's place.
+    #[serde(skip_serializing_if = "is_false")]
+    pub mirror_direct: bool,
+    /// How long a marker stays where a subject's last message was removed, in nanoseconds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub subject_delete_marker_ttl: u64,
+    /// Whether batches can be stored all or none.
+    #[serde(skip_serializing_if = "is_false")]
+    pub allow_atomic: bool,
+    /// Whether messages can be published in fast batches.
+    #[serde(skip_serializing_if = "is_false")]
+    pub allow_batched: bool,
+    /// Whether messages can be stored that publish others later.
+    #[serde(skip_serializing_if = "is_false")]
+    pub allow_msg_schedules: bool,
+    /// When a publish is acknowledged.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub persist_mode: PersistMode,
     /// Every other setting, kept as it was read.
     #[serde(flatten)]
     pub other: JsonObject,
 }
 
 impl StreamConfig {
-    /// How long message ids are remembered, with JetStream's default.
+    /// Whether messages come from other streams.
+    pub fn has_sources(&self) -> bool {
+        self.mirror.is_some() || !self.sources.is_empty()
+    }
+
+    /// How long message ids are remembered, with JetStream's default, which does not hold for streams
+    /// that get messages from others: they remember none.
     pub fn duplicate_window(&self) -> Duration {
         Duration::from_nanos(match (self.duplicate_window, self.max_age) {
+            (0, _) if self.has_sources() => 0,
             (0, 0) => DEFAULT_WINDOW,
             (0, age) => age.min(DEFAULT_WINDOW),
             (window, _) => window,
@@ -322,14 +364,14 @@ mod tests {
 
     #[test]
     fn unknown_settings_and_values_survive() {
-        let text = r#"{"name":"S","retention":"workqueue","discard":"sideways","mirror":{"name":"M"},
+        let text = r#"{"name":"S","retention":"workqueue","discard":"sideways","of_2030":{"name":"M"},
             "placement":{"cluster":"C","preferred":"n1"},"subjects":null,"metadata":null}"#;
         let config: StreamConfig = serde_json::from_str(text).unwrap();
         assert_eq!(config.retention, Retention::WorkQueue);
         assert_eq!(config.discard, Discard::Other("sideways".into()));
 
         let json = serde_json::to_value(&config).unwrap();
-        assert_eq!(json["mirror"]["name"], "M");
+        assert_eq!(json["of_2030"]["name"], "M");
         assert_eq!(json["placement"]["preferred"], "n1");
         assert_eq!(json["discard"], "sideways");
         assert_eq!(
@@ -378,5 +420,10 @@ mod tests {
         assert_eq!(window(0, 0), Duration::from_secs(120));
         assert_eq!(window(0, 7), Duration::from_nanos(7));
         assert_eq!(window(5, 7), Duration::from_nanos(5));
+        let sourced = StreamConfig {
+            sources: vec![StreamSource::default()],
+            ..StreamConfig::default()
+        };
+        assert_eq!(sourced.duplicate_window(), Duration::ZERO);
     }
 }
