@@ -9,7 +9,8 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 10] = [
+const PROTOS: [&str; 11] = [
+    "jetgate/v1/apply.proto",
     "jetgate/v1/consumer.proto",
     "jetgate/v1/consumer_config.proto",
     "jetgate/v1/error.proto",

@@ -75,6 +75,14 @@ impl Error {
         self
     }
 
+    /// Names one of several fields of the request that caused the error, each with its own description.
+    #[must_use]
+    pub fn violation(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
+        let violation = FieldViolation::new(field, description);
+        self.0.violations.push(violation);
+        self
+    }
+
     /// Moves the field violations below `prefix`: `name` becomes `config.name`.
     #[must_use]
     pub fn inside(mut self, prefix: &str) -> Self {

@@ -1,5 +1,6 @@
 //! What the configurations of streams and consumers have in common: checks of single fields here,
-//! update masks in `config/mask.rs`, comparison and etags in `config/compare.rs`.
+//! update masks in `config/mask.rs`, comparison and etags in `config/compare.rs`,
+//! what applying changes in `config/plan.rs`.
 //!
 //! Paths in errors begin with `config.`, as every request that carries a configuration calls it so.
 
@@ -12,11 +13,13 @@ use crate::proto;
 
 mod compare;
 mod mask;
+mod plan;
 
 pub use compare::{Difference, conflict};
 pub(super) use compare::{compare, etag};
 pub use mask::Mask;
 pub(super) use mask::{object, patch};
+pub use plan::{Change, Plan, shown as shown_changes};
 
 /// The longest description, in bytes.
 const LONGEST_DESCRIPTION: usize = 4096;

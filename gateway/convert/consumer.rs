@@ -15,11 +15,13 @@ use crate::names::{ConsumerName, SubjectFilter};
 use crate::nats::api;
 use crate::proto;
 
+mod apply;
 mod change;
 mod control;
 mod priority;
 pub(super) mod reading;
 
+pub use apply::{creation, plan};
 pub use change::{differences, etag, patched, update_mask};
 pub use control::{pause, paused, reset, unpin};
 use reading::{Start, replay_policy, shown_deliver_policy, shown_replay_policy};

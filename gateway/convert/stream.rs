@@ -13,10 +13,12 @@ use crate::names::{Reserved, StreamName, StreamSubject};
 use crate::nats::api;
 use crate::proto;
 
+mod apply;
 mod change;
 mod kept;
 mod source;
 
+pub use apply::{creation, plan};
 pub use change::{differences, etag, patched, update_mask};
 
 /// JetStream takes no shorter `max_age` and `duplicate_window`.

@@ -1,6 +1,7 @@
 //! The `ConsumerService`: unpack, convert, ask JetStream, convert back.
 //!
-//! What stops, moves and unpins consumers stands in `consumer/control.rs`.
+//! What stops, moves and unpins consumers stands in `consumer/control.rs`, applying in
+//! `consumer/apply.rs`.
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::nats::api;
 use crate::proto;
 use crate::proto::consumer_service_server::ConsumerService as Rpc;
 
+mod apply;
 mod control;
 
 /// Creates, describes, changes and deletes consumers.
@@ -199,6 +201,16 @@ impl Rpc for ConsumerService {
         Ok(Response::new(proto::CreateConsumerResponse {
             consumer: Some(consumer),
         }))
+    }
+
+    async fn apply_consumer(
+        &self,
+        request: Request<proto::ApplyConsumerRequest>,
+    ) -> Result<Response<proto::ApplyConsumerResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        Ok(Response::new(
+            self.apply(request.into_inner(), deadline).await?,
+        ))
     }
 
     async fn get_consumer(

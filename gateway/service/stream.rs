@@ -1,6 +1,7 @@
 //! The `StreamService`: unpack, convert, ask JetStream, convert back.
 //!
-//! What concerns the messages of a stream stands in `stream/messages.rs`.
+//! What concerns the messages of a stream stands in `stream/messages.rs`, applying in
+//! `stream/apply.rs`.
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::nats::api;
 use crate::proto;
 use crate::proto::stream_service_server::StreamService as Rpc;
 
+mod apply;
 mod messages;
 
 /// Creates, describes, changes and deletes streams.
@@ -153,6 +155,16 @@ impl Rpc for StreamService {
         Ok(Response::new(proto::CreateStreamResponse {
             stream: Some(stream),
         }))
+    }
+
+    async fn apply_stream(
+        &self,
+        request: Request<proto::ApplyStreamRequest>,
+    ) -> Result<Response<proto::ApplyStreamResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        Ok(Response::new(
+            self.apply(request.into_inner(), deadline).await?,
+        ))
     }
 
     async fn get_stream(

@@ -7,7 +7,7 @@ use crate::convert::config::{
     Difference, Mask, compare, etag as etag_of, is_server_label, object, patch,
 };
 use crate::error::{Error, Reason, Result};
-use crate::nats::api::{JsonObject, StreamConfig};
+use crate::nats::api::{Discard, JsonObject, StreamConfig};
 
 /// What an update can change, by JetStream's names.
 const FIELDS: &[&str] = &[
@@ -141,6 +141,12 @@ fn with_defaults(config: &StreamConfig) -> StreamConfig {
         .sort_by_cached_key(|source| format!("{source:?}"));
     let window = config.duplicate_window().as_nanos();
     config.duplicate_window = u64::try_from(window).unwrap_or(u64::MAX);
+    if config.sealed {
+        config.max_age = 0;
+        config.discard = Discard::New;
+        (config.deny_delete, config.deny_purge) = (true, true);
+        config.allow_rollup_hdrs = false;
+    }
     if let Some(limits) = &mut config.consumer_limits {
         limits.inactive_threshold = limits.inactive_threshold.max(0);
         limits.max_ack_pending = limits.max_ack_pending.max(0);

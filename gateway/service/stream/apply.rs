@@ -1,0 +1,81 @@
+//! Bringing a stream to a configuration, whether it exists or not.
+
+use super::StreamService;
+use crate::convert::config::shown_changes;
+use crate::convert::stream as convert;
+use crate::deadline::Deadline;
+use crate::error::{Reason, Result};
+use crate::names::StreamName;
+use crate::nats::api;
+use crate::proto;
+use crate::proto::ApplyOutcome;
+
+impl StreamService {
+    pub(super) async fn apply(
+        &self,
+        request: proto::ApplyStreamRequest,
+        deadline: Deadline,
+    ) -> Result<proto::ApplyStreamResponse> {
+        let desired = convert::to_api(request.config.as_ref(), self.nats.reserved())?;
+        let name = StreamName::parse("config.name", &desired.name)?;
+        let is_dry = request.validate_only;
+        match self.info(&name, deadline).await {
+            Err(error) if error.reason() == Reason::StreamNotFound => {}
+            existing => return self.bring(&desired, existing?, is_dry, deadline).await,
+        }
+
+        // A new stream has more rules.
+        let desired = convert::to_create(request.config.as_ref(), self.nats.reserved())?;
+        let changes = shown_changes(&convert::creation(&desired)?);
+        let mut stream = None;
+        if !is_dry {
+            let operation = format!("STREAM.CREATE.{name}");
+            let created = self.nats.api(&operation, &desired, deadline).await;
+            self.nats.forget_stream(&name);
+            match created {
+                // Somebody else was faster.
+                Err(error) if error.reason() == Reason::StreamExists => {
+                    let existing = self.info(&name, deadline).await?;
+                    return self.bring(&desired, existing, is_dry, deadline).await;
+                }
+                created => stream = Some(convert::from_info(created?)?),
+            }
+        }
+        Ok(proto::ApplyStreamResponse {
+            stream,
+            outcome: ApplyOutcome::Created.into(),
+            changes,
+        })
+    }
+
+    async fn bring(
+        &self,
+        desired: &api::StreamConfig,
+        existing: api::StreamInfo,
+        is_dry: bool,
+        deadline: Deadline,
+    ) -> Result<proto::ApplyStreamResponse> {
+        let plan = convert::plan(desired, &existing.config)?;
+        let changes = shown_changes(&plan.changes);
+        let outcome = if changes.is_empty() {
+            ApplyOutcome::Unchanged
+        } else {
+            ApplyOutcome::Updated
+        };
+        let mut stream = existing;
+        if outcome == ApplyOutcome::Updated && !is_dry {
+            let name = StreamName::parse("config.name", &desired.name)?;
+            plan.check(&format!("stream {name}"))?;
+            let operation = format!("STREAM.UPDATE.{name}");
+            let updated = self.nats.api(&operation, &plan.config, deadline).await;
+            // Whatever the answer, the change may have been made.
+            self.nats.forget_stream(&name);
+            stream = updated?;
+        }
+        Ok(proto::ApplyStreamResponse {
+            stream: Some(convert::from_info(stream)?),
+            outcome: outcome.into(),
+            changes,
+        })
+    }
+}
