@@ -14,6 +14,8 @@ pub mod pull;
 mod quarantine;
 mod replies;
 mod request;
+#[cfg(test)]
+pub(crate) mod server_source;
 mod settle;
 mod slots;
 mod stored;

@@ -12,6 +12,8 @@ use crate::nats::api;
 use crate::proto;
 
 mod compare;
+#[cfg(test)]
+mod completeness;
 mod mask;
 mod plan;
 

@@ -1,7 +1,9 @@
-//! The one table from JetStream's error codes to the gateway's reasons.
+//! JetStream's errors as the gateway's own.
 //!
 //! Errors are told apart by `err_code`: the HTTP-like `code` beside it is not reliable (an invalid
-//! configuration comes with 500). Codes without a row are the caller's fault: REJECTED_BY_JETSTREAM.
+//! configuration comes with 500). The one table from codes to reasons stands in `error/table.rs`.
+
+mod table;
 
 use tracing::warn;
 
@@ -61,121 +63,9 @@ pub(super) fn is_passing(err_code: u64) -> bool {
     reason(err_code, "") == Reason::JetstreamUnavailable
 }
 
+/// A code of a later server is most likely a new rule for requests.
 fn reason(err_code: u64, description: &str) -> Reason {
-    match err_code {
-        10014 | 10149 => Reason::ConsumerNotFound,
-        10059 => Reason::StreamNotFound,
-        10035 | 10037 | 10043 | 10068 => Reason::MessageNotFound,
-
-        10058 => Reason::StreamExists,
-        10013 | 10148 => Reason::ConsumerExists,
-        10130 | 10201 => Reason::AlreadyExists,
-
-        10063 | 10071 | 10164 | 10180 => Reason::WrongLastSequence,
-        10070 => Reason::WrongLastMessageId,
-
-        10004
-        | 10007..=10009
-        | 10041
-        | 10075
-        | 10118
-        | 10119
-        | 10158
-        | 10163
-        | 10194
-        | 10195
-        | 10202 => Reason::JetstreamUnavailable,
-
-        10026 => Reason::TooManyConsumers,
-        10167 => Reason::TooManyRequests,
-        10077 if is_full(description) => Reason::StreamFull,
-        10002 | 10023 | 10027 | 10028 | 10047 | 10053 | 10117 | 10120..=10122 | 10210 | 10211 => {
-            Reason::JetstreamLimit
-        }
-
-        10054 | 10097 => Reason::MessageTooLarge,
-
-        10060 => Reason::WrongStream,
-        10065 => Reason::SubjectsOverlap,
-        10039 | 10076 => Reason::JetstreamNotEnabled,
-        // "message delete failed" and "purge failed" have one code each, whatever the cause.
-        10057 if is_missing(description) => Reason::MessageNotFound,
-        10057 | 10110 if description.contains("not permitted") => Reason::FailedPrecondition,
-
-        10111 | 10166 | 10168 | 10174 | 10188 | 10205 => Reason::NotEnabledOnStream,
-        10012 if description.contains("can not be updated") => Reason::ImmutableField,
-        // An invalid stream configuration, where it names what an update may not change.
-        10052 if is_immutable(description) => Reason::ImmutableField,
-        10055 => Reason::ImmutableField,
-        10005
-        | 10006
-        | 10010
-        | 10011
-        | 10036
-        | 10040
-        | 10044
-        | 10061
-        | 10074
-        | 10084
-        | 10092
-        | 10093
-        | 10098..=10101
-        | 10105
-        | 10106
-        | 10109
-        | 10113
-        | 10123
-        | 10124
-        | 10126
-        | 10129
-        | 10134
-        | 10172
-        | 10176
-        | 10185
-        | 10204
-        | 10208
-        | 10224..=10226 => Reason::FailedPrecondition,
-
-        10012
-        | 10029
-        | 10042
-        | 10045
-        | 10048..=10051
-        | 10057
-        | 10062
-        | 10064
-        | 10066
-        | 10067
-        | 10069
-        | 10072
-        | 10077
-        | 10096
-        | 10104
-        | 10110 => Reason::Internal,
-
-        _ => Reason::RejectedByJetstream,
-    }
-}
-
-/// How JetStream says that an update may not do this.
-fn is_immutable(description: &str) -> bool {
-    let texts = [
-        "can not change",
-        "can not cancel",
-        "can not unseal",
-        "can not be disabled",
-    ];
-    texts.into_iter().any(|text| description.contains(text))
-}
-
-/// "store failed" has this code, too; only these texts mean that the stream is full.
-fn is_full(description: &str) -> bool {
-    description.contains("maximum")
-}
-
-/// What file and memory store say of a sequence that holds no message; "EOF" is one behind the last.
-fn is_missing(description: &str) -> bool {
-    description.contains("no message found") || description.contains("EOF")
+    table::find(err_code, description).unwrap_or(Reason::RejectedByJetstream)
 }
 
 /// `wrong last sequence: 17` names the sequence found.
@@ -267,6 +157,18 @@ mod tests {
                 "duplicates window",
                 Code::InvalidArgument,
                 Reason::RejectedByJetstream,
+            ),
+            (
+                10055,
+                "stream mirror configuration can not be updated",
+                Code::FailedPrecondition,
+                Reason::ImmutableField,
+            ),
+            (
+                10052,
+                "message schedules can not be disabled",
+                Code::FailedPrecondition,
+                Reason::ImmutableField,
             ),
             (
                 10012,
