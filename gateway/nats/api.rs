@@ -19,14 +19,15 @@ pub use consumer::{
 };
 pub use control::{Done, Pause, Paused, Reset, Unpin, WasReset};
 pub use message::{
-    DeleteMessage, GetMessage, GetSubjects, Purge, Purged, SubjectCounts, SubjectPage,
+    DeleteMessage, GetMessage, GetSubjects, Purge, Purged, StoredMessage, StoredMessageAnswer,
+    SubjectCounts, SubjectPage,
 };
 pub use source::{
     ExternalStream, PersistMode, Republish, SourceConsumer, StreamSource, SubjectTransform,
 };
 pub use stream::{
-    Compression, ConsumerLimits, Discard, Placement, Retention, Storage, StoredMessage,
-    StoredMessageAnswer, StreamConfig, StreamInfo, StreamPage, StreamState,
+    Compression, ConsumerLimits, Discard, Placement, Retention, Storage, StreamConfig, StreamInfo,
+    StreamPage, StreamState,
 };
 
 /// Settings as JetStream sends them, by name.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::stream::{is_false, is_zero};
-use super::wire;
+use super::{Time, wire};
 
 /// Asks to remove messages: all, or those that the fields leave. `seq` and `keep` exclude each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -81,6 +81,30 @@ pub struct SubjectCounts {
     pub subjects: BTreeMap<String, u64>,
 }
 
+/// The answer to `STREAM.MSG.GET`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StoredMessageAnswer {
+    /// The message.
+    pub message: StoredMessage,
+}
+
+/// A message as the stream keeps it, whatever bytes its publisher put into it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct StoredMessage {
+    /// The subject.
+    pub subject: String,
+    /// The place in the stream.
+    pub seq: u64,
+    /// The headers as they came, with the line `NATS/1.0`, in base64; empty without headers.
+    pub hdrs: String,
+    /// The payload in base64.
+    pub data: String,
+    /// When the message was stored.
+    #[serde(with = "wire::time")]
+    pub time: Time,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +129,16 @@ mod tests {
         let text = r#"{"total":0,"state":{"messages":0,"num_subjects":0}}"#;
         let page: SubjectPage = serde_json::from_str(text).unwrap();
         assert_eq!(page, SubjectPage::default());
+    }
+
+    #[test]
+    fn a_stored_message_is_read() {
+        let text = r#"{"message":{"subject":"p.a","seq":1,"hdrs":"TkFUUy8xLjANCkE6IGINCg0K",
+            "data":"aGVsbG8=","time":"2026-11-23T07:42:29.955297711Z"}}"#;
+        let message = serde_json::from_str::<StoredMessageAnswer>(text)
+            .unwrap()
+            .message;
+        assert_eq!((message.seq, message.data.as_str()), (1, "aGVsbG8="));
+        assert_eq!(message.time.unwrap().nanos, 955_297_711);
     }
 }

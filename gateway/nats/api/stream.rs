@@ -1,4 +1,4 @@
-//! Streams in JetStream's API: configuration, state, and single stored messages.
+//! Streams in JetStream's API: configuration and state.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -309,30 +309,6 @@ pub struct StreamPage {
     pub missing: Vec<String>,
 }
 
-/// The answer to `STREAM.MSG.GET`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct StoredMessageAnswer {
-    /// The message.
-    pub message: StoredMessage,
-}
-
-/// A message as the stream keeps it, whatever bytes its publisher put into it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct StoredMessage {
-    /// The subject.
-    pub subject: String,
-    /// The place in the stream.
-    pub seq: u64,
-    /// The headers as they came, with the line `NATS/1.0`, in base64; empty without headers.
-    pub hdrs: String,
-    /// The payload in base64.
-    pub data: String,
-    /// When the message was stored.
-    #[serde(with = "wire::time")]
-    pub time: Time,
-}
-
 /// Whether a number is what JetStream takes for unset.
 pub(super) fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
     *number == N::default()
@@ -394,17 +370,6 @@ mod tests {
         assert_eq!(info.config.max_msgs, Some(-1));
         assert!(info.state.first_ts.is_some() && info.state.last_ts.is_none());
         assert_eq!(info.cluster.unwrap().leader, "NABG");
-    }
-
-    #[test]
-    fn a_stored_message_is_read() {
-        let text = r#"{"message":{"subject":"p.a","seq":1,"hdrs":"TkFUUy8xLjANCkE6IGINCg0K",
-            "data":"aGVsbG8=","time":"2026-11-23T07:42:29.955297711Z"}}"#;
-        let message = serde_json::from_str::<StoredMessageAnswer>(text)
-            .unwrap()
-            .message;
-        assert_eq!((message.seq, message.data.as_str()), (1, "aGVsbG8="));
-        assert_eq!(message.time.unwrap().nanos, 955_297_711);
     }
 
     #[test]
