@@ -264,3 +264,32 @@ async fn a_stream_with_sources_remembers_no_ids() {
     assert_eq!(shown.duplicate_window, None);
     assert!(create(&gateway, config).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_stream_says_how_it_keeps_up() {
+    let (_nats, gateway, mut wire) = start().await;
+    let missing = StreamSource {
+        name: "MISSING".to_owned(),
+        ..StreamSource::default()
+    };
+    let config = StreamConfig {
+        sources: vec![from_origin(), missing],
+        ..named("ALL")
+    };
+    create(&gateway, config).await.unwrap();
+    until_holding(&mut wire, "ALL", 2).await;
+
+    let request = GetStreamRequest {
+        stream: "ALL".to_owned(),
+    };
+    let stream = gateway.streams().get_stream(request).await.unwrap();
+
+    let mut sources = stream.into_inner().stream.unwrap().sources;
+    sources.sort_by(|one, other| one.name.cmp(&other.name));
+    let [missing, origin] = &sources[..] else {
+        panic!("{sources:?}")
+    };
+    assert_eq!((missing.name.as_str(), missing.active), ("MISSING", None));
+    assert_eq!((origin.name.as_str(), origin.lag), ("ORIGIN", 0));
+    assert!(origin.active.is_some() && origin.error.is_empty());
+}

@@ -133,6 +133,8 @@ pub fn from_info(info: api::StreamInfo) -> Result<proto::Stream> {
         state: Some(state(info.state)),
         cluster: cluster(info.cluster),
         domain: info.domain,
+        mirror: info.mirror.map(source::state),
+        sources: info.sources.into_iter().map(source::state).collect(),
     })
 }
 

@@ -23,7 +23,8 @@ pub use message::{
     SubjectCounts, SubjectPage,
 };
 pub use source::{
-    ExternalStream, PersistMode, Republish, SourceConsumer, StreamSource, SubjectTransform,
+    ExternalStream, PersistMode, Republish, SourceConsumer, SourceInfo, StreamSource,
+    SubjectTransform,
 };
 pub use stream::{
     Compression, ConsumerLimits, Discard, Placement, Retention, Storage, StreamConfig, StreamInfo,

@@ -1,6 +1,8 @@
 //! What a stream does with messages of others and passes on of its own: mirrors, sources, subject
 //! transforms and republishing.
 
+use std::time::Duration;
+
 use crate::convert::config::choice;
 use crate::convert::consumer::reading::check_time;
 use crate::error::{Error, Result};
@@ -90,14 +92,32 @@ pub(super) fn shown_source(source: &api::StreamSource) -> proto::StreamSource {
         opt_start_time: source.opt_start_time,
         filter_subject: source.filter_subject.clone(),
         subject_transforms: source.subject_transforms.iter().map(shown).collect(),
-        external: external.map(|it| proto::ExternalStream {
-            api: it.api.clone(),
-            deliver: it.deliver.clone(),
-        }),
+        external: external.map(shown_external),
         consumer: consumer.map(|it| proto::StreamSourceConsumer {
             name: it.name.clone(),
             deliver_subject: it.deliver_subject.clone(),
         }),
+    }
+}
+
+/// How far a source was copied.
+pub(super) fn state(info: api::SourceInfo) -> proto::StreamSourceState {
+    let active = u64::try_from(info.active).ok();
+    proto::StreamSourceState {
+        name: info.name,
+        filter_subject: info.filter_subject,
+        external: info.external.as_ref().map(shown_external),
+        lag: info.lag,
+        // 0 is just now, and not "unset" as in configurations.
+        active: active.and_then(|nanos| Duration::from_nanos(nanos).try_into().ok()),
+        error: info.error.map(|it| it.description).unwrap_or_default(),
+    }
+}
+
+fn shown_external(external: &api::ExternalStream) -> proto::ExternalStream {
+    proto::ExternalStream {
+        api: external.api.clone(),
+        deliver: external.deliver.clone(),
     }
 }
 
@@ -185,4 +205,22 @@ fn filter(field: &str, text: &str) -> Result<String> {
         return Ok(String::new());
     }
     SubjectFilter::parse(field, text).map(String::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_was_never_heard_of_was_not_heard_of_just_now() {
+        let state = |active| {
+            state(api::SourceInfo {
+                active,
+                ..api::SourceInfo::default()
+            })
+        };
+        assert_eq!(state(-1).active, None);
+        assert_eq!(state(0).active, Some(prost_types::Duration::default()));
+        assert_eq!(state(2_000_000_001).active.unwrap().nanos, 1);
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prost_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::stream::{is_false, is_zero};
+use super::wire::{is_false, is_zero};
 use super::{ClusterInfo, JsonObject, Time, wire};
 
 /// The configuration of a consumer. The policies are always sent: JetStream takes a missing ack

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::stream::is_zero;
+use super::wire::is_zero;
 use super::{ConsumerInfo, Time, wire};
 
 /// Asks to pause a consumer, or to resume it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::stream::{is_false, is_zero};
+use super::wire::{is_false, is_zero};
 use super::{Time, wire};
 
 /// Asks to remove messages: all, or those that the fields leave. `seq` and `keep` exclude each other.

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::stream::{is_false, is_zero};
-use super::{JsonObject, Time, wire};
+use super::wire::{is_false, is_zero};
+use super::{ApiError, JsonObject, Time, wire};
 
 /// Where a stream gets messages of another one from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,24 @@ pub struct StreamSource {
     /// Every other setting, kept as it was read.
     #[serde(flatten)]
     pub other: JsonObject,
+}
+
+/// How far a stream has copied another one.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct SourceInfo {
+    /// The other stream.
+    pub name: String,
+    /// Which messages.
+    pub filter_subject: String,
+    /// Where it is.
+    pub external: Option<ExternalStream>,
+    /// How many messages are still to be copied.
+    pub lag: u64,
+    /// How long ago it was last heard of, in nanoseconds; -1 is never.
+    pub active: i64,
+    /// What keeps messages from being copied.
+    pub error: Option<ApiError>,
 }
 
 /// A stream in another account or domain.

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::wire::{is_false, is_zero};
 use super::{
-    ClusterInfo, JsonObject, PersistMode, Republish, StreamSource, SubjectTransform, Time, wire,
+    ClusterInfo, JsonObject, PersistMode, Republish, SourceInfo, StreamSource, SubjectTransform,
+    Time, wire,
 };
 
 /// How long JetStream remembers message ids where nothing is said, in nanoseconds: 2 minutes.
@@ -265,6 +267,12 @@ pub struct StreamInfo {
     /// The servers that hold it.
     #[serde(default)]
     pub cluster: Option<ClusterInfo>,
+    /// How a mirror keeps up.
+    #[serde(default)]
+    pub mirror: Option<SourceInfo>,
+    /// How the sources are kept up with.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub sources: Vec<SourceInfo>,
 }
 
 /// What a stream holds.
@@ -307,16 +315,6 @@ pub struct StreamPage {
     /// Streams of the page whose leader did not answer.
     #[serde(deserialize_with = "wire::nullable")]
     pub missing: Vec<String>,
-}
-
-/// Whether a number is what JetStream takes for unset.
-pub(super) fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
-    *number == N::default()
-}
-
-/// Whether a flag is not set.
-pub(super) fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 #[cfg(test)]

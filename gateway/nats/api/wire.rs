@@ -1,8 +1,18 @@
-//! How JetStream writes times and missing lists.
+//! How JetStream writes times, missing lists and what is not set.
 
 use prost_types::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+
+/// Whether a number is what JetStream takes for unset.
+pub(super) fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
+}
+
+/// Whether a flag is not set.
+pub(super) fn is_false(flag: &bool) -> bool {
+    !flag
+}
 
 /// Go writes an empty list as null.
 pub(super) fn nullable<'de, T, D>(deserializer: D) -> Result<T, D::Error>
