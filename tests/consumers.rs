@@ -5,7 +5,8 @@ mod validation;
 
 use jetgate::proto::{
     AckPolicy, Consumer, ConsumerConfig, CreateConsumerRequest, DeleteConsumerRequest,
-    DeliverPolicy, FetchRequest, GetConsumerRequest, ListConsumersRequest, ReplayPolicy,
+    DeliverPolicy, FetchRequest, GetConsumerRequest, ListConsumersRequest, PriorityPolicy,
+    ReplayPolicy,
 };
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -95,6 +96,7 @@ async fn creates_a_consumer_with_every_setting() {
         num_replicas: 1,
         mem_storage: true,
         metadata: [("team".to_owned(), "orders".to_owned())].into(),
+        priority_policy: PriorityPolicy::None as i32,
         ..durable("c")
     };
 

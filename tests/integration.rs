@@ -62,3 +62,17 @@ mod ack_deadlines;
 mod malformed_many;
 // Consuming as a NATS user who may not.
 mod permissions;
+// What streams hold: getting, counting, deleting and purging stored messages.
+mod stored_messages;
+// Streams that get messages from others and pass them on.
+mod stream_sources;
+// Pausing, resuming, resetting and unpinning consumers.
+mod consumer_control;
+// Every setting of streams and consumers.
+mod whole_configurations;
+// Applying configurations.
+mod apply;
+// Looking after streams and consumers that have three replicas.
+mod maintenance_cluster;
+// The list of reasons that errors can have.
+mod error_reasons;

@@ -6,7 +6,7 @@ mod validation;
 
 use jetgate::proto::{
     Compression, ConsumerLimits, CreateStreamRequest, DeleteStreamRequest, DiscardPolicy,
-    GetStreamRequest, RetentionPolicy, StorageType, Stream, StreamConfig,
+    GetStreamRequest, PersistMode, RetentionPolicy, StorageType, Stream, StreamConfig,
 };
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -99,8 +99,10 @@ async fn creates_a_stream_with_every_setting() {
         },
         {
             let compression = Compression::None as i32;
+            let persist_mode = PersistMode::Default as i32;
             StreamConfig {
                 compression,
+                persist_mode,
                 ..config
             }
         }

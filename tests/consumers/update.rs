@@ -83,13 +83,13 @@ async fn without_a_mask_every_field_changes() {
 }
 
 #[tokio::test]
-async fn keeps_settings_that_the_gateway_does_not_know() {
+async fn a_mask_keeps_the_other_settings_and_no_mask_resets_them() {
     let (_nats, gateway, mut wire) = start().await;
-    let unknown = json!({
+    let settings = json!({
         "durable_name": "c", "ack_policy": "explicit", "sample_freq": "50%",
         "priority_groups": ["jobs"], "priority_policy": "overflow",
     });
-    let before = wire.create_consumer("ORDERS", unknown).await;
+    let before = wire.create_consumer("ORDERS", settings).await;
 
     let config = ConsumerConfig {
         ack_wait: seconds(5),
@@ -98,12 +98,17 @@ async fn keeps_settings_that_the_gateway_does_not_know() {
     update(&gateway, changing(config.clone(), &["ack_wait"]))
         .await
         .unwrap();
-    update(&gateway, replacing(config)).await.unwrap();
-
+    let keys = ["sample_freq", "priority_groups", "priority_policy"];
     let after = wire.consumer_info("ORDERS", "c").await["config"].take();
     assert_eq!(after["ack_wait"], 5_000_000_000_u64);
-    for key in ["sample_freq", "priority_groups", "priority_policy"] {
+    for key in keys {
         assert_eq!(after[key], before[key], "{key}");
+    }
+
+    update(&gateway, replacing(config)).await.unwrap();
+    let after = wire.consumer_info("ORDERS", "c").await["config"].take();
+    for key in keys {
+        assert_eq!(after.get(key), None, "{key}");
     }
 }
 

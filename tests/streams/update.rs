@@ -100,7 +100,7 @@ async fn without_a_mask_every_field_changes() {
 }
 
 #[tokio::test]
-async fn keeps_settings_that_the_gateway_does_not_know() {
+async fn a_mask_keeps_the_other_settings_and_no_mask_resets_them() {
     let (nats, gateway) = start().await;
     let mut wire = nats.wire().await;
     let before = wire
@@ -118,12 +118,17 @@ async fn keeps_settings_that_the_gateway_does_not_know() {
     update(&gateway, changing(config.clone(), &["max_msgs"]))
         .await
         .unwrap();
-    update(&gateway, replacing(config)).await.unwrap();
-
     let after = wire.stream_info("ORDERS").await["config"].take();
     assert_eq!(after["max_msgs"], 20);
     assert_eq!(after["republish"], before["republish"]);
     assert_eq!(after["subject_transform"], before["subject_transform"]);
+
+    update(&gateway, replacing(config)).await.unwrap();
+    let after = wire.stream_info("ORDERS").await["config"].take();
+    assert_eq!(
+        (after.get("republish"), after.get("subject_transform")),
+        (None, None)
+    );
 }
 
 #[tokio::test]
