@@ -3,13 +3,13 @@
 //! Errors are told apart by `err_code`: the HTTP-like `code` beside it is not reliable (an invalid
 //! configuration comes with 500). The one table from codes to reasons stands in `error/table.rs`.
 
-mod table;
-
 use tracing::warn;
 
 use super::api::ApiError;
 use super::link::RequestError;
 use crate::error::{Error, Reason};
+
+mod table;
 
 /// The gateway's error for one of JetStream's.
 pub(super) fn from_api(error: &ApiError) -> Error {
