@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tonic::Code;
 
 use super::link::RequestError;
 use super::request::Pause;
@@ -15,6 +16,9 @@ use crate::token::AckSubject;
 
 /// The longest wait for a confirmation.
 const CONFIRMATION: Duration = Duration::from_secs(5);
+
+/// How long one attempt waits for it.
+const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// What a caller says of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,13 +77,14 @@ impl Nats {
     ) -> Result<()> {
         let deadline = deadline.at_most(CONFIRMATION);
         let mut pause = Pause::default();
-        let (mut sent, as_of) = (false, AsOf::since(Instant::now()));
+        let mut sent = false;
         loop {
+            let (attempt, as_of) = (deadline.at_most(ATTEMPT), AsOf::since(Instant::now()));
             let link = match self.request_link(deadline).await {
                 Ok(link) => link,
                 Err(error) => return Err(if sent { outcome_unknown() } else { error }),
             };
-            match link.request(subject, None, payload.clone(), deadline).await {
+            match link.request(subject, None, payload.clone(), attempt).await {
                 Ok(_) => return Ok(()),
                 Err(RequestError::NoResponders) => {
                     self.find_consumer(delivery, as_of, deadline).await?;
@@ -89,7 +94,11 @@ impl Nats {
                     return Err(Error::new(Reason::NatsPermissionDenied, text));
                 }
                 Err(RequestError::NotSent | RequestError::TooLarge) => {}
-                Err(RequestError::Lost | RequestError::TimedOut) => sent = true,
+                Err(RequestError::Lost) => sent = true,
+                Err(RequestError::TimedOut) => {
+                    sent = true;
+                    self.find_consumer(delivery, as_of, deadline).await?;
+                }
             }
             if !pause.before(deadline).await {
                 return Err(outcome_unknown());
@@ -97,7 +106,8 @@ impl Nats {
         }
     }
 
-    /// Fails only where the consumer is surely gone.
+    /// Fails only where the consumer is surely gone, or surely has not delivered the message: JetStream
+    /// does not answer then.
     async fn find_consumer(
         &self,
         delivery: &AckSubject,
@@ -106,18 +116,15 @@ impl Nats {
     ) -> Result<()> {
         let stream = StreamName::parse("ack_token", &delivery.stream)?;
         let consumer = ConsumerName::parse("ack_token", &delivery.consumer)?;
-        match self
+        let info = self
             .consumer_info(&stream, &consumer, as_of, deadline)
-            .await
-        {
-            Err(error)
-                if matches!(
-                    error.reason(),
-                    Reason::ConsumerNotFound | Reason::StreamNotFound
-                ) =>
-            {
-                Err(error)
-            }
+            .await;
+        match info {
+            Ok(info) if info.delivered.stream_seq < delivery.stream_sequence => Err(Error::new(
+                Reason::StaleToken,
+                "the consumer was reset, or lost its last deliveries in a crash: the message comes again",
+            )),
+            Err(error) if error.code() == Code::NotFound => Err(error),
             _ => Ok(()),
         }
     }
