@@ -11,6 +11,7 @@ pub mod fetch;
 mod heartbeat;
 pub mod in_flight;
 mod labels;
+mod link;
 mod output;
 mod pulling;
 mod source;
@@ -38,8 +39,9 @@ use crate::sessions::{Change, Notice, Registration, Sessions};
 use heartbeat::Clock;
 use in_flight::{Amount, InFlight};
 use labels::Labeller;
+use link::{Connection, LinkEvent};
 pub use output::{Frames, Output, channel};
-use source::{Attached, Attaching, Facts};
+use source::Facts;
 pub use source::{Durable, Ordered, Source};
 use stall::Probe;
 
@@ -109,11 +111,6 @@ pub struct Session {
     pending: u64,
     delivered_at: Instant,
     metrics: SessionGuard,
-}
-
-enum Connection {
-    Attaching(Attaching),
-    Attached(Box<Attached>),
 }
 
 /// Why a session ends.
@@ -360,28 +357,6 @@ impl Session {
 
     fn id(&self) -> u64 {
         self.registration.route.session
-    }
-}
-
-#[allow(clippy::large_enum_variant, reason = "one at a time, and never stored")]
-enum LinkEvent {
-    Attached(Result<Box<Attached>>),
-    Pull(Event),
-}
-
-impl Connection {
-    async fn next(&mut self) -> LinkEvent {
-        match self {
-            Self::Attaching(attaching) => LinkEvent::Attached(attaching.await),
-            Self::Attached(attached) => LinkEvent::Pull(attached.puller.next().await),
-        }
-    }
-
-    fn try_next(&mut self) -> Option<Event> {
-        match self {
-            Self::Attaching(_) => None,
-            Self::Attached(attached) => attached.puller.try_next(),
-        }
     }
 }
 

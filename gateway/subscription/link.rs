@@ -1,0 +1,38 @@
+//! A session's way to its consumer: attached, or on the way to be.
+
+use super::source::{Attached, Attaching};
+use crate::error::Result;
+use crate::nats::pull::Event;
+
+/// How a session stands with its consumer.
+pub(super) enum Connection {
+    /// Attaching, for as long as it takes.
+    Attaching(Attaching),
+    /// Pulls can be made.
+    Attached(Box<Attached>),
+}
+
+/// What comes that way.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and never stored")]
+pub(super) enum LinkEvent {
+    Attached(Result<Box<Attached>>),
+    Pull(Event),
+}
+
+impl Connection {
+    /// Waits for what comes next.
+    pub(super) async fn next(&mut self) -> LinkEvent {
+        match self {
+            Self::Attaching(attaching) => LinkEvent::Attached(attaching.await),
+            Self::Attached(attached) => LinkEvent::Pull(attached.puller.next().await),
+        }
+    }
+
+    /// What is here already.
+    pub(super) fn try_next(&mut self) -> Option<Event> {
+        match self {
+            Self::Attaching(_) => None,
+            Self::Attached(attached) => attached.puller.try_next(),
+        }
+    }
+}
