@@ -5,4 +5,5 @@ pub mod consumer;
 pub mod json;
 pub mod message;
 pub mod received;
+mod schedule;
 pub mod stream;

@@ -16,6 +16,8 @@ mod fixtures;
 mod publish;
 // Publishing while servers of a cluster crash.
 mod publish_cluster;
+// Messages that produce others.
+mod schedules;
 // Streams: create, get, list, update, delete.
 mod streams;
 // Consumers: create, get, list, update, delete.
