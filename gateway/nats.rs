@@ -28,7 +28,7 @@ use tokio::sync::OnceCell;
 
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};
-pub use publish::{HEADER_OVERHEAD, Outgoing};
+pub use publish::{Begun, HEADER_OVERHEAD, Outgoing};
 pub use settle::Settlement;
 pub use slots::Slot;
 pub use supervisor::Connection;

@@ -5,6 +5,8 @@
 //! the message is sent again only with its id and inside the duplicate window, where the server says
 //! "duplicate" if it was stored. Whatever is still open at the deadline is reported as unknown.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_nats::HeaderMap;
@@ -69,10 +71,42 @@ impl Outgoing {
     }
 }
 
+/// Whether anything was sent yet of what shall be published: from then on nothing can be taken back.
+#[derive(Clone, Debug, Default)]
+pub struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    /// Something is sent now.
+    pub fn mark(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something was sent.
+    pub fn is_marked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Nats {
-    /// Publishes a message and says what became of it.
-    pub async fn publish(&self, message: &Outgoing, deadline: Deadline) -> Result<PubAck> {
+    /// Publishes a message and says what became of it. Marks `begun` before the first attempt.
+    pub async fn publish(
+        &self,
+        message: &Outgoing,
+        deadline: Deadline,
+        begun: &Begun,
+    ) -> Result<PubAck> {
         let stream = self.stream_of(&message.subject, deadline).await;
+        self.publish_into(stream, message, deadline, begun).await
+    }
+
+    /// The same where it was looked up already which stream takes the message, as far as it is known.
+    pub async fn publish_into(
+        &self,
+        stream: Option<StreamFacts>,
+        message: &Outgoing,
+        deadline: Deadline,
+        begun: &Begun,
+    ) -> Result<PubAck> {
         if let Some(stream) = &stream {
             refuse_without_acks(stream)?;
         }
@@ -81,6 +115,7 @@ impl Nats {
             nats: self,
             message,
             deadline,
+            begun,
             window,
             sent_at: None,
         }
@@ -127,6 +162,7 @@ struct Attempts<'a> {
     nats: &'a Nats,
     message: &'a Outgoing,
     deadline: Deadline,
+    begun: &'a Begun,
     window: Duration,
     /// When the first attempt was sent whose outcome is not known.
     sent_at: Option<(Instant, SystemTime)>,
@@ -187,6 +223,7 @@ impl Attempts<'_> {
             None => self.deadline,
         };
         let headers = Some(headers.clone()).filter(|headers| !headers.is_empty());
+        self.begun.mark();
         match link
             .request(subject.as_str(), headers, payload.clone(), deadline)
             .await

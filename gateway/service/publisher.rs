@@ -1,33 +1,34 @@
 //! `PublisherService`.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
 use crate::convert::message::outgoing;
 use crate::deadline::Deadline;
-use crate::error::{Error, Reason, Result};
-use crate::metrics::{Metrics, PublishOutcome};
-use crate::nats::{Nats, Outgoing};
+use crate::error::{Error, Result};
+use crate::nats::Outgoing;
 use crate::proto::publisher_service_server::PublisherService;
 use crate::proto::{PublishRequest, PublishResponse};
-use crate::publishing::{Config, MintMessageId};
+use crate::publishing::{Accepted, Config, MintMessageId, Orphans, Outlet};
 
 /// The metadata entry that can hold the id of a message.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Publishes messages.
 pub struct Publisher {
-    nats: Nats,
+    outlet: Arc<Outlet>,
     config: Config,
-    metrics: Metrics,
+    orphans: Orphans,
 }
 
 impl Publisher {
-    /// The service, on this connection to JetStream.
-    pub fn new(nats: Nats, config: Config, metrics: Metrics) -> Self {
+    /// The service. What callers leave behind goes over to `orphans`.
+    pub fn new(outlet: Outlet, config: Config, orphans: Orphans) -> Self {
         Self {
-            nats,
+            outlet: Arc::new(outlet),
             config,
-            metrics,
+            orphans,
         }
     }
 
@@ -37,26 +38,19 @@ impl Publisher {
         let request = request.into_inner();
         let validate_only = request.validate_only;
         let mint = self.config.mint_message_id != MintMessageId::Never;
-        let message = outgoing(request, key.as_deref(), mint, self.nats.reserved())?;
-        self.nats.check_size(&message)?;
+        let nats = self.outlet.nats();
+        let message = outgoing(request, key.as_deref(), mint, nats.reserved())?;
+        nats.check_size(&message)?;
         if validate_only {
             return self.validate(&message, deadline).await;
         }
-        let outcome = self.nats.publish(&message, deadline).await;
-        self.count(&outcome);
-        let ack = outcome?;
-        Ok(PublishResponse {
-            stream: ack.stream,
-            sequence: ack.seq,
-            duplicate: ack.duplicate,
-            message_id: message.id.map(|id| id.to_string()).unwrap_or_default(),
-            domain: ack.domain,
-            counter_value: ack.val.unwrap_or_default(),
-        })
+        let outlet = self.outlet.clone();
+        let work = |begun| async move { outlet.one(message, deadline, &begun).await };
+        self.orphans.see_through(work).await.map(published)
     }
 
     async fn validate(&self, message: &Outgoing, deadline: Deadline) -> Result<PublishResponse> {
-        let stream = self.nats.validate(message, deadline).await?;
+        let stream = self.outlet.nats().validate(message, deadline).await?;
         Ok(PublishResponse {
             stream: stream.name,
             message_id: message
@@ -67,16 +61,16 @@ impl Publisher {
             ..PublishResponse::default()
         })
     }
+}
 
-    fn count(&self, outcome: &Result<crate::nats::api::PubAck>) {
-        self.metrics.message_published(match outcome {
-            Ok(ack) if ack.duplicate => PublishOutcome::Duplicate,
-            Ok(_) => PublishOutcome::Stored,
-            Err(error) if error.reason() == Reason::PublishOutcomeUnknown => {
-                PublishOutcome::Unknown
-            }
-            Err(_) => PublishOutcome::Failed,
-        });
+fn published(Accepted { ack, id }: Accepted) -> PublishResponse {
+    PublishResponse {
+        stream: ack.stream,
+        sequence: ack.seq,
+        duplicate: ack.duplicate,
+        message_id: id.map(String::from).unwrap_or_default(),
+        domain: ack.domain,
+        counter_value: ack.val.unwrap_or_default(),
     }
 }
 
