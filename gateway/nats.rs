@@ -4,6 +4,7 @@
 
 mod advisories;
 pub mod api;
+mod atomic;
 pub mod config;
 mod error;
 mod link;

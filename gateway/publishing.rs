@@ -1,6 +1,7 @@
 //! Publishing beside NATS itself: the `publish` section of the configuration, the way that messages
 //! take out of the gateway, and what goes on when their caller is gone.
 
+mod batch;
 mod orphans;
 mod outlet;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use batch::Batch;
 pub use orphans::Orphans;
 pub use outlet::{Accepted, Outlet};
 

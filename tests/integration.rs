@@ -16,6 +16,8 @@ mod fixtures;
 mod publish;
 // Publishing while servers of a cluster crash.
 mod publish_cluster;
+// Publishing several messages in one call.
+mod batches;
 // Callers that go away while their messages are on their way.
 mod publish_abandoned;
 // Messages that produce others.

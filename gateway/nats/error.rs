@@ -89,7 +89,8 @@ fn reason(err_code: u64, description: &str) -> Reason {
 
         10058 => Reason::StreamExists,
         10013 | 10148 => Reason::ConsumerExists,
-        10130 | 10201 => Reason::AlreadyExists,
+        10130 => Reason::AlreadyExists,
+        10201 => Reason::DuplicateMessageId,
 
         10063 | 10071 | 10164 | 10180 => Reason::WrongLastSequence,
         10070 => Reason::WrongLastMessageId,
@@ -105,6 +106,8 @@ fn reason(err_code: u64, description: &str) -> Reason {
         | 10194
         | 10195
         | 10202 => Reason::JetstreamUnavailable,
+
+        10176 => Reason::BatchIncomplete,
 
         10026 => Reason::TooManyConsumers,
         10167 => Reason::TooManyRequests,
@@ -152,7 +155,6 @@ fn reason(err_code: u64, description: &str) -> Reason {
         | 10129
         | 10134
         | 10172
-        | 10176
         | 10185
         | 10204
         | 10208
@@ -268,6 +270,18 @@ mod tests {
                 Reason::ImmutableField,
             ),
             (10012, "failed", Code::Internal, Reason::Internal),
+            (
+                10201,
+                "contains duplicate message id",
+                Code::AlreadyExists,
+                Reason::DuplicateMessageId,
+            ),
+            (
+                10176,
+                "batch is incomplete",
+                Code::Unavailable,
+                Reason::BatchIncomplete,
+            ),
             (
                 10188,
                 "message schedules is disabled",

@@ -26,7 +26,7 @@ use crate::error::{Error, Reason, Result};
 use crate::names::{MessageId, Subject};
 
 /// An attempt without an answer is given up after this long, where another one is safe.
-const ATTEMPT: Duration = Duration::from_secs(3);
+pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// JetStream's code for a duplicate of a message that it has not stored yet.
 const IN_PROCESS: u64 = 10158;
@@ -35,7 +35,7 @@ const IN_PROCESS: u64 = 10158;
 const ARRIVAL: Duration = Duration::from_secs(1);
 
 /// JetStream's window where a stream's own is not known.
-const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
+pub(super) const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
 
 /// What a header costs on the wire beyond name and value: a colon, a space, CR and LF.
 pub const HEADER_OVERHEAD: usize = 4;
@@ -123,6 +123,29 @@ impl Nats {
         .await
     }
 
+    /// A stream without a leader and no stream at all look alike: the stream's name tells.
+    pub(super) async fn nobody_listens(&self, subject: &Subject, deadline: Deadline) -> Attempt {
+        let subject = subject.as_str();
+        match self.stream_names(subject, deadline).await {
+            Ok(names) if names.is_empty() => Attempt::Failed(no_stream(subject)),
+            Ok(names) => Attempt::Refused(Error::new(
+                Reason::JetstreamUnavailable,
+                format!("stream {} has no leader now; nothing was stored", names[0]),
+            )),
+            Err(error) if error.reason() == Reason::JetstreamNotEnabled => Attempt::Failed(error),
+            Err(error) => Attempt::Refused(error),
+        }
+    }
+
+    /// Whoever answered is no stream. One that takes the subject may have stored the message all the
+    /// same, and answered later.
+    pub(super) async fn stranger_answered(&self, subject: &Subject, deadline: Deadline) -> Attempt {
+        match self.nobody_listens(subject, deadline).await {
+            Attempt::Failed(error) => Attempt::Failed(error),
+            _ => Attempt::Unknown(Code::Unavailable),
+        }
+    }
+
     /// Fails where the message is too large for the server.
     pub fn check_size(&self, message: &Outgoing) -> Result<()> {
         let Some(limit) = self.max_payload() else {
@@ -169,7 +192,7 @@ struct Attempts<'a> {
 }
 
 /// What one attempt came to.
-enum Attempt {
+pub(super) enum Attempt {
     Stored(PubAck),
     /// Not stored, and the next attempt would fail as well.
     Failed(Error),
@@ -198,7 +221,7 @@ impl Attempts<'_> {
             };
             if !self.may_repeat() || !pause.before(self.deadline).await {
                 return Err(match error {
-                    Some(error) => self.definite(self.out_of_time(error)),
+                    Some(error) => self.definite(out_of_time(error)),
                     None => self.unknown(code),
                 });
             }
@@ -230,9 +253,11 @@ impl Attempts<'_> {
         {
             Ok(answer) => match judge(&answer.payload) {
                 Some(attempt) => attempt,
-                None => self.stranger_answered().await,
+                None => self.nats.stranger_answered(subject, self.deadline).await,
             },
-            Err(RequestError::NoResponders) => self.nobody_listens().await,
+            Err(RequestError::NoResponders) => {
+                self.nats.nobody_listens(subject, self.deadline).await
+            }
             Err(RequestError::Lost) => Attempt::Unknown(Code::Unavailable),
             Err(RequestError::TimedOut) => Attempt::Unknown(Code::DeadlineExceeded),
             Err(RequestError::Denied) => Attempt::Failed(from_request(
@@ -244,32 +269,6 @@ impl Attempts<'_> {
                 "publish to this subject",
             )),
             Err(RequestError::NotSent) => Attempt::Refused(super::supervisor::disconnected()),
-        }
-    }
-
-    /// A stream without a leader and no stream at all look alike: the stream's name tells.
-    async fn nobody_listens(&self) -> Attempt {
-        let subject = self.message.subject.as_str();
-        match self.nats.stream_names(subject, self.deadline).await {
-            Ok(names) if names.is_empty() => Attempt::Failed(no_stream(subject)),
-            Ok(names) => Attempt::Refused(Error::new(
-                Reason::JetstreamUnavailable,
-                format!(
-                    "stream {} has no leader now; the message was not stored",
-                    names[0]
-                ),
-            )),
-            Err(error) if error.reason() == Reason::JetstreamNotEnabled => Attempt::Failed(error),
-            Err(error) => Attempt::Refused(error),
-        }
-    }
-
-    /// Whoever answered is no stream. One that takes the subject may have stored the message all the
-    /// same, and answered later.
-    async fn stranger_answered(&self) -> Attempt {
-        match self.nobody_listens().await {
-            Attempt::Failed(error) => Attempt::Failed(error),
-            _ => Attempt::Unknown(Code::Unavailable),
         }
     }
 
@@ -300,21 +299,9 @@ impl Attempts<'_> {
         }
     }
 
-    /// A deadline that ran out is one, whatever kept the message from being stored. The reason stays.
-    fn out_of_time(&self, error: Error) -> Error {
-        if error.reason() == Reason::NatsDisconnected {
-            return error;
-        }
-        error.with_code(Code::DeadlineExceeded)
-    }
-
     fn unknown(&self, code: Code) -> Error {
-        let code = match code {
-            Code::Unavailable => code,
-            _ => Code::DeadlineExceeded,
-        };
         let text = "the message was sent and may be stored; retry with its id to be sure";
-        let error = Error::new(Reason::PublishOutcomeUnknown, text).with_code(code);
+        let error = unknown(code, text);
         let (_, sent_at) = self
             .sent_at
             .unwrap_or_else(|| (Instant::now(), SystemTime::now()));
@@ -334,8 +321,25 @@ impl Attempts<'_> {
     }
 }
 
+/// A deadline that ran out is one, whatever kept the message from being stored. The reason stays.
+pub(super) fn out_of_time(error: Error) -> Error {
+    if error.reason() == Reason::NatsDisconnected {
+        return error;
+    }
+    error.with_code(Code::DeadlineExceeded)
+}
+
+/// What was sent may be stored. The connection was lost, or the time is up.
+pub(super) fn unknown(code: Code, text: &str) -> Error {
+    let code = match code {
+        Code::Unavailable => code,
+        _ => Code::DeadlineExceeded,
+    };
+    Error::new(Reason::PublishOutcomeUnknown, text).with_code(code)
+}
+
 /// What an answer says of the message; `None` where it is not a stream's.
-fn judge(answer: &[u8]) -> Option<Attempt> {
+pub(super) fn judge(answer: &[u8]) -> Option<Attempt> {
     #[derive(serde::Deserialize)]
     struct Outcome {
         error: Option<ApiError>,

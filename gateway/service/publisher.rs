@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+use crate::convert::batch::batch;
 use crate::convert::message::outgoing;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::nats::Outgoing;
 use crate::proto::publisher_service_server::PublisherService;
-use crate::proto::{PublishRequest, PublishResponse};
+use crate::proto::{
+    ItemStatus, PublishBatchRequest, PublishBatchResponse, PublishRequest, PublishResponse,
+    PublishResult,
+};
 use crate::publishing::{Accepted, Config, MintMessageId, Orphans, Outlet};
 
 /// The metadata entry that can hold the id of a message.
@@ -49,6 +53,22 @@ impl Publisher {
         self.orphans.see_through(work).await.map(published)
     }
 
+    async fn publish_many(
+        &self,
+        request: Request<PublishBatchRequest>,
+    ) -> Result<PublishBatchResponse> {
+        let deadline = Deadline::of_call(request.metadata(), self.config.timeout)?;
+        if idempotency_key(&request)?.is_some() {
+            let why = "is for Publish alone: each message of a batch has its message_id";
+            return Err(Error::invalid(IDEMPOTENCY_KEY, why));
+        }
+        let reserved = self.outlet.nats().reserved();
+        let batch = batch(request.into_inner(), self.config.mint_message_id, reserved)?;
+        let outlet = self.outlet.clone();
+        let work = |begun| async move { outlet.batch(batch, deadline, &begun).await };
+        self.orphans.see_through(work).await.map(results)
+    }
+
     async fn validate(&self, message: &Outgoing, deadline: Deadline) -> Result<PublishResponse> {
         let stream = self.outlet.nats().validate(message, deadline).await?;
         Ok(PublishResponse {
@@ -74,6 +94,24 @@ fn published(Accepted { ack, id }: Accepted) -> PublishResponse {
     }
 }
 
+fn results(items: Vec<Result<Accepted>>) -> PublishBatchResponse {
+    let failed = items.iter().filter(|item| item.is_err()).count();
+    let results = items.into_iter().map(|item| match item {
+        Ok(accepted) => PublishResult {
+            status: Some(ItemStatus::default()),
+            published: Some(published(accepted)),
+        },
+        Err(error) => PublishResult {
+            status: Some(error.into()),
+            published: None,
+        },
+    });
+    PublishBatchResponse {
+        results: results.collect(),
+        failed_count: u32::try_from(failed).unwrap_or(u32::MAX),
+    }
+}
+
 fn idempotency_key<T>(request: &Request<T>) -> Result<Option<&str>> {
     let Some(value) = request.metadata().get(IDEMPOTENCY_KEY) else {
         return Ok(None);
@@ -91,5 +129,12 @@ impl PublisherService for Publisher {
         request: Request<PublishRequest>,
     ) -> Result<Response<PublishResponse>, Status> {
         Ok(self.publish_one(request).await.map(Response::new)?)
+    }
+
+    async fn publish_batch(
+        &self,
+        request: Request<PublishBatchRequest>,
+    ) -> Result<Response<PublishBatchResponse>, Status> {
+        Ok(self.publish_many(request).await.map(Response::new)?)
     }
 }
