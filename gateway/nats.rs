@@ -13,6 +13,7 @@ mod malformed;
 mod publish;
 pub mod pull;
 mod quarantine;
+mod readback;
 mod replies;
 mod request;
 mod settle;

@@ -16,6 +16,8 @@ mod fixtures;
 mod publish;
 // Publishing while servers of a cluster crash.
 mod publish_cluster;
+// Messages with conditions that an earlier attempt has made untrue.
+mod publish_readback;
 // Publishing several messages in one call.
 mod batches;
 // Callers that go away while their messages are on their way.

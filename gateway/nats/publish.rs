@@ -110,12 +110,15 @@ impl Nats {
         if let Some(stream) = &stream {
             refuse_without_acks(stream)?;
         }
-        let window = stream.map_or(DEFAULT_WINDOW, |stream| stream.duplicate_window);
+        let window = stream
+            .as_ref()
+            .map_or(DEFAULT_WINDOW, |stream| stream.duplicate_window);
         Attempts {
             nats: self,
             message,
             deadline,
             begun,
+            stream,
             window,
             sent_at: None,
         }
@@ -186,6 +189,7 @@ struct Attempts<'a> {
     message: &'a Outgoing,
     deadline: Deadline,
     begun: &'a Begun,
+    stream: Option<StreamFacts>,
     window: Duration,
     /// When the first attempt was sent whose outcome is not known.
     sent_at: Option<(Instant, SystemTime)>,
@@ -209,7 +213,10 @@ impl Attempts<'_> {
             let sent = (Instant::now(), SystemTime::now());
             let (error, code) = match self.attempt().await {
                 Attempt::Stored(ack) => return Ok(ack),
-                Attempt::Failed(error) => return Err(self.definite(error)),
+                Attempt::Failed(error) => match self.stored_before(&error).await {
+                    Some(ack) => return Ok(ack),
+                    None => return Err(self.definite(error)),
+                },
                 Attempt::Refused(error) => {
                     let code = error.code();
                     (Some(error), code)
@@ -287,6 +294,22 @@ impl Attempts<'_> {
             None => true,
             Some(_) => self.message.id.is_some() && !self.latest().has_passed(),
         }
+    }
+
+    /// JetStream checks expectations before it looks for a duplicate, so a message that an earlier
+    /// attempt has stored stands in its own way: as the very one that was found instead.
+    async fn stored_before(&self, error: &Error) -> Option<PubAck> {
+        self.sent_at?;
+        let (stream, id) = (self.stream.as_ref()?, self.message.id.as_ref()?);
+        let sequence = error.metadata("actual_sequence")?.parse().ok()?;
+        let found = self.nats.id_of(&stream.name, sequence, self.deadline).await;
+        (found? == id.as_str()).then(|| PubAck {
+            stream: stream.name.clone(),
+            seq: sequence,
+            duplicate: true,
+            domain: String::new(),
+            val: None,
+        })
     }
 
     /// The error of an attempt says nothing of an earlier one whose outcome is open.
