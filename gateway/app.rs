@@ -15,6 +15,7 @@ use crate::health::Health;
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::nats::Nats;
+use crate::publishing::{Orphans, Outlet};
 use crate::server::{self, Services};
 use crate::service::consumer::ConsumerService;
 use crate::service::gateway::Gateway;
@@ -91,8 +92,10 @@ impl App {
             metrics: metrics.clone(),
             drain: shutdown.drain_time(),
         };
+        let outlet = Outlet::new(nats.clone(), metrics.clone());
+        let orphans = Orphans::default();
         let services = Services {
-            publisher: Publisher::new(nats.clone(), config.publish.clone(), metrics.clone()),
+            publisher: Publisher::new(outlet, config.publish.clone(), orphans.clone()),
             subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
             stream: StreamService::new(nats.clone(), config.publish.timeout),
             consumer: ConsumerService::new(nats.clone(), config.publish.timeout),
@@ -125,6 +128,7 @@ impl App {
         let hard_stop = shutdown.hard_stop().clone();
         let serving = listener::serve(public, &config.server, stack, stop.clone(), hard_stop);
         tokio::join!(serving, drain(&shutdown, &sessions, stop));
+        orphans.wait(shutdown.hard_stop()).await;
         drop(background);
         info!("ended");
     }

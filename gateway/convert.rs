@@ -1,9 +1,11 @@
 //! Conversions between the contract and JetStream: pure, and the only place that knows both.
 
+pub mod batch;
 pub mod config;
 pub mod consumer;
 pub mod json;
 pub mod message;
 pub mod received;
+mod schedule;
 pub mod stored;
 pub mod stream;

@@ -4,6 +4,7 @@
 
 mod advisories;
 pub mod api;
+mod atomic;
 pub mod config;
 mod error;
 mod link;
@@ -12,6 +13,7 @@ mod malformed;
 mod publish;
 pub mod pull;
 mod quarantine;
+mod readback;
 mod replies;
 mod request;
 #[cfg(test)]
@@ -31,7 +33,7 @@ use tokio::sync::OnceCell;
 
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};
-pub use publish::{HEADER_OVERHEAD, Outgoing};
+pub use publish::{Begun, HEADER_OVERHEAD, Outgoing};
 pub use settle::Settlement;
 pub use slots::Slot;
 pub use stored::Stored;

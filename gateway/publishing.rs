@@ -1,8 +1,17 @@
-//! The `publish` section of the configuration.
+//! Publishing beside NATS itself: the `publish` section of the configuration, the way that messages
+//! take out of the gateway, and what goes on when their caller is gone.
+
+mod batch;
+mod orphans;
+mod outlet;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use batch::Batch;
+pub use orphans::Orphans;
+pub use outlet::{Accepted, Outlet};
 
 use crate::config::Checks;
 

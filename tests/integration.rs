@@ -16,6 +16,14 @@ mod fixtures;
 mod publish;
 // Publishing while servers of a cluster crash.
 mod publish_cluster;
+// Messages with conditions that an earlier attempt has made untrue.
+mod publish_readback;
+// Publishing several messages in one call.
+mod batches;
+// Callers that go away while their messages are on their way.
+mod publish_abandoned;
+// Messages that produce others.
+mod schedules;
 // Streams: create, get, list, update, delete.
 mod streams;
 // Consumers: create, get, list, update, delete.

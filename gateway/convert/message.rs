@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
-use super::json;
+use super::{json, schedule};
 use crate::error::{Error, Result};
 use crate::names::{self, MessageId, Reserved, StreamName, Subject, SubjectFilter};
 use crate::nats::{HEADER_OVERHEAD, Outgoing};
@@ -37,6 +37,11 @@ pub fn outgoing(
     headers.rollup(request.rollup)?;
     let payload = payload(request.payload)?;
     headers.counter(&request.counter_increment, &payload)?;
+    if let Some(plan) = &request.schedule {
+        for (name, value) in schedule::headers(plan, &subject, reserved)? {
+            headers.set(name, &value)?;
+        }
+    }
     Ok(Outgoing {
         subject,
         headers: headers.finish()?,
@@ -131,12 +136,10 @@ impl Headers {
         match expiry {
             None | Some(Expiry::NeverExpires(false)) => Ok(()),
             Some(Expiry::NeverExpires(true)) => self.set("Nats-TTL", "never"),
-            Some(Expiry::Ttl(ttl))
-                if ttl.nanos != 0 || !(1..=LONGEST_TTL).contains(&ttl.seconds) =>
-            {
-                Err(Error::invalid("ttl", "must be whole seconds, at least one"))
+            Some(Expiry::Ttl(ttl)) => {
+                let seconds = whole_seconds("ttl", &ttl)?;
+                self.set("Nats-TTL", &seconds.to_string())
             }
-            Some(Expiry::Ttl(ttl)) => self.set("Nats-TTL", &ttl.seconds.to_string()),
         }
     }
 
@@ -192,6 +195,14 @@ impl Headers {
             )),
         }
     }
+}
+
+/// The seconds of a time to live.
+pub(super) fn whole_seconds(field: &str, ttl: &prost_types::Duration) -> Result<i64> {
+    if ttl.nanos != 0 || !(1..=LONGEST_TTL).contains(&ttl.seconds) {
+        return Err(Error::invalid(field, "must be whole seconds, at least one"));
+    }
+    Ok(ttl.seconds)
 }
 
 fn value(field: &str, header: Header) -> Result<HeaderValue> {

@@ -20,13 +20,33 @@ pub(super) fn from_api(error: &ApiError) -> Error {
         let text = "JetStream failed to do this; the gateway's log has more";
         return Error::new(reason, text).with("err_code", error.err_code);
     }
-    let converted = Error::new(reason, error.description.clone())
+    let setting = missing_setting(error.err_code).filter(|_| reason == Reason::NotEnabledOnStream);
+    let text = match setting {
+        Some(setting) => format!("{}: the stream needs {setting}", error.description),
+        None => error.description.clone(),
+    };
+    let mut converted = Error::new(reason, text)
         .with("err_code", error.err_code)
         .with("description", &error.description);
+    if let Some(setting) = setting {
+        converted = converted.with("setting", setting);
+    }
     match actual_sequence(error) {
         Some(sequence) => converted.with("actual_sequence", sequence),
         None => converted,
     }
+}
+
+/// The setting of the stream that would allow what JetStream refused.
+fn missing_setting(err_code: u64) -> Option<&'static str> {
+    Some(match err_code {
+        10111 => "allow_rollup_hdrs",
+        10166 => "allow_msg_ttl",
+        10168 => "allow_msg_counter",
+        10174 => "allow_atomic",
+        10188 => "allow_msg_schedules",
+        _ => return None,
+    })
 }
 
 /// The gateway's error for a request that JetStream did not answer, where that leaves no doubt about
@@ -178,6 +198,30 @@ mod tests {
             ),
             (10012, "failed", Code::Internal, Reason::Internal),
             (
+                10201,
+                "contains duplicate message id",
+                Code::AlreadyExists,
+                Reason::DuplicateMessageId,
+            ),
+            (
+                10176,
+                "batch is incomplete",
+                Code::Unavailable,
+                Reason::BatchIncomplete,
+            ),
+            (
+                10188,
+                "message schedules is disabled",
+                Code::FailedPrecondition,
+                Reason::NotEnabledOnStream,
+            ),
+            (
+                10111,
+                "batch rollup sub invalid",
+                Code::InvalidArgument,
+                Reason::RejectedByJetstream,
+            ),
+            (
                 10065,
                 "subjects overlap",
                 Code::FailedPrecondition,
@@ -207,6 +251,14 @@ mod tests {
                 Some(err_code.to_string().as_str())
             );
         }
+    }
+
+    #[test]
+    fn names_the_setting_that_is_off() {
+        let error = converted(10188, "message schedules is disabled");
+        assert_eq!(error.metadata("setting"), Some("allow_msg_schedules"));
+        let error = converted(10111, "batch rollup sub invalid");
+        assert_eq!(error.metadata("setting"), None);
     }
 
     #[test]

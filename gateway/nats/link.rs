@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
 use super::config::Config;
-use super::replies::{Replies, Reply};
+use super::replies::{Expected, Replies, Reply};
 use crate::deadline::Deadline;
 
 /// Unanswered pings before a link is lost: one may be held up by a burst of messages.
@@ -172,24 +172,27 @@ impl Link {
         payload: Bytes,
         deadline: Deadline,
     ) -> Result<Message, RequestError> {
-        let mut expected = self.replies.expect(subject);
-        self.send(
-            subject,
-            Some(expected.subject()),
-            headers,
-            payload,
-            deadline,
-        )
-        .await?;
-        match deadline.bound(self.unless_lost(expected.reply())).await {
-            Err(_) => Err(RequestError::TimedOut),
-            Ok(None | Some(None)) => Err(RequestError::Lost),
-            Ok(Some(Some(Reply::Denied))) => Err(RequestError::Denied),
-            Ok(Some(Some(Reply::Message(message)))) if is_no_responders(&message) => {
-                Err(RequestError::NoResponders)
-            }
-            Ok(Some(Some(Reply::Message(message)))) => Ok(message),
-        }
+        let open = self.begin(subject, headers, payload, deadline).await?;
+        open.answer(deadline).await
+    }
+
+    /// Sends a message that will be replied to. What is begun one after the other is sent in that
+    /// order.
+    pub(super) async fn begin(
+        &self,
+        subject: &str,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+        deadline: Deadline,
+    ) -> Result<OpenRequest<'_>, RequestError> {
+        let expected = self.replies.expect(subject);
+        let reply = Some(expected.subject());
+        self.send(subject, reply, headers, payload, deadline)
+            .await?;
+        Ok(OpenRequest {
+            link: self,
+            expected,
+        })
     }
 
     /// Sends a message. OK means that it was handed to the connection.
@@ -238,6 +241,28 @@ impl Link {
             biased;
             output = future => Some(output),
             () = self.lost.cancelled() => None,
+        }
+    }
+}
+
+/// A request that was sent. Safe to drop at any point.
+pub(super) struct OpenRequest<'a> {
+    link: &'a Link,
+    expected: Expected,
+}
+
+impl OpenRequest<'_> {
+    /// Waits for the reply.
+    pub(super) async fn answer(mut self, deadline: Deadline) -> Result<Message, RequestError> {
+        let reply = self.link.unless_lost(self.expected.reply());
+        match deadline.bound(reply).await {
+            Err(_) => Err(RequestError::TimedOut),
+            Ok(None | Some(None)) => Err(RequestError::Lost),
+            Ok(Some(Some(Reply::Denied))) => Err(RequestError::Denied),
+            Ok(Some(Some(Reply::Message(message)))) if is_no_responders(&message) => {
+                Err(RequestError::NoResponders)
+            }
+            Ok(Some(Some(Reply::Message(message)))) => Ok(message),
         }
     }
 }

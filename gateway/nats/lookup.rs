@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -29,6 +30,9 @@ const NAMES_AGE: Duration = Duration::from_secs(1);
 /// How long a lookup may hold up the call that needs it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Streams that are looked up at the same time.
+const LOOKUPS: usize = 16;
+
 /// More entries than this are not kept.
 const CAPACITY: usize = 10_000;
 
@@ -46,12 +50,24 @@ pub struct StreamFacts {
 }
 
 /// The answers that are kept.
-#[derive(Default)]
 pub(super) struct Lookups {
     streams: Mutex<HashMap<String, (Instant, StreamFacts)>>,
+    /// Who may ask for a stream now: a batch can miss a thousand times at once.
+    turns: Semaphore,
     consumers: Cache<(String, String), ConsumerInfo>,
     /// The names of the streams that take a subject.
     names: Cache<String, Vec<String>>,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self {
+            streams: Mutex::default(),
+            turns: Semaphore::new(LOOKUPS),
+            consumers: Cache::default(),
+            names: Cache::default(),
+        }
+    }
 }
 
 impl Nats {
@@ -62,6 +78,11 @@ impl Nats {
             return Some(known);
         }
         let deadline = deadline.at_most(PATIENCE.min(deadline.remaining() / 2));
+        let _turn = deadline.bound(self.lookups().turns.acquire()).await.ok()?;
+        // The lookup that this one waited for may have found the same stream.
+        if let Some(known) = self.lookups().known_stream(subject.as_str()) {
+            return Some(known);
+        }
         let key = subject.to_string();
         let ask = async { self.stream_names(subject.as_str(), deadline).await };
         let names = self.lookups().names.get(key, AsOf::within(NAMES_AGE), ask);

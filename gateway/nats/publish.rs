@@ -5,6 +5,8 @@
 //! the message is sent again only with its id and inside the duplicate window, where the server says
 //! "duplicate" if it was stored. Whatever is still open at the deadline is reported as unknown.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_nats::HeaderMap;
@@ -24,7 +26,7 @@ use crate::error::{Error, Reason, Result};
 use crate::names::{MessageId, Subject};
 
 /// An attempt without an answer is given up after this long, where another one is safe.
-const ATTEMPT: Duration = Duration::from_secs(3);
+pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// JetStream's code for a duplicate of a message that it has not stored yet.
 const IN_PROCESS: u64 = 10158;
@@ -33,7 +35,7 @@ const IN_PROCESS: u64 = 10158;
 const ARRIVAL: Duration = Duration::from_secs(1);
 
 /// JetStream's window where a stream's own is not known.
-const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
+pub(super) const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
 
 /// What a header costs on the wire beyond name and value: a colon, a space, CR and LF.
 pub const HEADER_OVERHEAD: usize = 4;
@@ -69,23 +71,82 @@ impl Outgoing {
     }
 }
 
+/// Whether anything was sent yet of what shall be published: from then on nothing can be taken back.
+#[derive(Clone, Debug, Default)]
+pub struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    /// Something is sent now.
+    pub fn mark(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something was sent.
+    pub fn is_marked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Nats {
-    /// Publishes a message and says what became of it.
-    pub async fn publish(&self, message: &Outgoing, deadline: Deadline) -> Result<PubAck> {
+    /// Publishes a message and says what became of it. Marks `begun` before the first attempt.
+    pub async fn publish(
+        &self,
+        message: &Outgoing,
+        deadline: Deadline,
+        begun: &Begun,
+    ) -> Result<PubAck> {
         let stream = self.stream_of(&message.subject, deadline).await;
+        self.publish_into(stream, message, deadline, begun).await
+    }
+
+    /// The same where it was looked up already which stream takes the message, as far as it is known.
+    pub async fn publish_into(
+        &self,
+        stream: Option<StreamFacts>,
+        message: &Outgoing,
+        deadline: Deadline,
+        begun: &Begun,
+    ) -> Result<PubAck> {
         if let Some(stream) = &stream {
             refuse_without_acks(stream)?;
         }
-        let window = stream.map_or(DEFAULT_WINDOW, |stream| stream.duplicate_window);
+        let window = stream
+            .as_ref()
+            .map_or(DEFAULT_WINDOW, |stream| stream.duplicate_window);
         Attempts {
             nats: self,
             message,
             deadline,
+            begun,
+            stream,
             window,
             sent_at: None,
         }
         .run()
         .await
+    }
+
+    /// A stream without a leader and no stream at all look alike: the stream's name tells.
+    pub(super) async fn nobody_listens(&self, subject: &Subject, deadline: Deadline) -> Attempt {
+        let subject = subject.as_str();
+        match self.stream_names(subject, deadline).await {
+            Ok(names) if names.is_empty() => Attempt::Failed(no_stream(subject)),
+            Ok(names) => Attempt::Refused(Error::new(
+                Reason::JetstreamUnavailable,
+                format!("stream {} has no leader now; nothing was stored", names[0]),
+            )),
+            Err(error) if error.reason() == Reason::JetstreamNotEnabled => Attempt::Failed(error),
+            Err(error) => Attempt::Refused(error),
+        }
+    }
+
+    /// Whoever answered is no stream. One that takes the subject may have stored the message all the
+    /// same, and answered later.
+    pub(super) async fn stranger_answered(&self, subject: &Subject, deadline: Deadline) -> Attempt {
+        match self.nobody_listens(subject, deadline).await {
+            Attempt::Failed(error) => Attempt::Failed(error),
+            _ => Attempt::Unknown(Code::Unavailable),
+        }
     }
 
     /// Fails where the message is too large for the server.
@@ -127,13 +188,15 @@ struct Attempts<'a> {
     nats: &'a Nats,
     message: &'a Outgoing,
     deadline: Deadline,
+    begun: &'a Begun,
+    stream: Option<StreamFacts>,
     window: Duration,
     /// When the first attempt was sent whose outcome is not known.
     sent_at: Option<(Instant, SystemTime)>,
 }
 
 /// What one attempt came to.
-enum Attempt {
+pub(super) enum Attempt {
     Stored(PubAck),
     /// Not stored, and the next attempt would fail as well.
     Failed(Error),
@@ -150,7 +213,10 @@ impl Attempts<'_> {
             let sent = (Instant::now(), SystemTime::now());
             let (error, code) = match self.attempt().await {
                 Attempt::Stored(ack) => return Ok(ack),
-                Attempt::Failed(error) => return Err(self.definite(error)),
+                Attempt::Failed(error) => match self.stored_before(&error).await {
+                    Some(ack) => return Ok(ack),
+                    None => return Err(self.definite(error)),
+                },
                 Attempt::Refused(error) => {
                     let code = error.code();
                     (Some(error), code)
@@ -162,7 +228,7 @@ impl Attempts<'_> {
             };
             if !self.may_repeat() || !pause.before(self.deadline).await {
                 return Err(match error {
-                    Some(error) => self.definite(self.out_of_time(error)),
+                    Some(error) => self.definite(out_of_time(error)),
                     None => self.unknown(code),
                 });
             }
@@ -187,15 +253,18 @@ impl Attempts<'_> {
             None => self.deadline,
         };
         let headers = Some(headers.clone()).filter(|headers| !headers.is_empty());
+        self.begun.mark();
         match link
             .request(subject.as_str(), headers, payload.clone(), deadline)
             .await
         {
             Ok(answer) => match judge(&answer.payload) {
                 Some(attempt) => attempt,
-                None => self.stranger_answered().await,
+                None => self.nats.stranger_answered(subject, self.deadline).await,
             },
-            Err(RequestError::NoResponders) => self.nobody_listens().await,
+            Err(RequestError::NoResponders) => {
+                self.nats.nobody_listens(subject, self.deadline).await
+            }
             Err(RequestError::Lost) => Attempt::Unknown(Code::Unavailable),
             Err(RequestError::TimedOut) => Attempt::Unknown(Code::DeadlineExceeded),
             Err(RequestError::Denied) => Attempt::Failed(from_request(
@@ -207,32 +276,6 @@ impl Attempts<'_> {
                 "publish to this subject",
             )),
             Err(RequestError::NotSent) => Attempt::Refused(super::supervisor::disconnected()),
-        }
-    }
-
-    /// A stream without a leader and no stream at all look alike: the stream's name tells.
-    async fn nobody_listens(&self) -> Attempt {
-        let subject = self.message.subject.as_str();
-        match self.nats.stream_names(subject, self.deadline).await {
-            Ok(names) if names.is_empty() => Attempt::Failed(no_stream(subject)),
-            Ok(names) => Attempt::Refused(Error::new(
-                Reason::JetstreamUnavailable,
-                format!(
-                    "stream {} has no leader now; the message was not stored",
-                    names[0]
-                ),
-            )),
-            Err(error) if error.reason() == Reason::JetstreamNotEnabled => Attempt::Failed(error),
-            Err(error) => Attempt::Refused(error),
-        }
-    }
-
-    /// Whoever answered is no stream. One that takes the subject may have stored the message all the
-    /// same, and answered later.
-    async fn stranger_answered(&self) -> Attempt {
-        match self.nobody_listens().await {
-            Attempt::Failed(error) => Attempt::Failed(error),
-            _ => Attempt::Unknown(Code::Unavailable),
         }
     }
 
@@ -253,6 +296,22 @@ impl Attempts<'_> {
         }
     }
 
+    /// JetStream checks expectations before it looks for a duplicate, so a message that an earlier
+    /// attempt has stored stands in its own way: as the very one that was found instead.
+    async fn stored_before(&self, error: &Error) -> Option<PubAck> {
+        self.sent_at?;
+        let (stream, id) = (self.stream.as_ref()?, self.message.id.as_ref()?);
+        let sequence = error.metadata("actual_sequence")?.parse().ok()?;
+        let found = self.nats.id_of(&stream.name, sequence, self.deadline).await;
+        (found? == id.as_str()).then(|| PubAck {
+            stream: stream.name.clone(),
+            seq: sequence,
+            duplicate: true,
+            domain: String::new(),
+            val: None,
+        })
+    }
+
     /// The error of an attempt says nothing of an earlier one whose outcome is open.
     fn definite(&self, error: Error) -> Error {
         match self.sent_at {
@@ -263,21 +322,9 @@ impl Attempts<'_> {
         }
     }
 
-    /// A deadline that ran out is one, whatever kept the message from being stored. The reason stays.
-    fn out_of_time(&self, error: Error) -> Error {
-        if error.reason() == Reason::NatsDisconnected {
-            return error;
-        }
-        error.with_code(Code::DeadlineExceeded)
-    }
-
     fn unknown(&self, code: Code) -> Error {
-        let code = match code {
-            Code::Unavailable => code,
-            _ => Code::DeadlineExceeded,
-        };
         let text = "the message was sent and may be stored; retry with its id to be sure";
-        let error = Error::new(Reason::PublishOutcomeUnknown, text).with_code(code);
+        let error = unknown(code, text);
         let (_, sent_at) = self
             .sent_at
             .unwrap_or_else(|| (Instant::now(), SystemTime::now()));
@@ -297,8 +344,25 @@ impl Attempts<'_> {
     }
 }
 
+/// A deadline that ran out is one, whatever kept the message from being stored. The reason stays.
+pub(super) fn out_of_time(error: Error) -> Error {
+    if error.reason() == Reason::NatsDisconnected {
+        return error;
+    }
+    error.with_code(Code::DeadlineExceeded)
+}
+
+/// What was sent may be stored. The connection was lost, or the time is up.
+pub(super) fn unknown(code: Code, text: &str) -> Error {
+    let code = match code {
+        Code::Unavailable => code,
+        _ => Code::DeadlineExceeded,
+    };
+    Error::new(Reason::PublishOutcomeUnknown, text).with_code(code)
+}
+
 /// What an answer says of the message; `None` where it is not a stream's.
-fn judge(answer: &[u8]) -> Option<Attempt> {
+pub(super) fn judge(answer: &[u8]) -> Option<Attempt> {
     #[derive(serde::Deserialize)]
     struct Outcome {
         error: Option<ApiError>,

@@ -2,23 +2,24 @@
 
 use super::Nats;
 use super::api::StreamConfig;
-use super::lookup::StreamFacts;
+use super::lookup::{StreamFacts, matches};
 use super::publish::{Outgoing, no_stream, refuse_without_acks};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 
-/// A header, the setting of the stream that it needs, and how to read that.
-type Need = (&'static str, &'static str, fn(&StreamConfig) -> bool);
+/// What messages can need of their stream: a header, and the setting without which it is refused.
+const NEEDS: [(&str, &str); 5] = [
+    ("Nats-TTL", "allow_msg_ttl"),
+    ("Nats-Rollup", "allow_rollup_hdrs"),
+    ("Nats-Incr", "allow_msg_counter"),
+    ("Nats-Schedule", "allow_msg_schedules"),
+    ("Nats-Schedule-TTL", "allow_msg_ttl"),
+];
 
-/// What messages can need of their stream.
-const NEEDS: [Need; 3] = [
-    ("Nats-TTL", "allow_msg_ttl", |config| config.allow_msg_ttl),
-    ("Nats-Rollup", "allow_rollup_hdrs", |config| {
-        config.allow_rollup_hdrs
-    }),
-    ("Nats-Incr", "allow_msg_counter", |config| {
-        config.allow_msg_counter
-    }),
+/// Headers that name a subject of the same stream, and their fields.
+const SUBJECTS: [(&str, &str); 2] = [
+    ("Nats-Schedule-Target", "schedule.target"),
+    ("Nats-Schedule-Source", "schedule.source"),
 ];
 
 impl Nats {
@@ -54,10 +55,17 @@ fn check_stream(message: &Outgoing, stream: &StreamFacts) -> Result<()> {
         let text = format!("the subject belongs to the stream {name}");
         return Err(Error::new(Reason::WrongStream, text).with("stream", name));
     }
-    for (header, setting, is_on) in NEEDS {
-        if message.headers.get(header).is_some() && !is_on(config) {
+    for (header, setting) in NEEDS {
+        if message.headers.get(header).is_some() && !is_on(config, setting) {
             let text = format!("stream {name} does not have {setting}");
             return Err(Error::new(Reason::NotEnabledOnStream, text).with("setting", setting));
+        }
+    }
+    for (header, field) in SUBJECTS {
+        let subject = message.headers.get(header).map(|value| value.as_str());
+        if subject.is_some_and(|subject| !takes(config, subject)) {
+            let text = format!("{field}: stream {name} does not take this subject");
+            return Err(Error::new(Reason::RejectedByJetstream, text).at(field));
         }
     }
     if config.allow_msg_counter && message.headers.get("Nats-Incr").is_none() {
@@ -79,4 +87,15 @@ fn check_stream(message: &Outgoing, stream: &StreamFacts) -> Result<()> {
         return Err(Error::new(Reason::MessageTooLarge, text).with("size", message.size()));
     }
     Ok(())
+}
+
+/// Looked up by name, as JetStream has more settings than the gateway has fields for.
+fn is_on(config: &StreamConfig, setting: &str) -> bool {
+    let config = serde_json::to_value(config).unwrap_or_default();
+    config.get(setting) == Some(&serde_json::Value::Bool(true))
+}
+
+fn takes(config: &StreamConfig, subject: &str) -> bool {
+    let mut subjects = config.subjects.iter();
+    subjects.any(|filter| matches(filter, subject))
 }

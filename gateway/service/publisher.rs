@@ -1,33 +1,38 @@
 //! `PublisherService`.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
+use crate::convert::batch::batch;
 use crate::convert::message::outgoing;
 use crate::deadline::Deadline;
-use crate::error::{Error, Reason, Result};
-use crate::metrics::{Metrics, PublishOutcome};
-use crate::nats::{Nats, Outgoing};
+use crate::error::{Error, Result};
+use crate::nats::Outgoing;
 use crate::proto::publisher_service_server::PublisherService;
-use crate::proto::{PublishRequest, PublishResponse};
-use crate::publishing::{Config, MintMessageId};
+use crate::proto::{
+    ItemStatus, PublishBatchRequest, PublishBatchResponse, PublishRequest, PublishResponse,
+    PublishResult,
+};
+use crate::publishing::{Accepted, Config, MintMessageId, Orphans, Outlet};
 
 /// The metadata entry that can hold the id of a message.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Publishes messages.
 pub struct Publisher {
-    nats: Nats,
+    outlet: Arc<Outlet>,
     config: Config,
-    metrics: Metrics,
+    orphans: Orphans,
 }
 
 impl Publisher {
-    /// The service, on this connection to JetStream.
-    pub fn new(nats: Nats, config: Config, metrics: Metrics) -> Self {
+    /// The service. What callers leave behind goes over to `orphans`.
+    pub fn new(outlet: Outlet, config: Config, orphans: Orphans) -> Self {
         Self {
-            nats,
+            outlet: Arc::new(outlet),
             config,
-            metrics,
+            orphans,
         }
     }
 
@@ -37,26 +42,35 @@ impl Publisher {
         let request = request.into_inner();
         let validate_only = request.validate_only;
         let mint = self.config.mint_message_id != MintMessageId::Never;
-        let message = outgoing(request, key.as_deref(), mint, self.nats.reserved())?;
-        self.nats.check_size(&message)?;
+        let nats = self.outlet.nats();
+        let message = outgoing(request, key.as_deref(), mint, nats.reserved())?;
+        nats.check_size(&message)?;
         if validate_only {
             return self.validate(&message, deadline).await;
         }
-        let outcome = self.nats.publish(&message, deadline).await;
-        self.count(&outcome);
-        let ack = outcome?;
-        Ok(PublishResponse {
-            stream: ack.stream,
-            sequence: ack.seq,
-            duplicate: ack.duplicate,
-            message_id: message.id.map(|id| id.to_string()).unwrap_or_default(),
-            domain: ack.domain,
-            counter_value: ack.val.unwrap_or_default(),
-        })
+        let outlet = self.outlet.clone();
+        let work = |begun| async move { outlet.one(message, deadline, &begun).await };
+        self.orphans.see_through(work).await.map(published)
+    }
+
+    async fn publish_many(
+        &self,
+        request: Request<PublishBatchRequest>,
+    ) -> Result<PublishBatchResponse> {
+        let deadline = Deadline::of_call(request.metadata(), self.config.timeout)?;
+        if idempotency_key(&request)?.is_some() {
+            let why = "is for Publish alone: each message of a batch has its message_id";
+            return Err(Error::invalid(IDEMPOTENCY_KEY, why));
+        }
+        let reserved = self.outlet.nats().reserved();
+        let batch = batch(request.into_inner(), self.config.mint_message_id, reserved)?;
+        let outlet = self.outlet.clone();
+        let work = |begun| async move { outlet.batch(batch, deadline, &begun).await };
+        self.orphans.see_through(work).await.map(results)
     }
 
     async fn validate(&self, message: &Outgoing, deadline: Deadline) -> Result<PublishResponse> {
-        let stream = self.nats.validate(message, deadline).await?;
+        let stream = self.outlet.nats().validate(message, deadline).await?;
         Ok(PublishResponse {
             stream: stream.name,
             message_id: message
@@ -67,16 +81,34 @@ impl Publisher {
             ..PublishResponse::default()
         })
     }
+}
 
-    fn count(&self, outcome: &Result<crate::nats::api::PubAck>) {
-        self.metrics.message_published(match outcome {
-            Ok(ack) if ack.duplicate => PublishOutcome::Duplicate,
-            Ok(_) => PublishOutcome::Stored,
-            Err(error) if error.reason() == Reason::PublishOutcomeUnknown => {
-                PublishOutcome::Unknown
-            }
-            Err(_) => PublishOutcome::Failed,
-        });
+fn published(Accepted { ack, id }: Accepted) -> PublishResponse {
+    PublishResponse {
+        stream: ack.stream,
+        sequence: ack.seq,
+        duplicate: ack.duplicate,
+        message_id: id.map(String::from).unwrap_or_default(),
+        domain: ack.domain,
+        counter_value: ack.val.unwrap_or_default(),
+    }
+}
+
+fn results(items: Vec<Result<Accepted>>) -> PublishBatchResponse {
+    let failed = items.iter().filter(|item| item.is_err()).count();
+    let results = items.into_iter().map(|item| match item {
+        Ok(accepted) => PublishResult {
+            status: Some(ItemStatus::default()),
+            published: Some(published(accepted)),
+        },
+        Err(error) => PublishResult {
+            status: Some(error.into()),
+            published: None,
+        },
+    });
+    PublishBatchResponse {
+        results: results.collect(),
+        failed_count: u32::try_from(failed).unwrap_or(u32::MAX),
     }
 }
 
@@ -97,5 +129,12 @@ impl PublisherService for Publisher {
         request: Request<PublishRequest>,
     ) -> Result<Response<PublishResponse>, Status> {
         Ok(self.publish_one(request).await.map(Response::new)?)
+    }
+
+    async fn publish_batch(
+        &self,
+        request: Request<PublishBatchRequest>,
+    ) -> Result<Response<PublishBatchResponse>, Status> {
+        Ok(self.publish_many(request).await.map(Response::new)?)
     }
 }

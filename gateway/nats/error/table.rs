@@ -19,7 +19,8 @@ pub(super) fn find(err_code: u64, description: &str) -> Option<Reason> {
 
         10058 => Reason::StreamExists,
         10013 | 10148 => Reason::ConsumerExists,
-        10130 | 10201 => Reason::AlreadyExists,
+        10130 => Reason::AlreadyExists,
+        10201 => Reason::DuplicateMessageId,
 
         10063 | 10071 | 10164 | 10180 => Reason::WrongLastSequence,
         10070 => Reason::WrongLastMessageId,
@@ -38,6 +39,8 @@ pub(super) fn find(err_code: u64, description: &str) -> Option<Reason> {
         | 10202
         | 10228 => Reason::JetstreamUnavailable,
 
+        10176 => Reason::BatchIncomplete,
+
         10026 => Reason::TooManyConsumers,
         10167 => Reason::TooManyRequests,
         // "Store failed": only these texts mean that the stream is full.
@@ -51,6 +54,8 @@ pub(super) fn find(err_code: u64, description: &str) -> Option<Reason> {
         10060 => Reason::WrongStream,
         10065 => Reason::SubjectsOverlap,
         10035 | 10039 | 10076 => Reason::JetstreamNotEnabled,
+        // In a batch, a rollup of a subject that the batch has written before.
+        10111 if description.starts_with("batch") => Reason::RejectedByJetstream,
         10111 | 10166 | 10168 | 10174 | 10188 | 10205 => Reason::NotEnabledOnStream,
         10012 if said(&["can not be updated"]) => Reason::ImmutableField,
         // An invalid stream configuration, where it names what an update may not change.
@@ -90,7 +95,6 @@ pub(super) fn find(err_code: u64, description: &str) -> Option<Reason> {
         | 10129
         | 10134
         | 10172
-        | 10176
         | 10185
         | 10204
         | 10208
