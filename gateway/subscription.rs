@@ -94,7 +94,7 @@ pub struct Session {
     /// Pulled, and waiting for the transport to take the last frame; with the time of arrival.
     held: VecDeque<(Instant, Delivery)>,
     gap: Option<Gap>,
-    /// The consumer was made anew; what is held waits until that is known better.
+    /// The consumer counts its deliveries anew; what is held waits until its info is known.
     is_outdated: bool,
     /// Asked for, and waiting for its turn.
     slot: Option<Pin<Box<dyn Future<Output = OwnedSemaphorePermit> + Send>>>,
@@ -274,7 +274,10 @@ impl Session {
                 self.reattach();
             }
             // Attaching tells what is gone, or finds what was made anew.
-            End::Deleted | End::PushBased => self.reattach(),
+            End::Deleted | End::PushBased => {
+                self.back_off();
+                self.reattach();
+            }
             End::NoResponders => {
                 self.back_off();
                 self.start_probe(stall::JUST_NOW);

@@ -254,6 +254,28 @@ async fn a_consumer_made_anew_ends_the_session_or_goes_on_with_good_tokens() {
 }
 
 #[tokio::test]
+async fn a_session_goes_on_where_its_consumer_is_reset_to() {
+    let (_nats, gateway, mut wire) = start_with_consumer(json!({})).await;
+    store_many(&mut wire, 3).await;
+    let mut session = Session::open(&gateway, subscribe()).await;
+    let messages = session.messages(3).await;
+    ack(&gateway, &messages).await;
+
+    // A reset consumer counts its deliveries anew, as one does that a crash took back.
+    let subject = format!("CONSUMER.RESET.{STREAM}.{CONSUMER}");
+    wire.api(&subject, json!({ "seq": 1 })).await;
+
+    let again = session.messages(3).await;
+    assert_eq!(sequences(&again), [1, 2, 3]);
+    ack(&gateway, &again).await;
+    eventually(SOON, async || {
+        let info = wire.consumer_info(STREAM, CONSUMER).await;
+        (info["ack_floor"]["stream_seq"] == 3).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_session_of_a_vanished_caller_leaves_no_pull_behind() {
     let (_nats, gateway, mut wire) = start_with_consumer(json!({})).await;
     let session = Session::open(&gateway, subscribe()).await;

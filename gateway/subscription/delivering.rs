@@ -78,11 +78,12 @@ impl Session {
                 self.reattach();
                 break;
             }
-            if self.source.is_made_anew(&delivery.ack) {
-                // Its tokens must name the consumer as it is now.
+            if self.source.counts_anew(&delivery.ack) {
+                // Its token must name the consumer as it is now.
                 self.held.push_front((arrival, delivery));
                 self.is_outdated = true;
-                self.reattach();
+                self.probe = None;
+                self.start_probe(Duration::ZERO);
                 break;
             }
             if self.source.repeats(&delivery.ack) || self.has_expired(arrival, &delivery) {

@@ -147,12 +147,19 @@ impl Source {
         position.consumer_sequence = position.consumer_sequence.max(ack.consumer_sequence);
     }
 
-    /// Whether the consumer counts its deliveries anew, as one that was deleted and created again does.
-    /// (Ordered reads make their consumers themselves.)
-    pub(super) fn is_made_anew(&self, ack: &AckSubject) -> bool {
+    /// Whether the consumer counts its deliveries anew: it was deleted and created again, or reset, or a
+    /// crash took its last moments. (Ordered reads make their consumers themselves.)
+    pub(super) fn counts_anew(&self, ack: &AckSubject) -> bool {
         match self {
             Self::Durable(durable) => ack.consumer_sequence < durable.position.consumer_sequence,
             Self::Ordered(_) => false,
+        }
+    }
+
+    /// Takes note that it does.
+    pub(super) fn count_anew(&mut self) {
+        if let Self::Durable(durable) = self {
+            durable.position.consumer_sequence = 0;
         }
     }
 

@@ -53,6 +53,8 @@ impl Session {
                 Reason::ConsumerNotFound | Reason::StreamNotFound => {
                     return Err(Ending::Failed(error.clone()));
                 }
+                // Attaching asks until there is an answer.
+                _ if self.is_outdated => self.reattach(),
                 _ => {}
             },
         }
@@ -87,6 +89,9 @@ impl Session {
         }
         self.facts.fingerprint = terms.fingerprint(&info.stream_name, &info.name);
         self.facts.terms = terms;
+        if std::mem::take(&mut self.is_outdated) {
+            self.source.count_anew();
+        }
         self.pending = info.num_pending;
         self.position = self.position.max(info.delivered.stream_seq);
         self.book.settle_below(info.ack_floor.stream_seq);

@@ -56,6 +56,8 @@ impl Durable {
             // Nothing tells later what was delivered and never received.
             self.position.stream_sequence = facts.position;
         }
+        // How far the consumer had counted before says nothing of what comes now.
+        self.position.consumer_sequence = 0;
         self.facts = Some(facts.clone());
     }
 
