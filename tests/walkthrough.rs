@@ -34,9 +34,9 @@ const REGISTRATION: &str = r#"{"user_id":42}"#;
 const LOGIN: &str = "ada logged in";
 const DAY: i64 = 24 * 60 * 60;
 
-/// What a vanished subscriber held comes again after 1.5 s at most; as much again for a busy machine.
-/// The consumer's ack wait is ten times that.
-const HAND_OVER: Duration = Duration::from_secs(3);
+/// What a vanished subscriber held comes again after 1.5 s at most, and a little for the way. The
+/// consumer's ack wait is fifteen times that.
+const HAND_OVER: Duration = Duration::from_secs(2);
 
 /// How long the consumer waits for an acknowledgement.
 const ACK_WAIT: Duration = Duration::from_secs(30);
