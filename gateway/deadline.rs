@@ -127,6 +127,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_call_has_less_than_its_caller_waits() {
+        let mut metadata = MetadataMap::new();
+        metadata.insert("grpc-timeout", "1S".parse().unwrap());
+        let deadline = Deadline::of_call(&metadata, Duration::from_secs(9)).unwrap();
+        assert!(deadline.remaining() <= Duration::from_millis(900));
+    }
+
+    #[tokio::test]
     async fn a_deadline_that_has_passed_is_an_error() {
         let mut metadata = MetadataMap::new();
         metadata.insert("grpc-timeout", "1n".parse().unwrap());

@@ -86,22 +86,17 @@ mod tests {
             consumer_sequence: u64::MAX,
         };
         let notices = [
-            Notice {
-                consumer: 9,
-                key,
-                change: Change::Settled,
-            },
-            Notice {
-                consumer: 9,
-                key,
-                change: Change::SettledThrough,
-            },
-            Notice {
-                consumer: 9,
-                key,
-                change: Change::Extended(Duration::from_millis(1_500)),
-            },
+            Change::Settled,
+            Change::Refused,
+            Change::Returned,
+            Change::SettledThrough,
+            Change::Extended(Duration::from_millis(1_500)),
         ];
+        let notices = notices.map(|change| Notice {
+            consumer: 9,
+            key,
+            change,
+        });
         assert_eq!(decode(&encode(42, &notices)), Some((42, notices.to_vec())));
         assert_eq!(decode(b"nonsense"), None);
     }
