@@ -12,7 +12,7 @@ use crate::nats::Outgoing;
 use crate::proto::publisher_service_server::PublisherService;
 use crate::proto::{
     ItemStatus, PublishBatchRequest, PublishBatchResponse, PublishRequest, PublishResponse,
-    PublishResult,
+    PublishResult, PublishStreamRequest, PublishStreamResponse,
 };
 use crate::publishing::{Accepted, Config, MintMessageId, Orphans, Outlet};
 
@@ -136,5 +136,14 @@ impl PublisherService for Publisher {
         request: Request<PublishBatchRequest>,
     ) -> Result<Response<PublishBatchResponse>, Status> {
         Ok(self.publish_many(request).await.map(Response::new)?)
+    }
+
+    type PublishStreamStream = tokio_stream::Empty<Result<PublishStreamResponse, Status>>;
+
+    async fn publish_stream(
+        &self,
+        _: Request<tonic::Streaming<PublishStreamRequest>>,
+    ) -> Result<Response<Self::PublishStreamStream>, Status> {
+        Err(Status::unimplemented("publish streams come next"))
     }
 }
