@@ -18,6 +18,7 @@ pub mod listener;
 pub mod metrics;
 pub mod names;
 pub mod nats;
+pub mod output;
 pub mod proto;
 pub mod publishing;
 mod server;
