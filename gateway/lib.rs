@@ -6,6 +6,7 @@
 //! `app` is the only place that wires these together.
 
 pub mod admin;
+pub mod alarm;
 pub mod app;
 pub mod cli;
 pub mod config;
