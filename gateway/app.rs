@@ -16,7 +16,7 @@ use crate::health::Health;
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::nats::Nats;
-use crate::publishing::{self, Orphans, Outlet};
+use crate::publishing::{self, Budget, Orphans, Outlet};
 use crate::server::{self, Services};
 use crate::service::consumer::ConsumerService;
 use crate::service::gateway::Gateway;
@@ -94,8 +94,9 @@ impl App {
             drain: shutdown.drain_time(),
         };
         let publishing = publishing::session::Shared {
-            outlet: Arc::new(Outlet::new(nats.clone(), metrics.clone())),
+            outlet: Arc::new(Outlet::new(nats.clone(), &metrics)),
             sessions: sessions.clone(),
+            budget: Budget::new(config.publish.max_total_in_flight_bytes),
             config: config.publish.clone(),
             drain: shutdown.drain_time(),
         };

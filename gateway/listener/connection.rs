@@ -18,10 +18,14 @@ use super::{Config, PeerAddr, preface};
 /// the connection limit, and its graceful shutdown would wait for them.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Received and not yet read, per call and per connection: enough for 20 MB/s at 50 ms, little
-/// enough that a slow handler holds its caller back soon.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Received and not yet read, per call and per connection: enough for 5 MB/s of one call at 50 ms,
+/// little enough that a slow handler holds its caller back soon.
+///
+/// h2 ends a connection, and every call on it, that holds too many small DATA frames which nobody reads:
+/// each costs what it lacks to 256 bytes, of half of the connection's window. A call whose window is
+/// full of the smallest messages (some 20 bytes) costs less than half of that.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// All header fields of a request together; ordinary gRPC metadata takes less than 1 KiB.
 const MAX_HEADER_LIST: u32 = 16 << 10;

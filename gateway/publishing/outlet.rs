@@ -2,7 +2,7 @@
 
 use crate::deadline::Deadline;
 use crate::error::{Reason, Result};
-use crate::metrics::{Metrics, PublishOutcome};
+use crate::metrics::{Counter, Metrics, PublishOutcome};
 use crate::names::MessageId;
 use crate::nats::api::PubAck;
 use crate::nats::{Begun, Nats, Outgoing};
@@ -10,7 +10,10 @@ use crate::nats::{Begun, Nats, Outgoing};
 /// Sends messages and counts what becomes of them.
 pub struct Outlet {
     pub(super) nats: Nats,
-    metrics: Metrics,
+    stored: Counter,
+    duplicate: Counter,
+    unknown: Counter,
+    failed: Counter,
 }
 
 /// A message that its stream has accepted.
@@ -24,8 +27,14 @@ pub struct Accepted {
 
 impl Outlet {
     /// Sends over this connection to JetStream.
-    pub fn new(nats: Nats, metrics: Metrics) -> Self {
-        Self { nats, metrics }
+    pub fn new(nats: Nats, metrics: &Metrics) -> Self {
+        Self {
+            nats,
+            stored: metrics.published_messages(PublishOutcome::Stored),
+            duplicate: metrics.published_messages(PublishOutcome::Duplicate),
+            unknown: metrics.published_messages(PublishOutcome::Unknown),
+            failed: metrics.published_messages(PublishOutcome::Failed),
+        }
     }
 
     /// The connection to JetStream.
@@ -49,13 +58,12 @@ impl Outlet {
     }
 
     pub(super) fn count(&self, outcome: &Result<PubAck>) {
-        self.metrics.message_published(match outcome {
-            Ok(ack) if ack.duplicate => PublishOutcome::Duplicate,
-            Ok(_) => PublishOutcome::Stored,
-            Err(error) if error.reason() == Reason::PublishOutcomeUnknown => {
-                PublishOutcome::Unknown
-            }
-            Err(_) => PublishOutcome::Failed,
-        });
+        let counter = match outcome {
+            Ok(ack) if ack.duplicate => &self.duplicate,
+            Ok(_) => &self.stored,
+            Err(error) if error.reason() == Reason::PublishOutcomeUnknown => &self.unknown,
+            Err(_) => &self.failed,
+        };
+        counter.inc();
     }
 }

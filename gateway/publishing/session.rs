@@ -17,7 +17,8 @@ use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 use tracing::info;
 
-use super::{Config, Outlet};
+use super::budget::Share;
+use super::{Budget, Config, Outlet};
 use crate::alarm::Alarm;
 use crate::convert::publish_stream::Terms;
 use crate::deadline::Deadline;
@@ -27,7 +28,7 @@ use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::publish_stream_response::Frame;
 use crate::proto::{
-    Draining, PublishFrame, PublishHeartbeat, PublishStall, PublishStreamRequest,
+    Draining, PublishFlow, PublishFrame, PublishHeartbeat, PublishStall, PublishStreamRequest,
     PublishStreamResponse,
 };
 use crate::sessions::{Registration, Sessions};
@@ -45,6 +46,9 @@ const PINGS: u32 = 16;
 /// Intervals without a frame from the caller after which it is taken for gone.
 const MISSED_PINGS: u32 = 2;
 
+/// Waits for the budget that callers are not told of.
+const SHORT_WAIT: Duration = Duration::from_millis(200);
+
 /// What publish streams share.
 #[derive(Clone)]
 pub struct Shared {
@@ -52,6 +56,8 @@ pub struct Shared {
     pub outlet: Arc<Outlet>,
     /// The sessions of this replica.
     pub sessions: Sessions,
+    /// What all of them have on their way.
+    pub budget: Budget,
     /// Limits and defaults.
     pub config: Config,
     /// How long a drain takes at most.
@@ -70,6 +76,11 @@ struct Session {
     way: Way,
     ledger: Ledger,
     backlog: Backlog,
+    share: Share,
+    /// Since when the stream waits for its share of the budget.
+    held_since: Option<Instant>,
+    /// Whether the caller knows that.
+    told: bool,
     /// When the caller was last heard, or could last not be.
     heard_at: Instant,
     /// When a heartbeat is due.
@@ -92,6 +103,7 @@ enum Reading {
 #[derive(Default)]
 struct Words {
     draining: Option<Draining>,
+    flow: Option<PublishFlow>,
     pongs: u32,
     heartbeat: bool,
 }
@@ -143,6 +155,10 @@ impl Session {
                 }
                 event = self.way.next() => {
                     self.note(event);
+                    None
+                }
+                () = self.share.grown() => {
+                    self.grown();
                     None
                 }
                 () = self.out.room(), if waits => None,
@@ -211,6 +227,10 @@ impl Session {
             if !self.ledger.has_room(next.bytes) {
                 break;
             }
+            if !self.share.admits(self.ledger.in_flight(), next.bytes) {
+                self.held_since.get_or_insert_with(Instant::now);
+                break;
+            }
             let Some(Numbered {
                 number,
                 bytes,
@@ -235,6 +255,20 @@ impl Session {
             self.shared.outlet.count(&settled.outcome);
             self.ledger.settle(settled.number, settled.outcome);
         }
+        if self.ledger.in_flight().messages == 0 {
+            self.share.release();
+            self.grown();
+        }
+    }
+
+    /// The budget holds the stream up no longer.
+    fn grown(&mut self) {
+        self.held_since = None;
+        if std::mem::take(&mut self.told) {
+            self.words.flow = Some(PublishFlow {
+                max_in_flight_bytes: self.terms.window.bytes,
+            });
+        }
     }
 
     /// Sends a frame while the transport takes one.
@@ -250,6 +284,9 @@ impl Session {
     fn next_frame(&mut self) -> Option<Frame> {
         if let Some(draining) = self.words.draining.take() {
             return Some(Frame::Draining(draining));
+        }
+        if let Some(flow) = self.words.flow.take() {
+            return Some(Frame::Flow(flow));
         }
         if let Some(acks) = self.ledger.next_acks() {
             return Some(Frame::Acks(acks));
@@ -286,6 +323,9 @@ impl Session {
         if !self.way.is_connected() {
             return PublishStall::NatsDisconnected;
         }
+        if self.share.is_waiting() {
+            return PublishStall::GatewayFull;
+        }
         match self.backlog.is_empty() {
             true => PublishStall::InFlight,
             false => PublishStall::WindowFull,
@@ -295,15 +335,23 @@ impl Session {
     fn set_alarm(&mut self) {
         self.alarm.remind(self.beat_at);
         self.alarm.remind(self.lost_at());
-        if let Some(cut_off_at) = self.cut_off_at {
-            self.alarm.remind(cut_off_at);
-        }
+        let moments = [self.cut_off_at, self.tell_at()];
+        moments
+            .into_iter()
+            .flatten()
+            .for_each(|at| self.alarm.remind(at));
     }
 
     fn look_at_the_clock(&mut self, reads: bool) -> Option<Ending> {
         let now = Instant::now();
         if self.cut_off_at.is_some_and(|at| at <= now) {
             return Some(Ending::OutOfTime);
+        }
+        if self.tell_at().is_some_and(|at| at <= now) {
+            self.told = true;
+            self.words.flow = Some(PublishFlow {
+                max_in_flight_bytes: self.share.allowance(),
+            });
         }
         if self.beat_at <= now {
             self.words.heartbeat = true;
@@ -314,6 +362,12 @@ impl Session {
             self.reading = Reading::Off(Some(Error::new(Reason::SessionLost, text)));
         }
         None
+    }
+
+    /// When the caller is told that the budget holds it up: not at every short wait.
+    fn tell_at(&self) -> Option<Instant> {
+        let since = self.held_since.filter(|_| !self.told);
+        since.map(|since| since + SHORT_WAIT)
     }
 
     fn lost_at(&self) -> Instant {
