@@ -24,6 +24,8 @@ mod batches;
 mod publish_abandoned;
 // Publish streams.
 mod publish_stream;
+// Publish streams while servers of a cluster crash.
+mod publish_stream_cluster;
 // Messages that produce others.
 mod schedules;
 // Streams: create, get, list, update, delete.
