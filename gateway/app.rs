@@ -12,7 +12,7 @@ use tracing::{error, info};
 use crate::admin::{self, Readiness};
 use crate::config::Config;
 use crate::health::Health;
-use crate::listener;
+use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::nats::Nats;
 use crate::publishing::{Orphans, Outlet};
@@ -25,10 +25,13 @@ use crate::service::subscriber::Subscriber;
 use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::subscription::Shared;
+use crate::tls::{MaterialError, Tls};
 
 /// A gateway whose ports are bound and which serves nothing yet.
 pub struct App {
     config: Config,
+    metrics: Metrics,
+    tls: Option<Tls>,
     public: TcpListener,
     admin: TcpListener,
     public_addr: SocketAddr,
@@ -37,11 +40,20 @@ pub struct App {
 
 /// Why a gateway cannot start.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address} ({key})")]
-pub struct StartError {
-    address: SocketAddr,
-    key: &'static str,
-    source: io::Error,
+pub enum StartError {
+    /// An address is taken, or not this machine's.
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Bind {
+        /// Which address.
+        address: SocketAddr,
+        /// The key that it is from.
+        key: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] MaterialError),
 }
 
 impl App {
@@ -49,12 +61,16 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When an address is taken or not this machine's.
+    /// When an address is taken or not this machine's, or the certificates cannot be used.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let metrics = Metrics::new();
+        let tls = Tls::load(&config.tls, metrics.clone())?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
         Ok(Self {
             config,
+            metrics,
+            tls,
             public,
             admin,
             public_addr,
@@ -76,11 +92,12 @@ impl App {
     pub async fn run(self, shutdown: Shutdown) {
         let Self {
             config,
+            metrics,
+            tls,
             public,
             admin,
             ..
         } = self;
-        let metrics = Metrics::new();
         let nats = Nats::start(config.nats.clone(), metrics.clone());
         let most = config.subscribe.max_sessions as usize;
         let draining = shutdown.draining().clone();
@@ -121,12 +138,21 @@ impl App {
                 .clone()
                 .run_until_cancelled_owned(nats.follow_advisories()),
         );
+        if let Some(tls) = tls.clone() {
+            tokio::spawn(ended.clone().run_until_cancelled_owned(tls.keep_fresh()));
+        }
         tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
 
         let stop = CancellationToken::new();
-        let stack = server::stack(services, &config.server, metrics);
+        let stack = server::stack(services, &config.server, metrics.clone());
         let hard_stop = shutdown.hard_stop().clone();
-        let serving = listener::serve(public, &config.server, stack, stop.clone(), hard_stop);
+        let listener = Listener {
+            socket: public,
+            config: config.server,
+            tls,
+            metrics,
+        };
+        let serving = listener.serve(stack, stop.clone(), hard_stop);
         tokio::join!(serving, drain(&shutdown, &sessions, stop));
         orphans.wait(shutdown.hard_stop()).await;
         drop(background);
@@ -138,7 +164,7 @@ async fn bind(
     address: SocketAddr,
     key: &'static str,
 ) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError {
+    let failed = |source| StartError::Bind {
         address,
         key,
         source,

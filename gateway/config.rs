@@ -8,6 +8,7 @@ mod byte_size;
 mod checks;
 mod environment;
 mod load;
+mod path_list;
 mod problem;
 mod secret;
 
@@ -17,10 +18,11 @@ pub use self::{
     byte_size::ByteSize,
     checks::Checks,
     load::Sources,
+    path_list::PathList,
     problem::{Problem, Problems, Source},
     secret::Secret,
 };
-use crate::{admin, listener, nats, publishing, shutdown, subscription, telemetry};
+use crate::{admin, listener, nats, publishing, shutdown, subscription, telemetry, tls};
 
 /// Everything that can be configured; each section is documented where it is defined.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -28,6 +30,8 @@ use crate::{admin, listener, nats, publishing, shutdown, subscription, telemetry
 pub struct Config {
     /// The public gRPC listener.
     pub server: listener::Config,
+    /// Certificates of the public listener.
+    pub tls: tls::Config,
     /// The operator's listener: probes and metrics.
     pub admin: admin::Config,
     /// The connections to NATS.
@@ -62,6 +66,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), Problems> {
         let mut checks = Checks::default();
         self.server.check(checks.section("server"));
+        self.tls.check(checks.section("tls"));
         self.admin.check(checks.section("admin"));
         self.nats.check(checks.section("nats"));
         self.publish.check(checks.section("publish"));
@@ -74,6 +79,12 @@ impl Config {
             !same_port,
             "listen",
             "must differ from server.listen: probes and metrics have a listener of their own",
+        );
+        checks.section("server").require(
+            self.server.is_local() || self.tls.authenticates() || self.server.allow_anonymous,
+            "listen",
+            "is reachable from outside, and nobody is asked who they are: set tls.client_ca_file, \
+             or server.allow_anonymous where something in front authenticates",
         );
         checks.finish()
     }
@@ -145,6 +156,23 @@ mod tests {
         let problems = config.validate().unwrap_err();
 
         assert_eq!(problems.keys(), ["admin.listen"]);
+    }
+
+    #[test]
+    fn listening_beyond_loopback_needs_authentication_or_consent() {
+        let mut config = Config::default();
+        config.server.listen = SocketAddr::from(([0, 0, 0, 0], 50051));
+        assert_eq!(config.validate().unwrap_err().keys(), ["server.listen"]);
+
+        config.server.allow_anonymous = true;
+        assert_eq!(config.validate(), Ok(()));
+
+        config.server.allow_anonymous = false;
+        config.tls.cert_file = "a.pem".parse().unwrap();
+        config.tls.key_file = "a.key".parse().unwrap();
+        assert_eq!(config.validate().unwrap_err().keys(), ["server.listen"]);
+        config.tls.client_ca_file = Some("ca.pem".into());
+        assert_eq!(config.validate(), Ok(()));
     }
 
     #[test]

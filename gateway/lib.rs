@@ -26,4 +26,5 @@ pub mod sessions;
 pub mod shutdown;
 pub mod subscription;
 pub mod telemetry;
+pub mod tls;
 pub mod token;

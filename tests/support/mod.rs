@@ -14,6 +14,7 @@ mod eventually;
 mod gateway;
 mod http;
 mod nats;
+pub(crate) mod pki;
 mod process;
 mod proxy;
 mod raw_grpc;
