@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::admin::{self, Readiness};
+use crate::auth::{Authenticator, KeysError};
 use crate::config::Config;
 use crate::health::Health;
 use crate::listener::Listener;
@@ -32,6 +33,7 @@ pub struct App {
     config: Config,
     metrics: Metrics,
     tls: Option<Tls>,
+    authenticator: Authenticator,
     public: TcpListener,
     admin: TcpListener,
     public_addr: SocketAddr,
@@ -54,6 +56,9 @@ pub enum StartError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] MaterialError),
+    /// The API keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 impl App {
@@ -61,16 +66,19 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When an address is taken or not this machine's, or the certificates cannot be used.
+    /// When an address is taken or not this machine's, or the certificates or keys cannot be
+    /// used.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let tls = Tls::load(&config.tls, metrics.clone())?;
+        let authenticator = Authenticator::load(&config.auth, config.tls.authenticates())?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
         Ok(Self {
             config,
             metrics,
             tls,
+            authenticator,
             public,
             admin,
             public_addr,
@@ -94,6 +102,7 @@ impl App {
             config,
             metrics,
             tls,
+            authenticator,
             public,
             admin,
             ..
@@ -138,13 +147,18 @@ impl App {
                 .clone()
                 .run_until_cancelled_owned(nats.follow_advisories()),
         );
+        tokio::spawn(
+            ended
+                .clone()
+                .run_until_cancelled_owned(authenticator.clone().keep_fresh()),
+        );
         if let Some(tls) = tls.clone() {
             tokio::spawn(ended.clone().run_until_cancelled_owned(tls.keep_fresh()));
         }
         tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
 
         let stop = CancellationToken::new();
-        let stack = server::stack(services, &config.server, metrics.clone());
+        let stack = server::stack(services, &config.server, authenticator, metrics.clone());
         let hard_stop = shutdown.hard_stop().clone();
         let listener = Listener {
             socket: public,

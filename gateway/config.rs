@@ -22,7 +22,7 @@ pub use self::{
     problem::{Problem, Problems, Source},
     secret::Secret,
 };
-use crate::{admin, listener, nats, publishing, shutdown, subscription, telemetry, tls};
+use crate::{admin, auth, listener, nats, publishing, shutdown, subscription, telemetry, tls};
 
 /// Everything that can be configured; each section is documented where it is defined.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub server: listener::Config,
     /// Certificates of the public listener.
     pub tls: tls::Config,
+    /// What callers prove themselves with.
+    pub auth: auth::Config,
     /// The operator's listener: probes and metrics.
     pub admin: admin::Config,
     /// The connections to NATS.
@@ -67,6 +69,7 @@ impl Config {
         let mut checks = Checks::default();
         self.server.check(checks.section("server"));
         self.tls.check(checks.section("tls"));
+        self.auth.check(checks.section("auth"));
         self.admin.check(checks.section("admin"));
         self.nats.check(checks.section("nats"));
         self.publish.check(checks.section("publish"));
@@ -81,12 +84,17 @@ impl Config {
             "must differ from server.listen: probes and metrics have a listener of their own",
         );
         checks.section("server").require(
-            self.server.is_local() || self.tls.authenticates() || self.server.allow_anonymous,
+            self.server.is_local() || self.asks_callers() || self.server.allow_anonymous,
             "listen",
-            "is reachable from outside, and nobody is asked who they are: set tls.client_ca_file, \
-             or server.allow_anonymous where something in front authenticates",
+            "is reachable from outside, and nobody is asked who they are: set auth.api_keys_file or \
+             tls.client_ca_file, or server.allow_anonymous where something in front authenticates",
         );
         checks.finish()
+    }
+
+    /// Whether every caller has to prove who it is.
+    fn asks_callers(&self) -> bool {
+        self.tls.authenticates() || self.auth.api_keys_file.is_some()
     }
 
     /// The whole configuration as a TOML file, with secrets as `"[redacted]"`.

@@ -46,6 +46,7 @@ pub struct Metrics {
     refused_connections: Family<Refused, Counter>,
     tls_expiry: Gauge,
     tls_reload_failures: Counter,
+    refused_callers: Counter,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -106,6 +107,7 @@ impl Metrics {
             refused_connections: Family::default(),
             tls_expiry: Gauge::default(),
             tls_reload_failures: Counter::default(),
+            refused_callers: Counter::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -163,6 +165,8 @@ impl Metrics {
             help,
             self.tls_reload_failures.clone(),
         );
+        let help = "Calls whose callers did not prove who they are";
+        registry.register("refused_callers", help, self.refused_callers.clone());
         registry
     }
 
@@ -263,6 +267,11 @@ impl Metrics {
     /// Counts changed certificates that cannot be used.
     pub fn tls_reload_failed(&self) {
         self.tls_reload_failures.inc();
+    }
+
+    /// Counts a call whose caller did not prove who it is.
+    pub fn caller_refused(&self) {
+        self.refused_callers.inc();
     }
 
     /// Everything in the OpenMetrics text format.

@@ -5,6 +5,7 @@
 //! before stays in force, and the log and a metric say so.
 
 mod by_name;
+mod client_name;
 mod material;
 
 use std::{
@@ -20,7 +21,7 @@ use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use self::material::Material;
-pub use self::material::MaterialError;
+pub use self::{client_name::ClientName, material::MaterialError};
 use crate::{
     config::{Checks, PathList},
     metrics::Metrics,
@@ -105,6 +106,12 @@ struct Inner {
 struct Current {
     material: Material,
     server: Arc<ServerConfig>,
+}
+
+/// The name in the certificate that a client has shown, if it has shown one.
+pub(crate) fn client_name<I>(stream: &TlsStream<I>) -> Option<ClientName> {
+    let (_, connection) = stream.get_ref();
+    ClientName::of(connection.peer_certificates()?.first()?)
 }
 
 /// Why a client has no TLS connection.

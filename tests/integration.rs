@@ -86,3 +86,5 @@ mod maintenance_cluster;
 mod error_reasons;
 // TLS on the public listener.
 mod tls;
+// Who may call.
+mod auth;

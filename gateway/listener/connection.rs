@@ -20,7 +20,7 @@ use super::{Config, PeerAddr, preface};
 use crate::{
     config::ByteSize,
     metrics::{Metrics, Refusal},
-    tls::Tls,
+    tls::{self, ClientName, Tls},
 };
 
 /// Longest wait for a new connection to speak HTTP/2. hyper sets none: silent clients would fill
@@ -97,13 +97,14 @@ impl Connection {
         };
         let Some(tls) = &self.tls else {
             return self
-                .serve_http2(stream, preface::PLAIN, info, service)
+                .serve_http2(stream, preface::PLAIN, info, None, service)
                 .await;
         };
         match self.stop.run_until_cancelled(tls.accept(stream)).await {
             None => {}
             Some(Ok(stream)) => {
-                self.serve_http2(stream, preface::ENCRYPTED, info, service)
+                let client = tls::client_name(&stream);
+                self.serve_http2(stream, preface::ENCRYPTED, info, client, service)
                     .await;
             }
             Some(Err(error)) => {
@@ -118,6 +119,7 @@ impl Connection {
         mut stream: I,
         what_this_is: &str,
         info: TcpConnectInfo,
+        client: Option<ClientName>,
         service: S,
     ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -140,6 +142,9 @@ impl Connection {
 
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddr(peer));
+            if let Some(client) = &client {
+                request.extensions_mut().insert(client.clone());
+            }
             request.extensions_mut().insert(info.clone()); // What `tonic::Request::remote_addr` reads.
             service.clone().oneshot(request)
         });
