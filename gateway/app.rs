@@ -11,6 +11,7 @@ use tracing::{error, info};
 
 use crate::admin::{self, Readiness};
 use crate::config::Config;
+use crate::dead_letters::{Collector, DeadLetters};
 use crate::health::Health;
 use crate::listener;
 use crate::metrics::Metrics;
@@ -18,6 +19,7 @@ use crate::nats::Nats;
 use crate::publishing::{Orphans, Outlet};
 use crate::server::{self, Services};
 use crate::service::consumer::ConsumerService;
+use crate::service::dead_letter::DeadLetterService;
 use crate::service::gateway::Gateway;
 use crate::service::publisher::Publisher;
 use crate::service::stream::StreamService;
@@ -92,17 +94,31 @@ impl App {
             metrics: metrics.clone(),
             drain: shutdown.drain_time(),
         };
-        let outlet = Outlet::new(nats.clone(), metrics.clone());
+        let outlet = || Outlet::new(nats.clone(), metrics.clone());
         let orphans = Orphans::default();
+        let dead_letters = DeadLetters::new(nats.clone(), &config.dead_letters);
+        if let Some(dead_letters) = &dead_letters {
+            let collector = Collector::new(dead_letters.clone(), metrics.clone());
+            let draining = shutdown.draining().clone();
+            sessions.tasks().spawn(collector.run(draining));
+        }
         let services = Services {
-            publisher: Publisher::new(outlet, config.publish.clone(), orphans.clone()),
+            publisher: Publisher::new(outlet(), config.publish.clone(), orphans.clone()),
             subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
             stream: StreamService::new(nats.clone(), config.publish.timeout),
             consumer: ConsumerService::new(nats.clone(), config.publish.timeout),
+            dead_letter: DeadLetterService::new(
+                dead_letters.clone(),
+                outlet(),
+                orphans.clone(),
+                shutdown.draining().clone(),
+                config.publish.timeout,
+            ),
             gateway: Gateway::new(
                 nats.clone(),
                 sessions.gateway_id(),
                 readiness.clone(),
+                dead_letters,
                 &config,
             ),
             health: health_service,

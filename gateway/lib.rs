@@ -10,6 +10,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod convert;
+pub mod dead_letters;
 pub mod deadline;
 pub mod dev;
 pub mod error;

@@ -84,3 +84,5 @@ mod apply;
 mod maintenance_cluster;
 // The list of reasons that errors can have.
 mod error_reasons;
+// Messages that JetStream gives up: their letters, however they die.
+mod dead_letters;
