@@ -97,11 +97,6 @@ impl App {
         let outlet = || Outlet::new(nats.clone(), metrics.clone());
         let orphans = Orphans::default();
         let dead_letters = DeadLetters::new(nats.clone(), &config.dead_letters);
-        if let Some(dead_letters) = &dead_letters {
-            let collector = Collector::new(dead_letters.clone(), metrics.clone());
-            let draining = shutdown.draining().clone();
-            sessions.tasks().spawn(collector.run(draining));
-        }
         let services = Services {
             publisher: Publisher::new(outlet(), config.publish.clone(), orphans.clone()),
             subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
@@ -118,7 +113,7 @@ impl App {
                 nats.clone(),
                 sessions.gateway_id(),
                 readiness.clone(),
-                dead_letters,
+                dead_letters.clone(),
                 &config,
             ),
             health: health_service,
@@ -126,6 +121,13 @@ impl App {
 
         let ended = CancellationToken::new();
         let background = ended.clone().drop_guard();
+        if let Some(dead_letters) = dead_letters {
+            let collector = Collector::new(dead_letters, metrics.clone());
+            let collecting = collector.run(shutdown.draining().clone());
+            // A drain waits for the letters that are being written.
+            let tasks = sessions.tasks();
+            tasks.spawn(ended.clone().run_until_cancelled_owned(collecting));
+        }
         tokio::spawn(ended.clone().run_until_cancelled_owned(health.watch()));
         tokio::spawn(
             ended

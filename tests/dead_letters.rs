@@ -1,5 +1,10 @@
 //! Messages that JetStream gives up: their letters, however they die.
 
+mod collecting;
+mod faults;
+mod listing;
+mod replaying;
+
 use jetgate::proto::get_dead_letter_response::Payload;
 use jetgate::proto::{
     AckKind, Acknowledgement, DeadLetterCause, FetchRequest, GetInfoRequest, ListDeadLettersRequest,

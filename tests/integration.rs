@@ -86,3 +86,5 @@ mod maintenance_cluster;
 mod error_reasons;
 // Messages that JetStream gives up: their letters, however they die.
 mod dead_letters;
+// Many sessions at once.
+mod scale;
