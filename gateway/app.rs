@@ -12,6 +12,7 @@ use tracing::{error, info};
 use crate::admin::{self, Readiness};
 use crate::auth::{Authenticator, KeysError};
 use crate::config::Config;
+use crate::dead_letters::{Collector, DeadLetters};
 use crate::health::Health;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
@@ -19,6 +20,7 @@ use crate::nats::Nats;
 use crate::publishing::{Orphans, Outlet};
 use crate::server::{self, Services};
 use crate::service::consumer::ConsumerService;
+use crate::service::dead_letter::DeadLetterService;
 use crate::service::gateway::Gateway;
 use crate::service::publisher::Publisher;
 use crate::service::stream::StreamService;
@@ -118,17 +120,26 @@ impl App {
             metrics: metrics.clone(),
             drain: shutdown.drain_time(),
         };
-        let outlet = Outlet::new(nats.clone(), metrics.clone());
+        let outlet = || Outlet::new(nats.clone(), metrics.clone());
         let orphans = Orphans::default();
+        let dead_letters = DeadLetters::new(nats.clone(), &config.dead_letters);
         let services = Services {
-            publisher: Publisher::new(outlet, config.publish.clone(), orphans.clone()),
+            publisher: Publisher::new(outlet(), config.publish.clone(), orphans.clone()),
             subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
             stream: StreamService::new(nats.clone(), config.publish.timeout),
             consumer: ConsumerService::new(nats.clone(), config.publish.timeout),
+            dead_letter: DeadLetterService::new(
+                dead_letters.clone(),
+                outlet(),
+                orphans.clone(),
+                shutdown.draining().clone(),
+                config.publish.timeout,
+            ),
             gateway: Gateway::new(
                 nats.clone(),
                 sessions.gateway_id(),
                 readiness.clone(),
+                dead_letters.clone(),
                 &config,
             ),
             health: health_service,
@@ -136,6 +147,13 @@ impl App {
 
         let ended = CancellationToken::new();
         let background = ended.clone().drop_guard();
+        if let Some(dead_letters) = dead_letters {
+            let collector = Collector::new(dead_letters, metrics.clone());
+            let collecting = collector.run(shutdown.draining().clone());
+            // A drain waits for the letters that are being written.
+            let tasks = sessions.tasks();
+            tasks.spawn(ended.clone().run_until_cancelled_owned(collecting));
+        }
         tokio::spawn(ended.clone().run_until_cancelled_owned(health.watch()));
         tokio::spawn(
             ended

@@ -22,7 +22,9 @@ pub use self::{
     problem::{Problem, Problems, Source},
     secret::Secret,
 };
-use crate::{admin, auth, listener, nats, publishing, shutdown, subscription, telemetry, tls};
+use crate::{
+    admin, auth, dead_letters, listener, nats, publishing, shutdown, subscription, telemetry, tls,
+};
 
 /// Everything that can be configured; each section is documented where it is defined.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -42,6 +44,8 @@ pub struct Config {
     pub publish: publishing::Config,
     /// Consuming.
     pub subscribe: subscription::config::Config,
+    /// Messages that JetStream gave up.
+    pub dead_letters: dead_letters::config::Config,
     /// How the gateway ends.
     pub shutdown: shutdown::Config,
     /// Logs.
@@ -74,6 +78,7 @@ impl Config {
         self.nats.check(checks.section("nats"));
         self.publish.check(checks.section("publish"));
         self.subscribe.check(checks.section("subscribe"));
+        self.dead_letters.check(checks.section("dead_letters"));
         self.shutdown.check(checks.section("shutdown"));
         self.log.check(checks.section("log"));
 

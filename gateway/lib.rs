@@ -11,6 +11,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod convert;
+pub mod dead_letters;
 pub mod deadline;
 pub mod dev;
 pub mod error;

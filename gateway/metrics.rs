@@ -38,6 +38,7 @@ pub struct Metrics {
     published_messages: Family<Published, Counter>,
     delivered_messages: Counter,
     settlements: Family<Settlement, Counter>,
+    dead_letters: Counter,
     sessions: Gauge,
     outstanding_messages: Gauge,
     nats_connected: Family<Connection, Gauge>,
@@ -99,6 +100,7 @@ impl Metrics {
             published_messages: Family::default(),
             delivered_messages: Counter::default(),
             settlements: Family::default(),
+            dead_letters: Counter::default(),
             sessions: Gauge::default(),
             outstanding_messages: Gauge::default(),
             nats_connected: Family::default(),
@@ -130,6 +132,8 @@ impl Metrics {
         registry.register("delivered_messages", help, self.delivered_messages.clone());
         let help = "Acknowledgements of every kind that callers gave";
         registry.register("settlements", help, self.settlements.clone());
+        let help = "Dead letters that this gateway wrote";
+        registry.register("dead_letters", help, self.dead_letters.clone());
         let help = "Consuming sessions that are open";
         registry.register("sessions", help, self.sessions.clone());
         let help = "Messages delivered, neither settled nor expired";
@@ -215,6 +219,11 @@ impl Metrics {
             outcome: outcome.label(),
         };
         self.settlements.get_or_create(&settlement).inc();
+    }
+
+    /// Counts one dead letter.
+    pub fn dead_letter_written(&self) {
+        self.dead_letters.inc();
     }
 
     /// Counts a session until the guard is dropped, together with what it has outstanding.

@@ -88,3 +88,7 @@ mod error_reasons;
 mod tls;
 // Who may call.
 mod auth;
+// Messages that JetStream gives up: their letters, however they die.
+mod dead_letters;
+// Many sessions at once.
+mod scale;

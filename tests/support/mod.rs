@@ -10,6 +10,7 @@
 mod assert;
 mod cluster;
 pub(crate) mod consuming;
+pub(crate) mod dead_letters;
 mod eventually;
 mod gateway;
 mod http;
