@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -17,7 +18,7 @@ use crate::health::Health;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::nats::Nats;
-use crate::publishing::{Orphans, Outlet};
+use crate::publishing::{self, Orphans, Outlet};
 use crate::server::{self, Services};
 use crate::service::consumer::ConsumerService;
 use crate::service::dead_letter::DeadLetterService;
@@ -121,10 +122,16 @@ impl App {
             drain: shutdown.drain_time(),
         };
         let outlet = || Outlet::new(nats.clone(), metrics.clone());
+        let publishing = publishing::session::Shared {
+            outlet: Arc::new(outlet()),
+            sessions: sessions.clone(),
+            config: config.publish.clone(),
+            drain: shutdown.drain_time(),
+        };
         let orphans = Orphans::default();
         let dead_letters = DeadLetters::new(nats.clone(), &config.dead_letters);
         let services = Services {
-            publisher: Publisher::new(outlet(), config.publish.clone(), orphans.clone()),
+            publisher: Publisher::new(publishing, orphans.clone()),
             subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
             stream: StreamService::new(nats.clone(), config.publish.timeout),
             consumer: ConsumerService::new(nats.clone(), config.publish.timeout),

@@ -6,6 +6,7 @@
 //! `app` is the only place that wires these together.
 
 pub mod admin;
+pub mod alarm;
 pub mod app;
 pub mod auth;
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod listener;
 pub mod metrics;
 pub mod names;
 pub mod nats;
+pub mod output;
 pub mod proto;
 pub mod publishing;
 mod server;

@@ -18,6 +18,7 @@ mod nats;
 pub(crate) mod pki;
 mod process;
 mod proxy;
+pub(crate) mod publishing;
 mod raw_grpc;
 mod toxic;
 mod wire;
