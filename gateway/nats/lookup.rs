@@ -138,6 +138,13 @@ impl Nats {
         self.lookups().known_stream(subject)
     }
 
+    /// What is known of a stream, without asking.
+    pub(super) fn known_stream_named(&self, name: &StreamName) -> Option<StreamFacts> {
+        let streams = self.lookups().streams();
+        let (asked, facts) = streams.get(name.as_str())?;
+        (asked.elapsed() < STREAM_AGE).then(|| facts.clone())
+    }
+
     /// A stream by its name.
     pub async fn stream_facts(&self, name: &StreamName, deadline: Deadline) -> Result<StreamFacts> {
         let info: StreamInfo = self

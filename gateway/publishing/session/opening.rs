@@ -55,7 +55,8 @@ pub(super) async fn open(
 
     let nats = shared.outlet.nats();
     let rules = rules(&terms);
-    let way = Way::Pipelined(Pipeline::new(nats, facts.clone()));
+    let bound = terms.stream.clone().zip(facts.clone());
+    let way = Way::Pipelined(Pipeline::new(nats, bound));
     let mut session = Session {
         ledger: Ledger::new(terms.window, rules, Answers::new(style(&terms))),
         reserved: nats.reserved().clone(),
@@ -114,9 +115,10 @@ fn rules(terms: &Terms) -> Rules {
 }
 
 fn style(terms: &Terms) -> Style {
+    let named = terms.stream.as_ref().map(ToString::to_string);
     match terms.ack_mode {
-        PublishAckMode::Cumulative => Style::Cumulative,
-        _ => Style::PerMessage(terms.stream.as_ref().map(ToString::to_string)),
+        PublishAckMode::Cumulative => Style::Cumulative(named),
+        _ => Style::PerMessage(named),
     }
 }
 
