@@ -26,18 +26,17 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use crate::convert::open::{Open, Settings};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::metrics::{Metrics, SessionGuard};
 use crate::nats::Nats;
 use crate::nats::pull::{Delivery, End, Event};
 use crate::proto::subscribe_response::Event as Frame;
-use crate::proto::{
-    FlowLimits, Gap, OnSessionEnd, PayloadFormat, SessionHeartbeat, SessionOpened, StallReason,
-};
+use crate::proto::{FlowLimits, Gap, SessionHeartbeat, SessionOpened, StallReason};
 use crate::sessions::{Change, Notice, Registration, Sessions};
 use heartbeat::Clock;
-use in_flight::{Amount, InFlight};
+use in_flight::InFlight;
 use labels::Labeller;
 use link::{Connection, LinkEvent};
 pub use output::{Frames, Output, channel};
@@ -50,21 +49,6 @@ const SHORTEST_PULL: Duration = Duration::from_millis(100);
 
 /// No lease is taken for longer, so that adding it to a clock cannot overflow.
 const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What a caller asked for, checked.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The window.
-    pub window: Amount,
-    /// The longest time without an event.
-    pub heartbeat: Duration,
-    /// In which field payloads are returned.
-    pub format: PayloadFormat,
-    /// What becomes of unsettled deliveries when the caller is gone.
-    pub on_session_end: OnSessionEnd,
-    /// The largest message batch.
-    pub max_batch_bytes: u64,
-}
 
 /// What sessions share.
 #[derive(Clone)]
@@ -123,15 +107,11 @@ enum Ending {
 
 impl Session {
     /// Opens a session: attaches to the consumer and tells the caller. Its errors are those of the call.
-    pub async fn open(
-        shared: Shared,
-        settings: Settings,
-        mut source: Source,
-        out: Output,
-        deadline: Deadline,
-    ) -> Result<Self> {
+    pub async fn open(shared: Shared, open: Open, out: Output, deadline: Deadline) -> Result<Self> {
         let registration = shared.sessions.register()?;
         let account = shared.nats.account(deadline).await?;
+        let mut source = Source::new(&shared.nats, open.stream, open.source);
+        let settings = open.settings;
         let attached = source.attach_first(&shared.nats, deadline).await?;
         let labeller = Labeller::new(account, registration.route);
         let session = Self {
@@ -339,6 +319,7 @@ impl Session {
                 .then_some(terms.ack_wait)
                 .and_then(|wait| wait.try_into().ok()),
             ack_policy: terms.ack_policy as i32,
+            ..SessionOpened::default()
         }
     }
 

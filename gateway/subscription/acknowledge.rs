@@ -118,6 +118,10 @@ impl Call<'_> {
         let settlement = settlement(kind, &item)?;
         let token = match item.target {
             Some(Target::AckToken(text)) => AckToken::decode(&text).ok_or_else(invalid_token)?,
+            Some(Target::Range(_)) => {
+                let text = "counts the deliveries of a Consume session; use ack_token";
+                return Err(Error::invalid("range", text));
+            }
             None => return Err(Error::invalid("ack_token", "is required")),
         };
         let terms = self.check(&token).await?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::terms::Terms;
 use tokio::time::Instant;
 
+use crate::convert::open;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::{ConsumerName, StreamName};
@@ -78,6 +79,19 @@ pub(super) struct Position {
 }
 
 impl Source {
+    /// What a caller asks for; nothing is asked of JetStream yet.
+    pub(super) fn new(nats: &Nats, stream: StreamName, source: open::Source) -> Self {
+        match source {
+            open::Source::Consumer(consumer) => {
+                let durable = Durable::new(nats, stream, consumer, Duration::ZERO);
+                Self::Durable(Box::new(durable))
+            }
+            open::Source::Ordered(config) => {
+                Self::Ordered(Box::new(Ordered::new(nats, stream, *config)))
+            }
+        }
+    }
+
     /// Attaches for the first time; its errors are those of the call.
     pub(super) async fn attach_first(
         &mut self,
