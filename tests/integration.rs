@@ -84,3 +84,7 @@ mod apply;
 mod maintenance_cluster;
 // The list of reasons that errors can have.
 mod error_reasons;
+// Consuming with acknowledgements in the stream: its frames and their order.
+mod consume;
+// Settling inside of that stream.
+mod consume_settle;

@@ -65,8 +65,9 @@ pub(super) struct Facts {
     pub(super) fingerprint: u32,
     pub(super) slot: Slot,
     pub(super) pending: u64,
-    /// How far the consumer has read.
+    /// How far the consumer has read, and up to where all is settled.
     pub(super) position: u64,
+    pub(super) ack_floor: u64,
     /// When the stream was created; known for ordered reads.
     pub(super) stream_created: Option<prost_types::Timestamp>,
 }
@@ -234,6 +235,7 @@ fn facts(nats: &Nats, info: &ConsumerInfo, consumer: &ConsumerName) -> Facts {
         terms,
         pending: info.num_pending,
         position: info.delivered.stream_seq,
+        ack_floor: info.ack_floor.stream_seq,
         stream_created: None,
     }
 }
