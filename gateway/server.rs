@@ -1,5 +1,6 @@
 //! The stack that every call goes through, outermost first, and the services at its end.
 
+mod authenticate;
 mod observe;
 mod rescue;
 
@@ -12,6 +13,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::{Service, ServiceBuilder};
 
+use crate::auth::Authenticator;
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::proto::DESCRIPTORS;
@@ -53,6 +55,7 @@ pub(crate) struct Services<H: Health> {
 pub(crate) fn stack<H: Health>(
     services: Services<H>,
     config: &listener::Config,
+    authenticator: Authenticator,
     metrics: Metrics,
 ) -> impl Service<
     Request<Incoming>,
@@ -62,9 +65,14 @@ pub(crate) fn stack<H: Health>(
 > + Clone
 + Send
 + use<H> {
+    let counted = metrics.clone();
     ServiceBuilder::new()
         // Sees every call and every status, those of the layers below included.
         .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
+        // Behind it every call has a caller.
+        .layer_fn(move |inner| {
+            authenticate::Authenticate::new(inner, authenticator.clone(), counted.clone())
+        })
         // Gives a reason to what tonic refuses by itself.
         .layer_fn(rescue::Rescue::new)
         .service(routes(services, config))

@@ -21,7 +21,10 @@ const LONGEST: Duration = Duration::from_secs(120);
 const FAILURES: [&str; 2] = ["# fails: ", "# ends with: "];
 
 /// Metrics that appear once there is something to count.
-const RARE_METRICS: [&str; 1] = ["jetgate_nats_reconnects_total"];
+const RARE_METRICS: [&str; 2] = [
+    "jetgate_nats_reconnects_total",
+    "jetgate_refused_connections_total",
+];
 
 #[tokio::test]
 async fn the_commands_of_the_readme_do_what_it_says() {

@@ -3,7 +3,7 @@
 use super::Nats;
 use super::api::StreamConfig;
 use super::lookup::StreamFacts;
-use super::publish::{Outgoing, no_stream, refuse_without_acks};
+use super::publish::{Outgoing, no_stream};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::subject_matches;
@@ -40,7 +40,7 @@ impl Nats {
                     format!("stream {} does not answer", names[0]),
                 )
             })?;
-        refuse_without_acks(&stream)?;
+        stream.refuse_without_acks()?;
         check_stream(message, &stream)?;
         Ok(stream)
     }
