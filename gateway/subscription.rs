@@ -16,6 +16,8 @@ mod output;
 mod pulling;
 mod source;
 mod stall;
+mod stop;
+mod stopping;
 pub mod terms;
 
 use std::collections::VecDeque;
@@ -40,9 +42,11 @@ use in_flight::InFlight;
 use labels::Labeller;
 use link::{Connection, LinkEvent};
 pub use output::{Frames, Output, channel};
-use source::Facts;
 pub use source::{Durable, Ordered, Source};
+use source::{Facts, Seat};
 use stall::Probe;
+use stop::Stop;
+pub use stop::StopAt;
 
 /// A pull that ends sooner without a message is not repeated at once.
 const SHORTEST_PULL: Duration = Duration::from_millis(100);
@@ -94,6 +98,9 @@ pub struct Session {
     position: u64,
     pending: u64,
     delivered_at: Instant,
+    stop: Option<Stop>,
+    /// The end of a bounded read has been passed; what is not settled before it may still come.
+    is_stopping: bool,
     metrics: SessionGuard,
 }
 
@@ -102,6 +109,8 @@ pub struct Session {
 enum Ending {
     CallerGone,
     Draining,
+    /// The read has come to its end.
+    Complete,
     Failed(Error),
 }
 
@@ -110,9 +119,12 @@ impl Session {
     pub async fn open(shared: Shared, open: Open, out: Output, deadline: Deadline) -> Result<Self> {
         let registration = shared.sessions.register()?;
         let account = shared.nats.account(deadline).await?;
-        let mut source = Source::new(&shared.nats, open.stream, open.source);
+        let mut source = Source::new(&shared.nats, account, open.stream, open.source)?;
         let settings = open.settings;
         let attached = source.attach_first(&shared.nats, deadline).await?;
+        if let Some(gap) = attached.gap {
+            settings.judge(gap)?;
+        }
         let labeller = Labeller::new(account, registration.route);
         let session = Self {
             heartbeat: Clock::new(settings.heartbeat),
@@ -131,6 +143,8 @@ impl Session {
             position: attached.facts.position,
             pending: attached.facts.pending,
             facts: attached.facts.clone(),
+            stop: settings.stop_at.map(Stop::new),
+            is_stopping: false,
             link: Connection::Attached(attached),
             metrics: shared.metrics.session_opened(),
             shared,
@@ -148,8 +162,10 @@ impl Session {
     pub async fn run(mut self) {
         let id = self.id();
         info!(session = id, stream = %self.source.stream(), consumer = %self.facts.consumer, "session opened");
-        self.take_over();
-        let ending = self.serve().await;
+        let ending = match self.take_over() {
+            Ok(()) => self.serve().await,
+            Err(ending) => ending,
+        };
         info!(session = id, reason = ?ending, "session ends");
         self.finish(ending).await;
     }
@@ -158,7 +174,7 @@ impl Session {
         let draining = self.shared.sessions.draining().clone();
         loop {
             self.book.expire(Instant::now());
-            if let Err(ending) = self.flush() {
+            if let Err(ending) = self.flush().and_then(|()| self.check_the_end()) {
                 return ending;
             }
             self.metrics
@@ -168,6 +184,7 @@ impl Session {
             let has_room = self.out.has_room();
             let impatient_at = self.impatient_at();
             let next_expiry = self.book.next_expiry();
+            let stop_due = self.stop_due();
             let pull_at = Some(self.pull_at).filter(|at| *at > Instant::now());
             let ending = tokio::select! {
                 biased;
@@ -183,6 +200,10 @@ impl Session {
                 }
                 () = sleep_until(next_expiry) => Ok(()),
                 () = sleep_until(pull_at) => Ok(()),
+                () = sleep_until(stop_due) => {
+                    self.look_for_the_end();
+                    Ok(())
+                }
                 () = sleep_until(self.heartbeat.ask_at()) => {
                     self.heartbeat.asked();
                     self.start_probe(stall::AGE);
@@ -211,8 +232,7 @@ impl Session {
             LinkEvent::Attached(Err(error)) => Err(Ending::Failed(error)),
             LinkEvent::Attached(Ok(attached)) => {
                 self.link = Connection::Attached(attached);
-                self.take_over();
-                Ok(())
+                self.take_over()
             }
             LinkEvent::Pull(event) => self.handle_pull(event),
         }
@@ -221,8 +241,8 @@ impl Session {
     fn handle_pull(&mut self, event: Event) -> Result<(), Ending> {
         match event {
             Event::Message(delivery) => self.arrived(delivery),
-            Event::Idle(position) => {
-                self.position = self.position.max(position.unwrap_or_default());
+            Event::Idle(passed) => {
+                self.idle(passed);
                 Ok(())
             }
             Event::Ended(end) => self.pull_ended(end),
@@ -243,7 +263,7 @@ impl Session {
 
     fn pull_ended(&mut self, end: End) -> Result<(), Ending> {
         match end {
-            End::Complete => {}
+            End::Complete | End::PinLost => {}
             // A consumer may allow its pulls next to no time.
             End::Expired if self.asked_at.elapsed() < SHORTEST_PULL => self.back_off(),
             End::Expired => {}
@@ -288,6 +308,10 @@ impl Session {
         if notice.consumer != self.facts.fingerprint {
             return;
         }
+        self.source.note(notice);
+        if self.is_stopping {
+            self.start_probe(stall::JUST_NOW);
+        }
         match notice.change {
             Change::Settled => self.book.settle_message(notice.key.stream_sequence),
             Change::Returned => self.book.settle(notice.key),
@@ -319,6 +343,9 @@ impl Session {
                 .then_some(terms.ack_wait)
                 .and_then(|wait| wait.try_into().ok()),
             ack_policy: terms.ack_policy as i32,
+            resumed: self.source.resumption() as i32,
+            resume_token: self.resume_token(),
+            priority: self.facts.seat.as_ref().map(Seat::shown),
             ..SessionOpened::default()
         }
     }
@@ -331,7 +358,13 @@ impl Session {
             outstanding_messages: outstanding.messages,
             outstanding_bytes: outstanding.bytes,
             stall_reason: stall_reason as i32,
+            resume_token: self.resume_token(),
         }));
+    }
+
+    /// Goes on from here in another session; empty where the consumer itself knows.
+    fn resume_token(&self) -> String {
+        self.source.resume_token(self.labeller.account())
     }
 
     /// A heartbeat that finds no room is not missed: the caller has an event to read.

@@ -50,6 +50,14 @@ mod subscribe_end;
 mod ordered;
 // Ordered subscriptions that lose their consumer, server or stream.
 mod ordered_faults;
+// Consumers of one session.
+mod ephemeral;
+// Reads that have an end.
+mod stop_at;
+// Reads that go on in another session.
+mod resume;
+// Sessions in priority groups.
+mod priority;
 // Messages that the NATS library cannot receive.
 mod malformed;
 // Sessions while NATS is away.

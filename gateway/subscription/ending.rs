@@ -37,14 +37,28 @@ impl Session {
     pub(super) async fn finish(mut self, ending: Ending) {
         let started = Instant::now();
         self.stop_pulling().await;
+        self.leave_seat().await;
+        let has_consumer_to_delete = match ending {
+            Ending::Complete => true,
+            _ => self.source.is_ordered(),
+        };
         match ending {
+            Ending::Complete => self.out.end_well(),
             Ending::CallerGone => self.hand_over().await,
             Ending::Failed(error) => self.out.end(error),
             Ending::Draining => self.drain(started).await,
         }
-        if self.source.is_ordered() {
+        if has_consumer_to_delete {
             let (nats, stream) = (&self.shared.nats, self.source.stream());
             super::source::delete(nats, stream, &self.facts.consumer).await;
+        }
+    }
+
+    /// Where the session is the pinned client of a group, another need not wait.
+    async fn leave_seat(&mut self) {
+        if let Some(seat) = &self.facts.seat {
+            let (nats, stream) = (&self.shared.nats, self.source.stream());
+            seat.leave(nats, stream, &self.facts.consumer).await;
         }
     }
 
@@ -118,6 +132,7 @@ impl Session {
             deadline: Some(Timestamp::from(
                 SystemTime::now() + drain - started.elapsed().min(drain),
             )),
+            resume_token: self.resume_token(),
         });
         // A caller that does not read keeps a drain from telling it, not from ending.
         let _ = tokio::time::timeout_at(until, self.out.send_later(draining)).await;

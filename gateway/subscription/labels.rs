@@ -46,6 +46,11 @@ impl Labeller {
         }
     }
 
+    /// A fingerprint of the NATS account.
+    pub(super) fn account(&self) -> u32 {
+        self.account
+    }
+
     /// The message for the caller. `Fetch` has no session and numbers nothing.
     pub(super) fn label(
         &mut self,

@@ -15,13 +15,13 @@ use crate::proto::subscribe_response::Event;
 /// A session's end of the way.
 pub struct Output {
     frames: mpsc::Sender<SubscribeResponse>,
-    end: Arc<OnceLock<Status>>,
+    end: Arc<OnceLock<Result<(), Status>>>,
 }
 
 /// The caller's end: the stream that the transport reads.
 pub struct Frames {
     frames: mpsc::Receiver<SubscribeResponse>,
-    end: Arc<OnceLock<Status>>,
+    end: Arc<OnceLock<Result<(), Status>>>,
     ended: bool,
 }
 
@@ -77,7 +77,12 @@ impl Output {
 
     /// Says how the stream ends, behind the frames that still wait.
     pub(super) fn end(&self, error: Error) {
-        let _ = self.end.set(error.into());
+        let _ = self.end.set(Err(error.into()));
+    }
+
+    /// Says that the stream ends as its caller wants, with OK, behind the frames that still wait.
+    pub(super) fn end_well(&self) {
+        let _ = self.end.set(Ok(()));
     }
 }
 
@@ -92,9 +97,9 @@ impl Stream for Frames {
             return Poll::Ready(Some(Ok(frame)));
         }
         self.ended = true;
-        // No session ends with OK: its caller would take that for the end of the stream.
-        let lost = || Error::new(Reason::Internal, "the session was lost").into();
-        Poll::Ready(Some(Err(self.end.get().cloned().unwrap_or_else(lost))))
+        // Nothing else ends with OK: its caller would take that for the end of the read.
+        let lost = || Err(Error::new(Reason::Internal, "the session was lost").into());
+        Poll::Ready(self.end.get().cloned().unwrap_or_else(lost).err().map(Err))
     }
 }
 

@@ -1,0 +1,1 @@
+//! Reads that go on in another session.
