@@ -122,8 +122,11 @@ impl Session {
         let mut source = Source::new(&shared.nats, account, open.stream, open.source)?;
         let settings = open.settings;
         let attached = source.attach_first(&shared.nats, deadline).await?;
-        if let Some(gap) = attached.gap {
-            settings.judge(gap)?;
+        if let Some(gap) = attached.gap
+            && let Err(error) = settings.judge(gap)
+        {
+            source::delete(&shared.nats, source.stream(), &attached.facts.consumer).await;
+            return Err(error);
         }
         let labeller = Labeller::new(account, registration.route);
         let session = Self {

@@ -214,10 +214,10 @@ impl Source {
         }
     }
 
-    /// Notes JetStream's ack floor.
-    pub(super) fn settle_through(&mut self, ack_floor: u64) {
+    /// Notes what JetStream says is settled.
+    pub(super) fn learn(&mut self, info: &ConsumerInfo) {
         if let Self::Ephemeral(ephemeral) = self {
-            ephemeral.settle_through(ack_floor);
+            ephemeral.learn(info);
         }
     }
 

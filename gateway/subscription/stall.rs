@@ -95,7 +95,7 @@ impl Session {
         self.pending = info.num_pending;
         self.position = self.position.max(info.delivered.stream_seq);
         self.book.settle_below(info.ack_floor.stream_seq);
-        self.source.settle_through(info.ack_floor.stream_seq);
+        self.source.learn(info);
     }
 
     fn stall(&self, info: &ConsumerInfo) -> StallReason {

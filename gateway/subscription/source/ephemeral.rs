@@ -31,6 +31,8 @@ pub struct Ephemeral {
     pub(super) durable: Durable,
     /// What it is made of, but for its name.
     config: ConsumerConfig,
+    /// A fingerprint of the filters.
+    filters: u32,
     /// A fingerprint of its creation time; `None` before it is made.
     incarnation: Option<u32>,
     floor: Floor,
@@ -51,13 +53,14 @@ impl Ephemeral {
         reading: Reading,
     ) -> Result<Self> {
         let mut config = *reading.config;
+        let filters = resume::fingerprint(&config);
         let mut name = new_name()?;
         let mut incarnation = None;
         let mut floor = Floor::default();
         let stream_created = reading.resume.as_ref().map(|token| token.created.into());
         let is_resumed = reading.resume.is_some();
         if let Some(token) = reading.resume {
-            resume::check(&token, account, &stream, &config)?;
+            resume::check(&token, account, &stream, filters)?;
             let Reached::Ephemeral {
                 consumer,
                 incarnation: known,
@@ -74,6 +77,7 @@ impl Ephemeral {
         Ok(Self {
             durable: Durable::new(nats, stream, name, Duration::ZERO, None),
             config,
+            filters,
             incarnation,
             floor,
             stream_created,
@@ -89,7 +93,7 @@ impl Ephemeral {
             account,
             stream: self.durable.stream.to_string(),
             created: self.stream_created?.into(),
-            filters: resume::fingerprint(&self.config),
+            filters: self.filters,
             start: start::of(&self.config)?,
             reached: Reached::Ephemeral {
                 consumer: self.durable.consumer.to_string(),
@@ -253,7 +257,11 @@ impl Ephemeral {
     pub(super) fn passed(&mut self, ack: &AckSubject) {
         match self.config.ack_policy {
             AckPolicy::None => self.floor.pass(ack.stream_sequence),
-            _ => self.floor.deliver(ack.stream_sequence),
+            _ => {
+                let most = self.config.max_deliver.try_into().unwrap_or(u64::MAX);
+                let is_last = most > 0 && ack.delivered >= most;
+                self.floor.deliver(ack.stream_sequence, is_last);
+            }
         }
     }
 
@@ -266,12 +274,15 @@ impl Ephemeral {
         }
     }
 
-    /// Notes JetStream's ack floor.
-    pub(super) fn settle_through(&mut self, ack_floor: u64) {
-        self.floor.settle_through(ack_floor);
+    /// Notes what JetStream says is settled. Its ack floor stays behind messages that were given up.
+    pub(super) fn learn(&mut self, info: &ConsumerInfo) {
+        self.floor.settle_through(info.ack_floor.stream_seq);
+        if info.num_ack_pending == 0 && self.config.ack_policy != AckPolicy::None {
+            self.floor.settle_through(info.delivered.stream_seq);
+        }
     }
 
-    /// Whether something that was delivered is not settled.
+    /// Whether something that was delivered may come again.
     pub(super) fn is_open(&self) -> bool {
         self.floor.is_open()
     }

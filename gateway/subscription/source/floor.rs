@@ -15,6 +15,8 @@ pub(super) struct Floor {
     last: u64,
     /// Delivered and not settled.
     open: BTreeSet<u64>,
+    /// Those of them that will not come again.
+    last_chances: BTreeSet<u64>,
     /// From here on what is open is not known.
     unknown: Option<u64>,
 }
@@ -35,14 +37,17 @@ impl Floor {
         self.settle_through(ack_floor);
     }
 
-    /// Takes note of a delivery.
-    pub(super) fn deliver(&mut self, sequence: u64) {
+    /// Takes note of a delivery, which may be the last of its message.
+    pub(super) fn deliver(&mut self, sequence: u64, is_last_chance: bool) {
         self.last = self.last.max(sequence);
         if sequence <= self.settled {
             return;
         }
         if self.open.len() < CAPACITY {
             self.open.insert(sequence);
+            if is_last_chance {
+                self.last_chances.insert(sequence);
+            }
         } else {
             self.unknown = Some(self.unknown.map_or(sequence, |it| it.min(sequence)));
         }
@@ -56,12 +61,15 @@ impl Floor {
     /// Takes note that a message is settled.
     pub(super) fn settle(&mut self, sequence: u64) {
         self.open.remove(&sequence);
+        self.last_chances.remove(&sequence);
     }
 
     /// Takes note that everything up to a sequence is settled.
     pub(super) fn settle_through(&mut self, sequence: u64) {
         self.settled = self.settled.max(sequence);
-        self.open = self.open.split_off(&(sequence.saturating_add(1)));
+        let first_left = sequence.saturating_add(1);
+        self.open = self.open.split_off(&first_left);
+        self.last_chances = self.last_chances.split_off(&first_left);
         if self.unknown.is_some_and(|unknown| unknown <= sequence) {
             self.unknown = (self.last > sequence).then_some(sequence + 1);
         }
@@ -76,27 +84,29 @@ impl Floor {
         }
     }
 
-    /// Whether something that was delivered is not settled.
+    /// Whether something that was delivered may come again.
     pub(super) fn is_open(&self) -> bool {
-        !self.open.is_empty() || self.unknown.is_some()
+        self.open.len() > self.last_chances.len() || self.unknown.is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use proptest::prelude::*;
 
     #[derive(Clone, Debug)]
     enum Step {
-        Deliver(u64),
+        Deliver(u64, bool),
         Settle(u64),
         SettleThrough(u64),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
-            3 => (1..40_u64).prop_map(Step::Deliver),
+            3 => (1..40_u64, any::<bool>()).prop_map(|(it, last)| Step::Deliver(it, last)),
             3 => (1..40_u64).prop_map(Step::Settle),
             1 => (1..40_u64).prop_map(Step::SettleThrough),
         ];
@@ -108,15 +118,15 @@ mod tests {
         #[test]
         fn nothing_open_lies_below(steps in steps()) {
             let mut floor = Floor::new(0);
-            let mut open = BTreeSet::new();
+            let mut open = BTreeMap::new();
             let (mut last, mut settled) = (0, 0);
             for step in steps {
                 match step {
-                    Step::Deliver(sequence) => {
-                        floor.deliver(sequence);
+                    Step::Deliver(sequence, is_last) => {
+                        floor.deliver(sequence, is_last);
                         last = last.max(sequence);
                         if sequence > settled {
-                            open.insert(sequence);
+                            *open.entry(sequence).or_default() |= is_last;
                         }
                     }
                     Step::Settle(sequence) => {
@@ -126,12 +136,13 @@ mod tests {
                     Step::SettleThrough(sequence) => {
                         floor.settle_through(sequence);
                         settled = settled.max(sequence);
-                        open.retain(|it| *it > sequence);
+                        open.retain(|it, _| *it > sequence);
                     }
                 }
-                let expected = open.first().map_or(last, |first| first - 1).max(settled);
+                let first = open.first_key_value();
+                let expected = first.map_or(last, |(first, _)| first - 1).max(settled);
                 prop_assert_eq!(floor.sequence(), expected);
-                prop_assert_eq!(floor.is_open(), !open.is_empty());
+                prop_assert_eq!(floor.is_open(), open.values().any(|is_last: &bool| !is_last));
             }
         }
     }
@@ -140,7 +151,7 @@ mod tests {
     fn what_is_too_much_to_know_keeps_the_floor() {
         let mut floor = Floor::new(0);
         let more = CAPACITY as u64 + 10;
-        (1..=more).for_each(|sequence| floor.deliver(sequence));
+        (1..=more).for_each(|sequence| floor.deliver(sequence, false));
         (1..=more).for_each(|sequence| floor.settle(sequence));
         assert_eq!(floor.sequence(), CAPACITY as u64);
         assert!(floor.is_open());

@@ -54,6 +54,8 @@ pub struct Ordered {
     snapshot_end: u64,
     /// When the stream was created, once the read has begun.
     stream_created: Option<Timestamp>,
+    /// A fingerprint of the filters.
+    filters: u32,
     is_resumed: bool,
 }
 
@@ -74,6 +76,7 @@ impl Ordered {
         };
         let mut read = Self {
             stream,
+            filters: resume::fingerprint(&config),
             config,
             connection: nats.delivery_connection(),
             position: Position::default(),
@@ -86,7 +89,7 @@ impl Ordered {
             is_resumed: reading.resume.is_some(),
         };
         if let Some(token) = reading.resume {
-            resume::check(&token, account, &read.stream, &read.config)?;
+            resume::check(&token, account, &read.stream, read.filters)?;
             (read.position.stream_sequence, read.snapshot_end) = resume::ordered(&token)?;
             read.stream_created = Some(token.created.into());
             start::apply(&mut read.config, token.start);
@@ -109,7 +112,7 @@ impl Ordered {
             account,
             stream: self.stream.to_string(),
             created: self.stream_created?.into(),
-            filters: resume::fingerprint(&self.config),
+            filters: self.filters,
             start: start::of(&self.config)?,
             reached: Reached::Ordered {
                 position: self.position.stream_sequence,
