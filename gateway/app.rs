@@ -91,6 +91,7 @@ impl App {
             sessions: sessions.clone(),
             metrics: metrics.clone(),
             drain: shutdown.drain_time(),
+            max_stream_age: config.subscribe.max_stream_age,
         };
         let outlet = Outlet::new(nats.clone(), metrics.clone());
         let orphans = Orphans::default();

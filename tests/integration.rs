@@ -56,6 +56,8 @@ mod ephemeral;
 mod stop_at;
 // Reads that go on in another session.
 mod resume;
+// Sources, ends and places of a `Consume`.
+mod consume_sources;
 // Sessions in priority groups.
 mod priority;
 // Messages that the NATS library cannot receive.
@@ -92,3 +94,7 @@ mod apply;
 mod maintenance_cluster;
 // The list of reasons that errors can have.
 mod error_reasons;
+// Consuming with acknowledgements in the stream: its frames and their order.
+mod consume;
+// Settling inside of that stream.
+mod consume_settle;

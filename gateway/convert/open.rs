@@ -1,5 +1,6 @@
 //! What a caller asks of a session, checked: one form for `Subscribe` and `Consume`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 mod reading;
@@ -10,7 +11,8 @@ use crate::names::StreamName;
 use crate::proto::consume_open::Source as RequestedSource;
 use crate::proto::subscribe_request::Source as SubscribedSource;
 use crate::proto::{
-    ConsumeOpen, FlowLimits, Gap, GapPolicy, OnSessionEnd, PayloadFormat, SubscribeRequest,
+    ConsumeOpen, FlowLimits, FlowUpdate, Gap, GapPolicy, Lease, OnSessionEnd, PayloadFormat,
+    SubscribeRequest,
 };
 use crate::subscription::StopAt;
 use crate::subscription::config::Config;
@@ -19,6 +21,13 @@ pub use reading::{Priority, Reading, Source, priority};
 
 /// Heartbeats are at least and at most this far apart.
 const HEARTBEATS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// Deliveries are kept for a caller at work at least and at most this long.
+const LEASES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
+
+/// The fields of a window.
+const MESSAGES: &str = "flow.max_outstanding_messages";
+const BYTES: &str = "flow.max_outstanding_bytes";
 
 /// Responses can be made no larger than this.
 const LARGEST_RESPONSE: u64 = 256 * 1024 * 1024;
@@ -32,6 +41,8 @@ pub struct Open {
     pub source: Source,
     /// How to deliver.
     pub settings: Settings,
+    /// The tokens of what the caller holds already.
+    pub held: Vec<String>,
 }
 
 /// How a session delivers.
@@ -51,6 +62,10 @@ pub struct Settings {
     pub stop_at: Option<StopAt>,
     /// What to do where messages are missing.
     pub on_gap: GapPolicy,
+    /// For how long deliveries are kept for a caller that is at work, where that is wanted.
+    pub lease: Option<Duration>,
+    /// The largest window.
+    largest: Amount,
 }
 
 /// The gateway's own limits and defaults.
@@ -91,7 +106,10 @@ impl From<SubscribeRequest> for ConsumeOpen {
 impl Open {
     /// Checks what is asked for.
     pub fn check(open: ConsumeOpen, limits: &Limits) -> Result<Self> {
+        let source = reading::source(&open)?;
         let settings = Settings {
+            lease: lease(open.lease, &source)?,
+            largest: limits.largest(),
             window: limits.window(open.flow.unwrap_or_default())?,
             heartbeat: limits.heartbeat(open.heartbeat_interval)?,
             format: format(open.payload_format)?,
@@ -103,7 +121,8 @@ impl Open {
         };
         Ok(Self {
             stream: StreamName::parse("stream", &open.stream)?,
-            source: reading::source(&open)?,
+            held: held(open.held, &source, settings.window)?,
+            source,
             settings,
         })
     }
@@ -122,28 +141,45 @@ impl Settings {
             .with("first_available_sequence", first)
             .with("stream_recreated", gap.stream_recreated))
     }
+
+    /// The window that a caller wants from now on.
+    pub fn resized(&self, flow: FlowUpdate) -> Result<Amount> {
+        let window = Amount {
+            messages: flow
+                .max_outstanding_messages
+                .unwrap_or(self.window.messages),
+            bytes: flow.max_outstanding_bytes.unwrap_or(self.window.bytes),
+        };
+        within(
+            window.messages.into(),
+            0..=self.largest.messages.into(),
+            MESSAGES,
+        )?;
+        within(window.bytes, 0..=self.largest.bytes, BYTES)?;
+        Ok(window)
+    }
 }
 
 impl Limits {
     fn window(&self, flow: FlowLimits) -> Result<Amount> {
         let config = &self.sessions;
-        let (most_messages, most_bytes) =
-            (config.max_window_messages, config.max_window_bytes.as_u64());
+        let most = self.largest();
         let messages = flow
             .max_outstanding_messages
             .unwrap_or(config.max_outstanding_messages);
         let bytes = flow
             .max_outstanding_bytes
             .unwrap_or(config.max_outstanding_bytes.as_u64());
-        if messages == 0 || messages > most_messages {
-            let text = format!("must be from 1 to {most_messages}");
-            return Err(Error::invalid("flow.max_outstanding_messages", text));
-        }
-        if bytes == 0 || bytes > most_bytes {
-            let text = format!("must be from 1 to {most_bytes}");
-            return Err(Error::invalid("flow.max_outstanding_bytes", text));
-        }
+        within(messages.into(), 1..=most.messages.into(), MESSAGES)?;
+        within(bytes, 1..=most.bytes, BYTES)?;
         Ok(Amount { messages, bytes })
+    }
+
+    fn largest(&self) -> Amount {
+        Amount {
+            messages: self.sessions.max_window_messages,
+            bytes: self.sessions.max_window_bytes.as_u64(),
+        }
     }
 
     fn heartbeat(&self, interval: Option<prost_types::Duration>) -> Result<Duration> {
@@ -171,6 +207,44 @@ impl Limits {
             )),
         }
     }
+}
+
+fn lease(lease: Option<Lease>, source: &Source) -> Result<Option<Duration>> {
+    let Lease { auto_extend, max } = lease.unwrap_or_default();
+    if auto_extend && matches!(source, Source::Ordered(_)) {
+        let text = "does not go with ordered: nothing is acknowledged there";
+        return Err(Error::invalid("lease.auto_extend", text));
+    }
+    let max = max.map(|max| Duration::try_from(max).unwrap_or_default());
+    match (auto_extend, max) {
+        (false, None) => Ok(None),
+        (true, Some(max)) if max >= LEASES.0 && max <= LEASES.1 => Ok(Some(max)),
+        (true, _) => Err(Error::invalid("lease.max", "must be from 1 s to 24 h")),
+        (false, Some(_)) => Err(Error::invalid("lease.max", "goes with auto_extend only")),
+    }
+}
+
+fn held(held: Vec<String>, source: &Source, window: Amount) -> Result<Vec<String>> {
+    if !held.is_empty() && matches!(source, Source::Ordered(_)) {
+        let text = "does not go with ordered: nothing is acknowledged there";
+        return Err(Error::invalid("held", text));
+    }
+    if held.len() > window.messages as usize {
+        let text = format!(
+            "must not have more than the {} of the window",
+            window.messages
+        );
+        return Err(Error::invalid("held", text));
+    }
+    Ok(held)
+}
+
+fn within(number: u64, range: RangeInclusive<u64>, field: &str) -> Result<()> {
+    if range.contains(&number) {
+        return Ok(());
+    }
+    let text = format!("must be from {} to {}", range.start(), range.end());
+    Err(Error::invalid(field, text))
 }
 
 /// In which field a caller wants payloads.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert::open::{self, Limits, Open};
 use crate::deadline::Deadline;
@@ -12,10 +12,12 @@ use crate::names::{ConsumerName, StreamName};
 use crate::proto::subscriber_service_server::SubscriberService;
 use crate::proto::{
     AcknowledgeRequest, AcknowledgeResponse, ConsumeRequest, ConsumeResponse, FetchRequest,
-    FetchResponse, SubscribeRequest,
+    FetchResponse, SubscribeRequest, SubscribeResponse,
 };
 use crate::subscription::config::Config;
-use crate::subscription::{Durable, Frames, Session, Shared, Source, acknowledge, channel, fetch};
+use crate::subscription::{
+    Durable, Frames, Session, Shared, Source, acknowledge, channel, consume, fetch,
+};
 
 /// How long opening a session, or an acknowledgement without a deadline, may take.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,8 +28,8 @@ const MAX_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_s
 /// How old the consumer's info may be that a `Fetch` relies on: fetches come often.
 const FRESHNESS: Duration = Duration::from_millis(250);
 
-/// The most messages of one `Fetch`, and the most items of one `Acknowledge`.
-const LARGEST_BATCH: usize = 10_000;
+/// The most messages of one `Fetch`.
+const LARGEST_FETCH: usize = 10_000;
 
 /// Delivers messages and settles them.
 pub struct Subscriber {
@@ -47,15 +49,24 @@ impl Subscriber {
         }
     }
 
-    async fn open(&self, request: Request<SubscribeRequest>) -> Result<Frames> {
+    async fn open(&self, request: Request<SubscribeRequest>) -> Result<Frames<SubscribeResponse>> {
         // The deadline of a stream is its end; opening it is bounded by itself.
         let deadline =
             Deadline::of_call(request.metadata(), DEFAULT_TIMEOUT)?.at_most(DEFAULT_TIMEOUT);
         let open = Open::check(request.into_inner().into(), &self.limits)?;
         let (out, frames) = channel();
-        let session = Session::open(self.shared.clone(), open, out, deadline).await?;
+        let session = Session::open(self.shared.clone(), open, None, out, deadline).await?;
         self.shared.sessions.tasks().spawn(session.run());
         Ok(frames)
+    }
+
+    /// The call is answered before its first frame has come: some clients send none before.
+    fn begin(&self, requests: Streaming<ConsumeRequest>) -> Frames<ConsumeResponse> {
+        let (out, frames) = channel();
+        let (shared, limits) = (self.shared.clone(), self.limits.clone());
+        let serving = consume(shared, limits, requests, out);
+        self.shared.sessions.tasks().spawn(serving);
+        frames
     }
 
     async fn fetch_batch(&self, request: Request<FetchRequest>) -> Result<FetchResponse> {
@@ -97,7 +108,7 @@ impl Subscriber {
         let deadline = Deadline::of_call(request.metadata(), DEFAULT_TIMEOUT)?;
         let request = request.into_inner();
         let items = request.acknowledgements;
-        if items.is_empty() || items.len() > LARGEST_BATCH {
+        if items.is_empty() || items.len() > acknowledge::LARGEST_BATCH {
             return Err(Error::invalid(
                 "acknowledgements",
                 "must have from 1 to 10,000 items",
@@ -124,7 +135,7 @@ fn max_wait(request: &FetchRequest) -> Result<Duration> {
 }
 
 fn batch(batch: u32) -> Result<u32> {
-    if batch as usize > LARGEST_BATCH {
+    if batch as usize > LARGEST_FETCH {
         return Err(Error::invalid("batch", "must be at most 10,000"));
     }
     Ok(batch.max(1))
@@ -132,8 +143,8 @@ fn batch(batch: u32) -> Result<u32> {
 
 #[tonic::async_trait]
 impl SubscriberService for Subscriber {
-    type SubscribeStream = Frames;
-    type ConsumeStream = tonic::codegen::BoxStream<ConsumeResponse>;
+    type SubscribeStream = Frames<SubscribeResponse>;
+    type ConsumeStream = Frames<ConsumeResponse>;
 
     async fn subscribe(
         &self,
@@ -144,9 +155,9 @@ impl SubscriberService for Subscriber {
 
     async fn consume(
         &self,
-        _: Request<tonic::Streaming<ConsumeRequest>>,
+        request: Request<Streaming<ConsumeRequest>>,
     ) -> Result<Response<Self::ConsumeStream>, Status> {
-        Err(Error::new(Reason::MethodNotFound, "Consume is not served yet").into())
+        Ok(Response::new(self.begin(request.into_inner())))
     }
 
     async fn fetch(

@@ -22,7 +22,6 @@ use crate::nats::api::ConsumerInfo;
 use crate::nats::pull::{self, Delivery, Passed, Puller};
 use crate::nats::{Connection, Nats, Slot};
 use crate::proto::{Gap, Resumption};
-use crate::sessions::Notice;
 use crate::token::AckSubject;
 pub use durable::Durable;
 use ephemeral::Ephemeral;
@@ -79,14 +78,13 @@ pub(super) struct Facts {
     pub(super) fingerprint: u32,
     pub(super) slot: Slot,
     pub(super) pending: u64,
-    /// How far the consumer has read.
+    /// How far the consumer has read, and up to where all is settled.
     pub(super) position: u64,
+    pub(super) ack_floor: u64,
     /// When the stream was created, and its last sequence before attaching; known for the gateway's own
     /// consumers.
     pub(super) stream_created: Option<prost_types::Timestamp>,
     pub(super) stream_last: u64,
-    /// Everything up to here is settled.
-    ack_floor: u64,
     /// The consumer was made just now, and begins behind this sequence.
     made_behind: Option<u64>,
     /// The session's place, where the consumer has priority groups.
@@ -207,10 +205,17 @@ impl Source {
         }
     }
 
-    /// Notes what became of a delivery.
-    pub(super) fn note(&mut self, notice: &Notice) {
+    /// Notes that a message is settled.
+    pub(super) fn settled(&mut self, sequence: u64) {
         if let Self::Ephemeral(ephemeral) = self {
-            ephemeral.note(notice);
+            ephemeral.floor.settle(sequence);
+        }
+    }
+
+    /// Notes that everything up to a message is settled.
+    pub(super) fn settled_through(&mut self, sequence: u64) {
+        if let Self::Ephemeral(ephemeral) = self {
+            ephemeral.floor.settle_through(sequence);
         }
     }
 
@@ -225,7 +230,7 @@ impl Source {
     pub(super) fn is_open(&self) -> bool {
         match self {
             Self::Durable(_) | Self::Ordered(_) => false,
-            Self::Ephemeral(ephemeral) => ephemeral.is_open(),
+            Self::Ephemeral(ephemeral) => ephemeral.floor.is_open(),
         }
     }
 
@@ -345,9 +350,9 @@ fn facts(nats: &Nats, info: &ConsumerInfo, consumer: &ConsumerName) -> Facts {
         terms,
         pending: info.num_pending,
         position: info.delivered.stream_seq,
+        ack_floor: info.ack_floor.stream_seq,
         stream_created: None,
         stream_last: 0,
-        ack_floor: info.ack_floor.stream_seq,
         made_behind: None,
         seat: None,
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::stall::JUST_NOW;
 use super::{Connection, Ending, LONGEST_LEASE, Session};
 use crate::nats::pull::Passed;
 use crate::token::AckSubject;
@@ -41,6 +42,13 @@ impl Session {
         let Some(stop) = &mut self.stop else { return };
         stop.learn(self.facts.stream_last, SystemTime::now());
         self.is_stopping |= self.facts.pending == 0 && stop.is_passed_without_pending();
+    }
+
+    /// Something was settled: where nothing more is to come, JetStream's own word may end the read.
+    pub(super) fn ask_for_the_rest(&mut self) {
+        if self.is_stopping {
+            self.start_probe(JUST_NOW);
+        }
     }
 
     /// Ends the read once everything up to its end has come, and is settled where that is asked for.

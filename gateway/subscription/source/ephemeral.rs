@@ -18,7 +18,6 @@ use crate::nats::api::{
     AckPolicy, ConsumerAction, ConsumerConfig, ConsumerInfo, CreateConsumer, Retention, StreamInfo,
 };
 use crate::proto::{Gap, Resumption};
-use crate::sessions::{Change, Notice};
 use crate::token::{AckSubject, Reached, ResumeToken, Start};
 
 /// How long a consumer stays without a session, unless its caller or its stream says otherwise.
@@ -35,7 +34,7 @@ pub struct Ephemeral {
     filters: u32,
     /// A fingerprint of its creation time; `None` before it is made.
     incarnation: Option<u32>,
-    floor: Floor,
+    pub(super) floor: Floor,
     /// When the stream was created, once known.
     stream_created: Option<Timestamp>,
     /// Nobody need have deleted the consumer where it is not found.
@@ -265,26 +264,12 @@ impl Ephemeral {
         }
     }
 
-    /// Notes what became of a delivery.
-    pub(super) fn note(&mut self, notice: &Notice) {
-        match notice.change {
-            Change::Settled => self.floor.settle(notice.key.stream_sequence),
-            Change::SettledThrough => self.floor.settle_through(notice.key.stream_sequence),
-            Change::Returned | Change::Refused | Change::Extended(_) => {}
-        }
-    }
-
     /// Notes what JetStream says is settled. Its ack floor stays behind messages that were given up.
     pub(super) fn learn(&mut self, info: &ConsumerInfo) {
         self.floor.settle_through(info.ack_floor.stream_seq);
         if info.num_ack_pending == 0 && self.config.ack_policy != AckPolicy::None {
             self.floor.settle_through(info.delivered.stream_seq);
         }
-    }
-
-    /// Whether something that was delivered may come again.
-    pub(super) fn is_open(&self) -> bool {
-        self.floor.is_open()
     }
 }
 
