@@ -402,7 +402,8 @@ impl Session {
             End::Expired => {}
             End::TooLarge(left) => self.oversized = Some(left),
             End::Moved | End::MaxWaiting => self.back_off(),
-            End::Deleted | End::NoResponders if self.source.is_ordered() => {
+            // Attaching makes another consumer, where that is how to go on.
+            End::NoResponders if self.source.is_own() => {
                 self.back_off();
                 self.reattach();
             }
