@@ -20,6 +20,7 @@ mod proxy;
 mod raw_grpc;
 mod toxic;
 mod wire;
+pub(crate) mod worker;
 
 pub(crate) use assert::{metadata, reason, refused, violated_field};
 pub(crate) use cluster::NatsCluster;
