@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 13] = [
+const PROTOS: [&str; 14] = [
     "jetgate/v1/apply.proto",
     "jetgate/v1/consume.proto",
     "jetgate/v1/consumer.proto",
@@ -18,6 +18,7 @@ const PROTOS: [&str; 13] = [
     "jetgate/v1/gateway.proto",
     "jetgate/v1/publisher.proto",
     "jetgate/v1/session.proto",
+    "jetgate/v1/source.proto",
     "jetgate/v1/stream.proto",
     "jetgate/v1/stream_config.proto",
     "jetgate/v1/stream_message.proto",

@@ -50,6 +50,16 @@ mod subscribe_end;
 mod ordered;
 // Ordered subscriptions that lose their consumer, server or stream.
 mod ordered_faults;
+// Consumers of one session.
+mod ephemeral;
+// Reads that have an end.
+mod stop_at;
+// Reads that go on in another session.
+mod resume;
+// Sources, ends and places of a `Consume`.
+mod consume_sources;
+// Sessions in priority groups.
+mod priority;
 // Messages that the NATS library cannot receive.
 mod malformed;
 // Sessions while NATS is away.

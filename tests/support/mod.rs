@@ -18,6 +18,7 @@ mod nats;
 mod process;
 mod proxy;
 mod raw_grpc;
+mod replica;
 mod toxic;
 mod wire;
 pub(crate) mod worker;
@@ -31,6 +32,7 @@ pub(crate) use nats::{NatsServer, nats_server_path};
 pub(crate) use process::Process;
 pub(crate) use proxy::RoundRobin;
 pub(crate) use raw_grpc::raw_call;
+pub(crate) use replica::Replica;
 pub(crate) use toxic::Toxic;
 pub(crate) use wire::{StoredMessage, Wire, WireMessage};
 
