@@ -98,3 +98,11 @@ mod error_reasons;
 mod consume;
 // Settling inside of that stream.
 mod consume_settle;
+// How that stream ends.
+mod consume_end;
+// What its callers hold while they work, and take along.
+mod consume_held;
+// That stream while things break.
+mod consume_faults;
+// Gateways that are restarted one after the other.
+mod rolling_restart;

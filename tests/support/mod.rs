@@ -21,6 +21,7 @@ mod raw_grpc;
 mod replica;
 mod toxic;
 mod wire;
+pub(crate) mod worker;
 
 pub(crate) use assert::{metadata, reason, refused, violated_field};
 pub(crate) use cluster::NatsCluster;
