@@ -84,13 +84,17 @@ impl App {
         let nats = Nats::start(config.nats.clone(), metrics.clone());
         let most = config.subscribe.max_sessions as usize;
         let draining = shutdown.draining().clone();
-        let sessions = Sessions::new(&config.nats.inbox_prefix, most, draining.clone());
+        let sessions = Sessions::new(
+            &config.nats.inbox_prefix,
+            most,
+            draining.clone(),
+            shutdown.drain_time(),
+        );
         let (health, health_service, readiness) = Health::new(nats.clone(), draining);
         let shared = Shared {
             nats: nats.clone(),
             sessions: sessions.clone(),
             metrics: metrics.clone(),
-            drain: shutdown.drain_time(),
         };
         let outlet = Outlet::new(nats.clone(), metrics.clone());
         let orphans = Orphans::default();
@@ -99,12 +103,7 @@ impl App {
             subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
             stream: StreamService::new(nats.clone(), config.publish.timeout),
             consumer: ConsumerService::new(nats.clone(), config.publish.timeout),
-            gateway: Gateway::new(
-                nats.clone(),
-                sessions.gateway_id(),
-                readiness.clone(),
-                &config,
-            ),
+            gateway: Gateway::new(nats.clone(), sessions.clone(), readiness.clone(), &config),
             health: health_service,
         };
 
@@ -119,7 +118,12 @@ impl App {
         tokio::spawn(
             ended
                 .clone()
-                .run_until_cancelled_owned(nats.follow_advisories()),
+                .run_until_cancelled_owned(sessions.clone().attend(nats.clone())),
+        );
+        tokio::spawn(
+            ended
+                .clone()
+                .run_until_cancelled_owned(nats.clone().follow_advisories()),
         );
         tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
 
@@ -130,6 +134,7 @@ impl App {
         tokio::join!(serving, drain(&shutdown, &sessions, stop));
         orphans.wait(shutdown.hard_stop()).await;
         drop(background);
+        sessions.say_goodbye(&nats).await;
         info!("ended");
     }
 }

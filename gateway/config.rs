@@ -20,6 +20,7 @@ pub use self::{
     problem::{Problem, Problems, Source},
     secret::Secret,
 };
+use crate::convert::stream::reach;
 use crate::{admin, listener, nats, publishing, shutdown, subscription, telemetry};
 
 /// Everything that can be configured; each section is documented where it is defined.
@@ -36,6 +37,8 @@ pub struct Config {
     pub publish: publishing::Config,
     /// Consuming.
     pub subscribe: subscription::config::Config,
+    /// What streams may be configured to do.
+    pub streams: reach::Config,
     /// How the gateway ends.
     pub shutdown: shutdown::Config,
     /// Logs.

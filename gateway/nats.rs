@@ -31,6 +31,7 @@ use async_nats::ServerInfo;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+pub use error::from_request as request_failed;
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};
 pub use publish::{Begun, HEADER_OVERHEAD, Outgoing};

@@ -33,9 +33,10 @@ use crate::nats::Nats;
 use crate::nats::pull::{Delivery, End, Event};
 use crate::proto::subscribe_response::Event as Frame;
 use crate::proto::{
-    FlowLimits, Gap, OnSessionEnd, PayloadFormat, SessionHeartbeat, SessionOpened, StallReason,
+    FlowLimits, Gap, OnSessionEnd, PayloadFormat, SessionHeartbeat, SessionKind, SessionOpened,
+    StallReason,
 };
-use crate::sessions::{Change, Notice, Registration, Sessions};
+use crate::sessions::{Caller, Change, Description, Notice, Registration, Sessions};
 use heartbeat::Clock;
 use in_flight::{Amount, InFlight};
 use labels::Labeller;
@@ -75,8 +76,6 @@ pub struct Shared {
     pub sessions: Sessions,
     /// What is counted.
     pub metrics: Metrics,
-    /// How long a drain takes at most.
-    pub drain: Duration,
 }
 
 /// A session.
@@ -109,6 +108,8 @@ pub struct Session {
     asked_at: Instant,
     position: u64,
     pending: u64,
+    /// Why nothing is delivered, as last said.
+    stall: StallReason,
     delivered_at: Instant,
     metrics: SessionGuard,
 }
@@ -127,10 +128,17 @@ impl Session {
         shared: Shared,
         settings: Settings,
         mut source: Source,
+        caller: Caller,
         out: Output,
         deadline: Deadline,
     ) -> Result<Self> {
-        let registration = shared.sessions.register()?;
+        let registration = shared.sessions.register(Description {
+            kind: SessionKind::Subscribe,
+            caller,
+            stream: source.stream().as_str().into(),
+            consumer: source.consumer().into(),
+            window: settings.window,
+        })?;
         let account = shared.nats.account(deadline).await?;
         let attached = source.attach_first(&shared.nats, deadline).await?;
         let labeller = Labeller::new(account, registration.route);
@@ -150,6 +158,7 @@ impl Session {
             delivered_at: Instant::now(),
             position: attached.facts.position,
             pending: attached.facts.pending,
+            stall: StallReason::Unspecified,
             facts: attached.facts.clone(),
             link: Connection::Attached(attached),
             metrics: shared.metrics.session_opened(),
@@ -166,23 +175,23 @@ impl Session {
 
     /// Serves the session to its end.
     pub async fn run(mut self) {
-        let id = self.id();
-        info!(session = id, stream = %self.source.stream(), consumer = %self.facts.consumer, "session opened");
+        let id = self.registration.id();
+        info!(session = %id, stream = %self.source.stream(), consumer = %self.facts.consumer,
+            client = self.registration.client_name(), "session opened");
         self.take_over();
         let ending = self.serve().await;
-        info!(session = id, reason = ?ending, "session ends");
+        info!(session = %id, reason = ?ending, "session ends");
         self.finish(ending).await;
     }
 
     async fn serve(&mut self) -> Ending {
-        let draining = self.shared.sessions.draining().clone();
+        let draining = self.registration.ending().clone();
         loop {
             self.book.expire(Instant::now());
             if let Err(ending) = self.flush() {
                 return ending;
             }
-            self.metrics
-                .set_outstanding(self.book.outstanding().messages as usize);
+            self.show();
             self.ask().await;
 
             let has_room = self.out.has_room();
@@ -248,7 +257,7 @@ impl Session {
             Event::Ended(end) => self.pull_ended(end),
             Event::Silent => {
                 // A pull that is lost may still bring something: its inbox is given up with it.
-                debug!(session = self.id(), "pull lost, asking again");
+                debug!(session = %self.registration.id(), "pull lost, asking again");
                 self.back_off();
                 self.reattach();
                 Ok(())
@@ -326,7 +335,7 @@ impl Session {
         let terms = &self.facts.terms;
         let window = self.settings.window;
         SessionOpened {
-            session_id: format!("{:x}", self.id()),
+            session_id: self.registration.id(),
             stream: self.source.stream().to_string(),
             consumer: self.facts.consumer.to_string(),
             flow: Some(FlowLimits {
@@ -342,7 +351,25 @@ impl Session {
         }
     }
 
-    fn send_heartbeat(&self, stall_reason: StallReason) {
+    /// Lets others see how the session stands.
+    pub(super) fn show(&mut self) {
+        let outstanding = self.book.outstanding();
+        self.metrics.set_outstanding(outstanding.messages as usize);
+        let (consumer, messages) = (self.facts.consumer.as_str(), self.labeller.delivered());
+        let (pending, stall) = (self.pending, self.stall);
+        self.registration.update(|state| {
+            if *state.consumer != *consumer {
+                state.consumer = consumer.into();
+            }
+            state.outstanding = outstanding;
+            state.messages = messages;
+            state.pending = Some(pending);
+            state.stall = stall;
+        });
+    }
+
+    fn send_heartbeat(&mut self, stall_reason: StallReason) {
+        self.stall = stall_reason;
         let outstanding = self.book.outstanding();
         self.send(Frame::Heartbeat(SessionHeartbeat {
             stream_sequence: self.position,
@@ -356,10 +383,6 @@ impl Session {
     /// A heartbeat that finds no room is not missed: the caller has an event to read.
     fn send(&self, event: Frame) {
         self.out.send(event);
-    }
-
-    fn id(&self) -> u64 {
-        self.registration.route.session
     }
 }
 

@@ -84,3 +84,5 @@ mod apply;
 mod maintenance_cluster;
 // The list of reasons that errors can have.
 mod error_reasons;
+// Live sessions: listed and ended, on all replicas.
+mod sessions;

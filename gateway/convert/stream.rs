@@ -16,6 +16,7 @@ use crate::proto;
 mod apply;
 mod change;
 mod kept;
+pub mod reach;
 mod source;
 
 pub use apply::{creation, plan};

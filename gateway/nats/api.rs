@@ -6,6 +6,7 @@
 use prost_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
+mod account;
 mod consumer;
 mod control;
 mod message;
@@ -13,6 +14,7 @@ mod source;
 mod stream;
 mod wire;
 
+pub use account::{AccountInfo, AccountLimits, AccountUsage, ApiLevel};
 pub use consumer::{
     AckPolicy, ConsumerAction, ConsumerConfig, ConsumerInfo, ConsumerPage, CreateConsumer,
     DeliverPolicy, PriorityGroupInfo, PriorityPolicy, ReplayPolicy, SequenceInfo,
@@ -62,40 +64,6 @@ pub struct PubAck {
     pub domain: String,
     /// The counter's value after a message that increments one.
     pub val: Option<String>,
-}
-
-/// The answer to `INFO`: the account's use and limits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct AccountInfo {
-    /// How many streams the account has.
-    pub streams: u64,
-    /// How many consumers the account has.
-    pub consumers: u64,
-    /// The JetStream domain; empty without domains.
-    pub domain: String,
-    /// What the answering server's API offers.
-    pub api: ApiLevel,
-    /// The account's limits.
-    pub limits: AccountLimits,
-}
-
-/// What the answering server's API offers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct ApiLevel {
-    /// 1 is nats-server 2.11, 2 is 2.12, 4 is 2.14, 5 is 2.15.
-    pub level: u32,
-}
-
-/// The limits of an account; -1 is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct AccountLimits {
-    /// How many streams there may be.
-    pub max_streams: i64,
-    /// How many consumers a stream may have.
-    pub max_consumers: i64,
 }
 
 /// The answer to a deletion.

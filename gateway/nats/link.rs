@@ -147,7 +147,7 @@ impl Link {
     }
 
     /// A subject of this link that nobody else uses.
-    pub(super) fn new_inbox(&self) -> String {
+    pub fn new_inbox(&self) -> String {
         format!(
             "{}.p{}",
             self.inbox,

@@ -16,6 +16,7 @@ use crate::proto::{
     AcknowledgeRequest, AcknowledgeResponse, FetchRequest, FetchResponse, FlowLimits, OnSessionEnd,
     PayloadFormat, SubscribeRequest,
 };
+use crate::sessions::Caller;
 use crate::subscription::config::Config;
 use crate::subscription::in_flight::Amount;
 use crate::subscription::{
@@ -61,12 +62,14 @@ impl Subscriber {
         // The deadline of a stream is its end; opening it is bounded by itself.
         let deadline =
             Deadline::of_call(request.metadata(), DEFAULT_TIMEOUT)?.at_most(DEFAULT_TIMEOUT);
+        let caller = Caller::of(&request).named(&request.get_ref().client_name)?;
         let request = request.into_inner();
         let settings = self.settings(&request)?;
         let stream = StreamName::parse("stream", &request.stream)?;
         let source = self.source(stream, request.source)?;
         let (out, frames) = channel();
-        let session = Session::open(self.shared.clone(), settings, source, out, deadline).await?;
+        let session =
+            Session::open(self.shared.clone(), settings, source, caller, out, deadline).await?;
         self.shared.sessions.tasks().spawn(session.run());
         Ok(frames)
     }

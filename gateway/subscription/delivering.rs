@@ -8,7 +8,7 @@ use super::in_flight::{Entry, Key};
 use super::{Connection, Ending, Session, labels};
 use crate::nats::pull::{Delivery, Event};
 use crate::proto::subscribe_response::Event as Frame;
-use crate::proto::{MessageBatch, ReceivedMessage};
+use crate::proto::{MessageBatch, ReceivedMessage, StallReason};
 use crate::token::AckSubject;
 
 /// How much of its lease a message may wait for a caller that does not read: then others get it.
@@ -104,6 +104,7 @@ impl Session {
             self.shared.metrics.messages_delivered(batch.len() as u64);
             self.send(Frame::Messages(MessageBatch { messages: batch }));
             self.heartbeat.reset();
+            self.stall = StallReason::Unspecified;
             self.delivered_at = Instant::now();
         }
         after.map_or(Ok(()), |event| self.handle_pull(event))

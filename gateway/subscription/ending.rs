@@ -13,10 +13,9 @@ use super::in_flight::{Entry, Key};
 use super::terms::Terms;
 use super::{Connection, Ending, Session, sleep_until};
 use crate::deadline::Deadline;
-use crate::error::{Error, Reason};
 use crate::nats::{Nats, Settlement};
 use crate::proto::subscribe_response::Event as Frame;
-use crate::proto::{Draining, DrainingReason, OnSessionEnd};
+use crate::proto::{Draining, OnSessionEnd};
 use crate::token::AckSubject;
 
 /// What a vanished caller held is delivered again after this long, give or take half, so that many do
@@ -26,11 +25,8 @@ const HAND_OVER: Duration = Duration::from_secs(1);
 /// How long giving back all that a session held may take.
 const GIVING_BACK: Duration = Duration::from_secs(2);
 
-/// How much before the gateway's own end a session ends, at most.
+/// How much before the end of its time a session ends, at most: the gateway's own may come then.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// What callers of a drained session are told to wait before the next.
-const RETRY: Duration = Duration::from_millis(100);
 
 impl Session {
     /// Brings the session to its end.
@@ -110,11 +106,13 @@ impl Session {
     /// No more messages; acknowledgements count until nothing is out or the time is up, which is a
     /// little before the gateway's own: the status must still reach the caller.
     async fn drain(&mut self, started: Instant) {
-        let drain = self.shared.drain;
-        let drain = drain - (drain / 10).min(LAST_WORDS);
-        let until = started + drain;
+        let order = self.registration.order();
+        let drain = before_the_end(order.grace);
+        let mut until = started + drain;
+        let shutdown = self.shared.sessions.draining().clone();
+        let mut is_shutdown = shutdown.is_cancelled();
         let draining = Frame::Draining(Draining {
-            reason: DrainingReason::Shutdown as i32,
+            reason: order.reason as i32,
             deadline: Some(Timestamp::from(
                 SystemTime::now() + drain - started.elapsed().min(drain),
             )),
@@ -123,6 +121,7 @@ impl Session {
         let _ = tokio::time::timeout_at(until, self.out.send_later(draining)).await;
         loop {
             self.book.expire(Instant::now());
+            self.show();
             if self.book.is_empty() {
                 break;
             }
@@ -130,18 +129,24 @@ impl Session {
             tokio::select! {
                 () = self.out.closed() => return,
                 () = tokio::time::sleep_until(until) => break,
+                // A terminated session may have been given more time than the gateway now has.
+                () = shutdown.cancelled(), if !is_shutdown => {
+                    is_shutdown = true;
+                    let left = before_the_end(self.shared.sessions.drain_time());
+                    until = until.min(Instant::now() + left);
+                }
                 () = sleep_until(next_expiry) => {}
                 Some(notices) = self.registration.notices.recv() => {
                     notices.iter().for_each(|notice| self.note(notice));
                 }
             }
         }
-        let error = Error::new(
-            Reason::Draining,
-            "the gateway is shutting down; subscribe again",
-        );
-        self.out.end(error.retry_after(RETRY));
+        self.out.end(order.error);
     }
+}
+
+fn before_the_end(drain: Duration) -> Duration {
+    drain - (drain / 10).min(LAST_WORDS)
 }
 
 /// Gives back at once what never reached a caller.

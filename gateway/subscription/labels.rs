@@ -46,6 +46,11 @@ impl Labeller {
         }
     }
 
+    /// How many deliveries were labelled.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
     /// The message for the caller. `Fetch` has no session and numbers nothing.
     pub(super) fn label(
         &mut self,

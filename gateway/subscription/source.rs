@@ -190,6 +190,14 @@ impl Source {
         matches!(self, Self::Ordered(_))
     }
 
+    /// The consumer's name; empty where the gateway makes it.
+    pub(super) fn consumer(&self) -> &str {
+        match self {
+            Self::Durable(durable) => durable.consumer.as_str(),
+            Self::Ordered(_) => "",
+        }
+    }
+
     pub(super) fn stream(&self) -> &StreamName {
         match self {
             Self::Durable(durable) => &durable.stream,

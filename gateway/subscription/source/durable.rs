@@ -14,7 +14,7 @@ use crate::nats::{AsOf, Connection, Nats};
 #[derive(Clone)]
 pub struct Durable {
     pub(super) stream: StreamName,
-    consumer: ConsumerName,
+    pub(super) consumer: ConsumerName,
     connection: Connection,
     pub(super) position: Position,
     /// How old the consumer's info may be at first.
