@@ -14,6 +14,7 @@ mod publish;
 pub mod pull;
 mod quarantine;
 mod readback;
+mod refusals;
 mod replies;
 mod request;
 #[cfg(test)]

@@ -178,6 +178,11 @@ pub(super) fn refuse_without_acks(stream: &StreamFacts) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn wrong_stream(takes_it: &str) -> Error {
+    let text = format!("the subject belongs to the stream {takes_it}");
+    Error::new(Reason::WrongStream, text).with("stream", takes_it)
+}
+
 pub(super) fn no_stream(subject: &str) -> Error {
     let text = format!("no stream takes the subject {subject}");
     Error::new(Reason::NoStreamForSubject, text).at("subject")
@@ -318,7 +323,15 @@ impl Attempts<'_> {
             Some(_) => self
                 .unknown(error.code())
                 .with("last_error", error.message()),
-            None => self.with_id(error),
+            None => self.with_id(self.with_stream(error)),
+        }
+    }
+
+    /// JetStream does not say which stream takes the subject.
+    fn with_stream(&self, error: Error) -> Error {
+        match &self.stream {
+            Some(stream) if error.reason() == Reason::WrongStream => wrong_stream(&stream.name),
+            _ => error,
         }
     }
 
