@@ -188,3 +188,53 @@ impl Entry {
             && means(client_name, &self.caller.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(ending: CancellationToken) -> Entry {
+        let description = Description {
+            kind: SessionKind::Subscribe,
+            caller: Caller::default(),
+            stream: "S".into(),
+            consumer: "c".into(),
+            window: Amount::default(),
+        };
+        Entry::new(description, ending)
+    }
+
+    fn termination(seconds: u64) -> Termination {
+        Termination {
+            grace: Duration::from_secs(seconds),
+            reason: "why".into(),
+        }
+    }
+
+    #[test]
+    fn the_first_order_stands() {
+        let drain = Duration::from_secs(30);
+        let terminated = entry(CancellationToken::new());
+        terminated.terminate(termination(1));
+        terminated.terminate(termination(2));
+        let order = terminated.order(drain);
+        assert_eq!(order.reason, DrainingReason::Terminated);
+        assert_eq!(order.grace, Duration::from_secs(1));
+        assert_eq!(order.error.message(), "the session was terminated: why");
+
+        let draining = CancellationToken::new();
+        let ended = entry(draining.child_token());
+        draining.cancel();
+        ended.terminate(termination(1));
+        let order = ended.order(drain);
+        assert_eq!(
+            (order.reason, order.grace),
+            (DrainingReason::Shutdown, drain)
+        );
+    }
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<Entry>() <= 256, "{}", size_of::<Entry>());
+    }
+}

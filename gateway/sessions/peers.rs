@@ -38,7 +38,7 @@ impl Sessions {
     /// Tells the other replicas that this one ends. Best effort: a silent one is forgotten as well.
     pub async fn say_goodbye(&self, nats: &Nats) {
         if let Some(link) = nats.notices().link() {
-            self.tell_all(&link, BYE).await;
+            self.show_itself(&link, self.subject_of_all(BYE)).await;
         }
     }
 
@@ -50,7 +50,7 @@ impl Sessions {
         let Ok(mut to_this) = link.subscribe(own).await else {
             return;
         };
-        self.tell_all(link, HELLO).await;
+        self.show_itself(link, self.subject_of_all(HELLO)).await;
         let mut sign_of_life = Instant::now() + replicas::SIGN_OF_LIFE;
         loop {
             tokio::select! {
@@ -59,11 +59,11 @@ impl Sessions {
                     None => return,
                 },
                 message = to_this.next() => match message {
-                    Some(message) => self.obey(link, message).await,
+                    Some(message) => self.answer(link, message).await,
                     None => return,
                 },
                 () = sleep_until(sign_of_life) => {
-                    self.tell_all(link, HERE).await;
+                    self.show_itself(link, self.subject_of_all(HERE)).await;
                     sign_of_life = Instant::now() + replicas::SIGN_OF_LIFE;
                 }
             }
@@ -81,8 +81,9 @@ impl Sessions {
         match verb {
             HELLO => {
                 self.0.replicas.lives(other, Instant::now());
-                // The newcomer knows nobody yet.
-                self.tell_all(link, HERE).await;
+                // The newcomer knows nobody yet. Others are not told: after a lost connection all
+                // replicas are newcomers at once.
+                self.show_itself(link, self.subject_of(other, HERE)).await;
             }
             HERE => self.0.replicas.lives(other, Instant::now()),
             BYE => self.0.replicas.ended(other),
@@ -90,7 +91,14 @@ impl Sessions {
         }
     }
 
-    async fn obey(&self, link: &Link, message: Message) {
+    /// Takes what is said to this replica alone.
+    async fn answer(&self, link: &Link, message: Message) {
+        if message.subject.ends_with(HERE) {
+            if let Some(other) = self.read_replica(&message) {
+                self.0.replicas.lives(other, Instant::now());
+            }
+            return;
+        }
         let Some(reply) = message.reply else { return };
         if !message.subject.ends_with(TERMINATE) {
             return;
@@ -122,9 +130,10 @@ impl Sessions {
         (gateway != self.0.gateway).then_some(gateway)
     }
 
-    async fn tell_all(&self, link: &Link, verb: &str) {
+    /// Says there who this replica is.
+    async fn show_itself(&self, link: &Link, subject: String) {
         let payload = self.itself().encode_to_vec().into();
-        let (subject, deadline) = (self.subject_of_all(verb), Deadline::within(TELLING));
+        let deadline = Deadline::within(TELLING);
         let _ = link.send(&subject, None, None, payload, deadline).await;
     }
 
@@ -144,7 +153,11 @@ impl Sessions {
 
     /// Where one replica is asked to end a session.
     pub(super) fn termination_subject(&self, gateway: u64) -> String {
-        format!("{}.{TERMINATE}", self.subject(gateway))
+        self.subject_of(gateway, TERMINATE)
+    }
+
+    fn subject_of(&self, gateway: u64, verb: &str) -> String {
+        format!("{}.{verb}", self.subject(gateway))
     }
 
     fn subject_of_all(&self, verb: &str) -> String {

@@ -187,7 +187,7 @@ async fn while_nats_is_away_a_replica_lists_its_own_sessions() {
     assert_eq!(shown[0].session_id, session.opened.session_id);
     let request = terminate(&session.opened.session_id, None);
     let mut unreachable = tonic::Request::new(request.clone());
-    unreachable.set_timeout(Duration::from_secs(2));
+    unreachable.set_timeout(SOON);
     let answer = second.gateway().terminate_session(unreachable).await;
     refused(answer, Code::Unavailable, "NATS_DISCONNECTED");
 
