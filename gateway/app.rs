@@ -101,7 +101,11 @@ impl App {
         let services = Services {
             publisher: Publisher::new(outlet, config.publish.clone(), orphans.clone()),
             subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
-            stream: StreamService::new(nats.clone(), config.publish.timeout),
+            stream: StreamService::new(
+                nats.clone(),
+                config.streams.clone(),
+                config.publish.timeout,
+            ),
             consumer: ConsumerService::new(nats.clone(), config.publish.timeout),
             gateway: Gateway::new(nats.clone(), sessions.clone(), readiness.clone(), &config),
             health: health_service,

@@ -2,7 +2,9 @@
 
 pub mod consumer;
 pub mod gateway;
+mod page;
 pub mod publisher;
 mod resource;
 pub mod stream;
 pub mod subscriber;
+mod turn;

@@ -20,11 +20,13 @@ mod change;
 mod control;
 mod priority;
 pub(super) mod reading;
+mod wanted;
 
 pub use apply::{creation, plan};
 pub use change::{differences, etag, patched, update_mask};
 pub use control::{pause, paused, reset, unpin};
 use reading::{Start, replay_policy, shown_deliver_policy, shown_replay_policy};
+pub use wanted::Wanted;
 
 /// JetStream takes no shorter `max_expires`.
 const SHORTEST_EXPIRY: Duration = Duration::from_millis(1);

@@ -92,6 +92,9 @@ pub struct ClusterInfo {
     pub name: String,
     /// The leader; empty while there is none.
     pub leader: String,
+    /// Since when it leads.
+    #[serde(with = "wire::time", skip_serializing)]
+    pub leader_since: Time,
     /// The other members.
     #[serde(deserialize_with = "wire::nullable")]
     pub replicas: Vec<PeerInfo>,
@@ -109,6 +112,8 @@ pub struct PeerInfo {
     pub offline: bool,
     /// How many operations it is behind.
     pub lag: u64,
+    /// How long ago the leader last heard of it, in nanoseconds; nothing positive is never.
+    pub active: i64,
 }
 
 /// A time on the wire; JetStream's zero time is `None`.

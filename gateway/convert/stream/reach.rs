@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::change::with_defaults;
 use crate::error::{Error, Reason, Result};
 use crate::nats::api::{StreamConfig, StreamSource};
 
@@ -37,17 +38,20 @@ impl Config {
 
     /// Refuses the settings of `desired` that are switched off and not those of `existing`.
     pub fn check(&self, desired: &StreamConfig, existing: Option<&StreamConfig>) -> Result<()> {
-        let had = |same: &dyn Fn(&StreamConfig) -> bool| existing.is_some_and(same);
-        if !self.allow_republish
-            && desired.republish.is_some()
-            && !had(&|it| it.republish == desired.republish)
-        {
+        // JetStream writes out what it fills in.
+        let existing = existing.map(with_defaults);
+        let republish = with_defaults(desired).republish;
+        let is_kept = existing
+            .as_ref()
+            .is_some_and(|it| it.republish == republish);
+        if !self.allow_republish && republish.is_some() && !is_kept {
             return Err(refused("config.republish", "allow_republish"));
         }
-        if !self.allow_placement
-            && desired.placement.is_some()
-            && !had(&|it| it.placement == desired.placement)
-        {
+        let placement = &desired.placement;
+        let is_kept = existing
+            .as_ref()
+            .is_some_and(|it| it.placement == *placement);
+        if !self.allow_placement && placement.is_some() && !is_kept {
             return Err(refused("config.placement", "allow_placement"));
         }
         if !self.allow_external_sources {
@@ -58,7 +62,8 @@ impl Config {
             let sources = desired.sources.iter().enumerate();
             let sources = sources.map(|(place, it)| (it, format!("config.sources[{place}]")));
             for (source, field) in mirror.chain(sources) {
-                if source.external.is_some() && !existing.is_some_and(|it| has(it, source)) {
+                if source.external.is_some() && !existing.as_ref().is_some_and(|it| has(it, source))
+                {
                     let field = format!("{field}.external");
                     return Err(refused(&field, "allow_external_sources"));
                 }
