@@ -86,3 +86,9 @@ mod maintenance_cluster;
 mod error_reasons;
 // Live sessions: listed and ended, on all replicas.
 mod sessions;
+// What the account may use, and what going beyond it is called.
+mod account_limits;
+// Settings of the gateway that no other test would notice.
+mod settings;
+// Configurations that come back as they were sent.
+mod round_trips;
