@@ -9,14 +9,16 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 12] = [
+const PROTOS: [&str; 14] = [
     "jetgate/v1/apply.proto",
+    "jetgate/v1/consume.proto",
     "jetgate/v1/consumer.proto",
     "jetgate/v1/consumer_config.proto",
     "jetgate/v1/error.proto",
     "jetgate/v1/gateway.proto",
     "jetgate/v1/live_session.proto",
     "jetgate/v1/publisher.proto",
+    "jetgate/v1/session.proto",
     "jetgate/v1/stream.proto",
     "jetgate/v1/stream_config.proto",
     "jetgate/v1/stream_message.proto",

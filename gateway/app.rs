@@ -95,6 +95,7 @@ impl App {
             nats: nats.clone(),
             sessions: sessions.clone(),
             metrics: metrics.clone(),
+            max_stream_age: config.subscribe.max_stream_age,
         };
         let outlet = Outlet::new(nats.clone(), metrics.clone());
         let orphans = Orphans::default();

@@ -6,6 +6,7 @@ pub mod config;
 pub mod consumer;
 pub mod json;
 pub mod message;
+pub mod open;
 pub mod received;
 mod schedule;
 pub mod stored;

@@ -136,6 +136,12 @@ impl Nats {
         self.0.requests[0].clone()
     }
 
+    /// The connection that the next requests, or the settlements of a new session, are sent on.
+    pub fn request_connection(&self) -> Connection {
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        self.0.requests[turn % self.0.requests.len()].clone()
+    }
+
     /// The connection that a new session receives its messages on.
     pub fn delivery_connection(&self) -> Connection {
         let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
@@ -187,9 +193,7 @@ impl Nats {
     }
 
     async fn request_link(&self, deadline: Deadline) -> Result<Arc<Link>> {
-        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
-        let requests = &self.0.requests;
-        requests[turn % requests.len()].wait(deadline).await
+        self.request_connection().wait(deadline).await
     }
 
     fn api_prefix(&self) -> &str {

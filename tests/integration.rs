@@ -92,3 +92,7 @@ mod account_limits;
 mod settings;
 // Configurations that come back as they were sent.
 mod round_trips;
+// Consuming with acknowledgements in the stream: its frames and their order.
+mod consume;
+// Settling inside of that stream.
+mod consume_settle;

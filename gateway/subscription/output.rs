@@ -1,5 +1,6 @@
 //! The way from a session to its caller: one frame at a time, and a status at the end.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -9,30 +10,35 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use crate::error::{Error, Reason};
-use crate::proto::SubscribeResponse;
+pub(super) use crate::proto::consume_response::Frame;
 use crate::proto::subscribe_response::Event;
+use crate::proto::{ConsumeResponse, SubscribeResponse};
 
 /// A session's end of the way.
+#[derive(Clone)]
 pub struct Output {
-    frames: mpsc::Sender<SubscribeResponse>,
-    end: Arc<OnceLock<Status>>,
+    /// In boxes: the channel has room for more frames than it ever holds.
+    frames: mpsc::Sender<Box<Frame>>,
+    end: Arc<OnceLock<Result<(), Status>>>,
 }
 
-/// The caller's end: the stream that the transport reads.
-pub struct Frames {
-    frames: mpsc::Receiver<SubscribeResponse>,
-    end: Arc<OnceLock<Status>>,
+/// The caller's end: the stream that the transport reads, of responses of one of the two calls.
+pub struct Frames<R> {
+    frames: mpsc::Receiver<Box<Frame>>,
+    end: Arc<OnceLock<Result<(), Status>>>,
     ended: bool,
+    response: PhantomData<fn() -> R>,
 }
 
 /// Both ends. One frame may wait: more is not pulled before the transport has taken it.
-pub fn channel() -> (Output, Frames) {
+pub fn channel<R>() -> (Output, Frames<R>) {
     let (sender, receiver) = mpsc::channel(1);
     let end = Arc::new(OnceLock::new());
     let frames = Frames {
         frames: receiver,
         end: end.clone(),
         ended: false,
+        response: PhantomData,
     };
     (
         Output {
@@ -60,41 +66,63 @@ impl Output {
         self.frames.closed().await;
     }
 
-    /// Sends an event if there is room; only the session sends, so room that was seen stays.
-    pub(super) fn send(&self, event: Event) {
-        let _ = self
-            .frames
-            .try_send(SubscribeResponse { event: Some(event) });
+    /// Sends a frame if there is room; only the session sends, so room that was seen stays.
+    pub(super) fn send(&self, frame: Frame) {
+        let _ = self.frames.try_send(Box::new(frame));
     }
 
-    /// Sends an event when there is room.
-    pub(super) async fn send_later(&self, event: Event) {
-        let _ = self
-            .frames
-            .send(SubscribeResponse { event: Some(event) })
-            .await;
+    /// Sends a frame when there is room.
+    pub(super) async fn send_later(&self, frame: Frame) {
+        let _ = self.frames.send(Box::new(frame)).await;
     }
 
-    /// Says how the stream ends, behind the frames that still wait.
-    pub(super) fn end(&self, error: Error) {
-        let _ = self.end.set(error.into());
+    /// Says how the stream ends, behind the frames that still wait. The first word counts.
+    pub(super) fn end(&self, end: Result<(), Error>) {
+        let _ = self.end.set(end.map_err(Status::from));
     }
 }
 
-impl Stream for Frames {
-    type Item = Result<SubscribeResponse, Status>;
+impl<R: From<Frame>> Stream for Frames<R> {
+    type Item = Result<R, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.ended {
             return Poll::Ready(None);
         }
         if let Some(frame) = ready!(self.frames.poll_recv(cx)) {
-            return Poll::Ready(Some(Ok(frame)));
+            return Poll::Ready(Some(Ok(R::from(*frame))));
         }
         self.ended = true;
-        // No session ends with OK: its caller would take that for the end of the stream.
-        let lost = || Error::new(Reason::Internal, "the session was lost").into();
-        Poll::Ready(Some(Err(self.end.get().cloned().unwrap_or_else(lost))))
+        match self.end.get().cloned() {
+            Some(Ok(())) => Poll::Ready(None),
+            Some(Err(status)) => Poll::Ready(Some(Err(status))),
+            // An end that nobody decided on must not look like one.
+            None => {
+                let lost = Error::new(Reason::Internal, "the session was lost");
+                Poll::Ready(Some(Err(lost.into())))
+            }
+        }
+    }
+}
+
+impl From<Frame> for ConsumeResponse {
+    fn from(frame: Frame) -> Self {
+        Self { frame: Some(frame) }
+    }
+}
+
+impl From<Frame> for SubscribeResponse {
+    fn from(frame: Frame) -> Self {
+        let event = match frame {
+            Frame::Opened(opened) => Some(Event::Opened(opened)),
+            Frame::Messages(messages) => Some(Event::Messages(messages)),
+            Frame::Heartbeat(heartbeat) => Some(Event::Heartbeat(heartbeat)),
+            Frame::Gap(gap) => Some(Event::Gap(gap)),
+            Frame::Draining(draining) => Some(Event::Draining(draining)),
+            // Answers to frames that a caller of Subscribe cannot send.
+            Frame::Settled(_) | Frame::Pong(_) => None,
+        };
+        Self { event }
     }
 }
 
@@ -105,10 +133,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_status_comes_behind_the_last_frame() {
-        let (output, mut frames) = channel();
-        output.send(Event::Gap(crate::proto::Gap::default()));
+        let (output, mut frames) = channel::<SubscribeResponse>();
+        output.send(Frame::Gap(crate::proto::Gap::default()));
         assert!(!output.has_room());
-        output.end(Error::new(Reason::Draining, "over"));
+        output.end(Err(Error::new(Reason::Draining, "over")));
         drop(output);
 
         assert!(frames.next().await.unwrap().is_ok());
@@ -116,6 +144,22 @@ mod tests {
             frames.next().await.unwrap().unwrap_err().code(),
             tonic::Code::Unavailable
         );
+        assert!(frames.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_lost_does_not_end_with_ok() {
+        let (output, mut frames) = channel::<ConsumeResponse>();
+        drop(output);
+
+        assert_eq!(
+            frames.next().await.unwrap().unwrap_err().code(),
+            tonic::Code::Internal
+        );
+
+        let (output, mut frames) = channel::<ConsumeResponse>();
+        output.end(Ok(()));
+        drop(output);
         assert!(frames.next().await.is_none());
     }
 }

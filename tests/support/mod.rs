@@ -9,6 +9,7 @@
 
 mod assert;
 mod cluster;
+pub(crate) mod consume;
 pub(crate) mod consuming;
 mod eventually;
 mod gateway;
