@@ -16,6 +16,7 @@ use crate::support::consuming::{
 };
 use crate::support::{Clients, Gateway, SOON, eventually, reason, refused, violated_field};
 
+mod consume;
 mod replicas;
 
 /// What `ListSessions` answers.
