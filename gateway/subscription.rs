@@ -10,6 +10,7 @@ pub mod config;
 mod delivering;
 mod ending;
 pub mod fetch;
+mod frame;
 mod heartbeat;
 pub mod in_flight;
 mod labels;
@@ -17,7 +18,6 @@ mod link;
 mod opening;
 mod origin;
 mod outbox;
-mod output;
 mod pulling;
 mod settling;
 mod source;
@@ -38,6 +38,7 @@ use crate::error::{Error, Reason, Result};
 use crate::metrics::{Metrics, SessionGuard};
 use crate::nats::pull::{Delivery, End, Event};
 use crate::nats::{Nats, Settlement};
+use crate::output::Output;
 use crate::proto::consume_request::Frame as Requested;
 use crate::proto::{
     DrainingReason, FlowLimits, Gap, Pong, SessionHeartbeat, SessionKind, SessionOpened,
@@ -47,14 +48,13 @@ use crate::sessions::{self, Change, Description, Notice, Registration, Sessions}
 use adopting::Adopted;
 use caller::{Caller, Said, unexpected};
 use ending::{Ending, Phase};
+pub use frame::Frame;
 use heartbeat::Clock;
 use in_flight::{InFlight, Key};
 use labels::Labeller;
 use link::{Connection, LinkEvent};
 pub use opening::consume;
 use origin::Origin;
-use output::Frame;
-pub use output::{Frames, Output, channel};
 use settling::Settling;
 use source::Facts;
 pub use source::{Durable, Ordered, Source};
@@ -106,7 +106,7 @@ pub struct Session {
     phase: Phase,
     /// When the session is too old.
     ends_at: Instant,
-    out: Output,
+    out: Output<Frame>,
     book: InFlight,
     origin: Origin,
     labeller: Labeller,
@@ -141,7 +141,7 @@ impl Session {
         open: Open,
         who: sessions::Caller,
         caller: Option<Box<Caller>>,
-        out: Output,
+        out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
         // Kept until the end is said: without it the caller would see none.
@@ -155,7 +155,7 @@ impl Session {
         open: Open,
         who: sessions::Caller,
         caller: Option<Box<Caller>>,
-        out: Output,
+        out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
         let registration = shared.sessions.register(Description {

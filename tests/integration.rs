@@ -22,6 +22,8 @@ mod publish_readback;
 mod batches;
 // Callers that go away while their messages are on their way.
 mod publish_abandoned;
+// Publish streams.
+mod publish_stream;
 // Messages that produce others.
 mod schedules;
 // Streams: create, get, list, update, delete.
@@ -92,6 +94,14 @@ mod account_limits;
 mod settings;
 // Configurations that come back as they were sent.
 mod round_trips;
+// TLS on the public listener.
+mod tls;
+// Who may call.
+mod auth;
+// Messages that JetStream gives up: their letters, however they die.
+mod dead_letters;
+// Many sessions at once.
+mod scale;
 // Consuming with acknowledgements in the stream: its frames and their order.
 mod consume;
 // Settling inside of that stream.

@@ -17,6 +17,7 @@ use crate::support::consuming::{
 use crate::support::{Clients, Gateway, SOON, eventually, reason, refused, violated_field};
 
 mod consume;
+mod publish_stream;
 mod replicas;
 
 /// What `ListSessions` answers.

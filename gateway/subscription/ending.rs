@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use prost_types::Timestamp;
 use tokio::time::{Instant, timeout};
 
-use super::output::Frame;
+use super::frame::Frame;
 use super::terms::Terms;
 use super::{Connection, Session};
 use crate::deadline::Deadline;
