@@ -17,6 +17,7 @@ const PROTOS: [&str; 17] = [
     "jetgate/v1/dead_letter.proto",
     "jetgate/v1/error.proto",
     "jetgate/v1/gateway.proto",
+    "jetgate/v1/live_session.proto",
     "jetgate/v1/publish_message.proto",
     "jetgate/v1/publish_stream.proto",
     "jetgate/v1/publisher.proto",

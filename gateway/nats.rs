@@ -16,6 +16,7 @@ mod publish;
 pub mod pull;
 mod quarantine;
 mod readback;
+mod refusals;
 mod replies;
 mod request;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use async_nats::ServerInfo;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+pub use error::from_request as request_failed;
 pub use lanes::Lanes;
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};

@@ -96,6 +96,14 @@ mod apply;
 mod maintenance_cluster;
 // The list of reasons that errors can have.
 mod error_reasons;
+// Live sessions: listed and ended, on all replicas.
+mod sessions;
+// What the account may use, and what going beyond it is called.
+mod account_limits;
+// Settings of the gateway that no other test would notice.
+mod settings;
+// Configurations that come back as they were sent.
+mod round_trips;
 // TLS on the public listener.
 mod tls;
 // Who may call.

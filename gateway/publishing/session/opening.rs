@@ -14,14 +14,16 @@ use crate::alarm::Alarm;
 use crate::convert::publish_stream::{Terms, terms};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::names::StreamName;
 use crate::nats::{Pipeline, StreamFacts};
 use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::publish_stream_response::Frame;
 use crate::proto::{
     PublishAckMode, PublishOnError, PublishOpen, PublishOpened, PublishOrdering,
-    PublishStreamRequest, PublishStreamResponse,
+    PublishStreamRequest, PublishStreamResponse, SessionKind,
 };
+use crate::sessions::{Caller, Description};
 
 /// How long the first frame, and looking up the stream that it names, may take each.
 const OPENING: Duration = Duration::from_secs(10);
@@ -32,15 +34,26 @@ type Out = Output<PublishStreamResponse>;
 /// Opens a stream, or says with which error it ends.
 pub(super) async fn open(
     shared: Shared,
+    who: Caller,
     mut requests: Requests,
     out: Out,
 ) -> Result<Session, (Error, Out)> {
     let draining = shared.sessions.draining().clone();
     let agreeing = async {
         let open = first_frame(&mut requests).await?;
+        let who = who
+            .named(&open.client_name)
+            .map_err(|error| error.inside("open"))?;
         let terms = terms(open, &shared.config)?;
         let facts = named_stream(&shared, &terms).await?;
-        Ok((terms, facts, shared.sessions.register()?))
+        let registration = shared.sessions.register(Description {
+            kind: SessionKind::PublishStream,
+            caller: who,
+            stream: terms.stream.as_ref().map_or("", StreamName::as_str).into(),
+            consumer: "".into(),
+            window: terms.window,
+        })?;
+        Ok((terms, facts, registration))
     };
     let agreed = tokio::select! {
         agreed = agreeing => agreed,
@@ -57,6 +70,7 @@ pub(super) async fn open(
     let rules = rules(&terms);
     let way = Way::Pipelined(Pipeline::new(nats, facts.clone()));
     let mut session = Session {
+        stored: 0,
         ledger: Ledger::new(terms.window, rules, Answers::new(style(&terms))),
         reserved: nats.reserved().clone(),
         registration,
@@ -127,7 +141,7 @@ impl Session {
         let terms = &self.terms;
         let largest = self.shared.outlet.nats().max_payload().unwrap_or_default();
         PublishOpened {
-            session_id: format!("{:x}", self.registration.route.session),
+            session_id: self.registration.id(),
             path: self.way.path(rules.one_at_a_time) as i32,
             ack_mode: terms.ack_mode as i32,
             ordering: terms.ordering as i32,
