@@ -11,6 +11,7 @@ mod lanes;
 mod link;
 mod lookup;
 mod malformed;
+mod outlet;
 mod pipeline;
 mod publish;
 pub mod pull;

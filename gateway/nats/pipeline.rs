@@ -4,7 +4,7 @@
 //! its own. Answers arrive on an inbox of this pipeline. Whatever does not go well at once takes the
 //! way of a single publish, `Attempts`, so that there is one judgement of outcomes.
 
-mod outlet;
+mod place;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -22,6 +22,7 @@ use super::error::{from_request, too_late};
 use super::lanes::Lanes;
 use super::link::{RequestError, is_no_responders};
 use super::lookup::StreamFacts;
+use super::outlet::{Answer, Outlet, Sending};
 use super::publish::{ATTEMPT, Attempt, Attempts, judge, with_id};
 use super::supervisor::disconnected;
 use super::{Begun, Nats, Outgoing};
@@ -29,7 +30,7 @@ use crate::alarm::Alarm;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::nats::api::PubAck;
-use outlet::{Answer, Outlet, Place, Sending};
+use place::Place;
 use waiting::Waiting;
 
 /// The header by which JetStream refuses what belongs to another stream.
@@ -43,6 +44,7 @@ pub struct Pipeline {
     /// The stream of all messages, where there is one.
     stream: Option<StreamFacts>,
     outlet: Outlet,
+    turn: u32,
     /// Whose stream is being looked up.
     waiting: Waiting,
     /// What the connection has not taken yet.
@@ -88,6 +90,7 @@ impl Pipeline {
     pub fn new(nats: &Nats, stream: Option<StreamFacts>) -> Self {
         Self {
             outlet: Outlet::new(nats.request_connection()),
+            turn: 0,
             waiting: Waiting::new(nats.clone()),
             nats: nats.clone(),
             stream,
@@ -171,7 +174,7 @@ impl Pipeline {
         loop {
             while let Poll::Ready(answer) = self.outlet.poll(cx) {
                 match answer {
-                    Answer::Reply(place, message) => self.answered(place, message),
+                    Answer::Reply(message) => self.answered(message),
                     Answer::Denied(subject) => self.give_up(
                         |sent| sent.item.message.subject.as_str() == &*subject,
                         RequestError::Denied,
@@ -185,7 +188,10 @@ impl Pipeline {
         }
     }
 
-    fn answered(&mut self, place: Place, message: Message) {
+    fn answered(&mut self, message: Message) {
+        let Some(place) = Place::read(&message) else {
+            return;
+        };
         let is_ours = |sent: &Sent| sent.turn == place.turn;
         if !self.sent.get(place.slot).is_some_and(is_ours) {
             return;
@@ -264,8 +270,9 @@ impl Pipeline {
                 self.fail(&item, error);
                 continue;
             }
-            match self.outlet.send(self.sent.vacant_key(), &item.message) {
-                Sending::Sent(place) => self.await_answer(item, place),
+            let place = self.next_place();
+            match self.send(&item.message, place) {
+                Sending::Sent => self.await_answer(item, place),
                 Sending::TooLarge => {
                     let error = from_request(RequestError::TooLarge, "publish to this subject");
                     self.fail(&item, error);
@@ -274,6 +281,24 @@ impl Pipeline {
                 Sending::NotSent => return self.queue.push_front(item),
             }
         }
+    }
+
+    fn next_place(&mut self) -> Place {
+        self.turn = self.turn.wrapping_add(1);
+        Place {
+            slot: self.sent.vacant_key(),
+            turn: self.turn,
+        }
+    }
+
+    fn send(&mut self, message: &Outgoing, place: Place) -> Sending {
+        let Some(inbox) = self.outlet.inbox() else {
+            return Sending::NotSent;
+        };
+        let reply = place.below(inbox);
+        let (headers, payload) = (message.headers.clone(), message.payload.clone());
+        let subject = message.subject.as_str();
+        self.outlet.send(subject, reply, headers, payload)
     }
 
     fn await_answer(&mut self, item: Item, place: Place) {
