@@ -7,6 +7,7 @@ pub mod api;
 mod atomic;
 pub mod config;
 mod error;
+mod fast_publish;
 mod lanes;
 mod link;
 mod lookup;
@@ -34,6 +35,7 @@ use async_nats::ServerInfo;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+pub use fast_publish::{FastIngest, Item, Progress};
 pub use lanes::Lanes;
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};
@@ -69,6 +71,7 @@ struct Inner {
     account: OnceCell<u32>,
     lookups: Lookups,
     slots: Slots,
+    batch_slots: Slots,
     quarantine: Register,
 }
 
@@ -89,6 +92,7 @@ impl Nats {
             },
             reserved: Reserved::new(&config.inbox_prefix),
             slots: Slots::new(config.pull_slots),
+            batch_slots: Slots::new(fast_publish::OPEN_BATCHES),
             turn: AtomicUsize::new(0),
             account: OnceCell::new(),
             lookups: Lookups::default(),

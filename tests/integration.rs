@@ -18,6 +18,8 @@ mod publish;
 mod publish_cluster;
 // Messages with conditions that an earlier attempt has made untrue.
 mod publish_readback;
+// Publishing in fast batches.
+mod fast_ingest;
 // Publishing several messages in one call.
 mod batches;
 // Callers that go away while their messages are on their way.

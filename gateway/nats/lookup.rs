@@ -146,6 +146,15 @@ impl Nats {
         Ok(self.lookups().learn_stream(info.config))
     }
 
+    /// The same where that is a short while ago; `None` where it cannot be found out quickly.
+    pub(super) async fn recent_stream(&self, name: &StreamName) -> Option<StreamFacts> {
+        if let Some(known) = self.lookups().recent_stream(name.as_str()) {
+            return Some(known);
+        }
+        let asked = self.stream_facts(name, Deadline::within(PATIENCE)).await;
+        asked.ok()
+    }
+
     /// A consumer's info.
     pub async fn consumer_info(
         &self,
@@ -211,6 +220,12 @@ impl Lookups {
             .filter(|(asked, _)| asked.elapsed() < STREAM_AGE)
             .filter(|(_, facts)| facts.takes(subject));
         known.next().map(|(_, facts)| facts.clone())
+    }
+
+    fn recent_stream(&self, name: &str) -> Option<StreamFacts> {
+        let streams = self.streams();
+        let (asked, facts) = streams.get(name)?;
+        (asked.elapsed() < STREAM_AGE).then(|| facts.clone())
     }
 
     fn learn_stream(&self, config: StreamConfig) -> StreamFacts {

@@ -123,6 +123,30 @@ impl Pipeline {
         }
     }
 
+    /// Goes on with a message that was sent elsewhere at this moment, and may be stored for all that is
+    /// known.
+    pub(super) fn repeat_lost(
+        &mut self,
+        number: u64,
+        message: Outgoing,
+        deadline: Deadline,
+        at: Instant,
+    ) {
+        let item = Item {
+            number,
+            message,
+            deadline,
+        };
+        let (turn, due) = (0, at);
+        let sent = Sent {
+            item,
+            turn,
+            at,
+            due,
+        };
+        self.repeat(sent, Err(RequestError::Lost));
+    }
+
     /// Whether everything is settled.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty()
@@ -142,7 +166,8 @@ impl Pipeline {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Settled>> {
+    /// The same for those who poll.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Settled>> {
         self.collect(cx);
         while let Poll::Ready((verdict, items)) = self.waiting.poll(cx) {
             for item in items {
@@ -355,7 +380,7 @@ impl Pipeline {
 
 /// JetStream is asked to compare where the subject does not look like one of the stream's: it may be
 /// one by a mapping of the account.
-fn expect(stream: &StreamFacts, message: &mut Outgoing) {
+pub(super) fn expect(stream: &StreamFacts, message: &mut Outgoing) {
     if !stream.takes(&message.subject) && message.headers.get(EXPECTED_STREAM).is_none() {
         message
             .headers

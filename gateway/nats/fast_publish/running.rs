@@ -1,0 +1,245 @@
+//! An open batch: what goes out for it and when, and whose messages it settles.
+
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Message};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::answer::{Address, Operation};
+use super::batch::{Batch, Cause, Verdict};
+use super::queue::{Queue, State};
+use crate::nats::RequestError;
+use crate::nats::error::{from_api, from_request};
+use crate::nats::lookup::StreamFacts;
+use crate::nats::outlet::{Outlet, Sending};
+
+/// How long an answer that is due may stay away before it is asked for. JetStream forgets a batch
+/// after 10 s in which nothing came for it.
+const ASK: Duration = Duration::from_secs(1);
+
+/// A batch in which nothing is under way is ended after this time.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// After this many messages a batch is ended where other sessions wait for theirs.
+const TURN: u64 = 512;
+
+/// A batch that ends without a word why is judged this much later: that the NATS user may not publish
+/// a message is told on another way.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// A batch and its place on a connection.
+pub(super) struct Running {
+    batch: Batch,
+    address: Address,
+    /// That of the first message: what is no message goes there.
+    subject: String,
+    /// How many messages were settled and have left the queue.
+    settled: u64,
+    /// When something came last, or was asked for.
+    heard: Instant,
+    ended: Option<Instant>,
+    /// Nothing more is put into it.
+    finishing: bool,
+    /// Nothing more is heard of it.
+    lost: bool,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Running {
+    /// A batch that is answered below `inbox`, of which nothing was sent.
+    pub(super) fn new(inbox: &str, stream: &StreamFacts, turn: OwnedSemaphorePermit) -> Self {
+        Self {
+            batch: Batch::new(&stream.name),
+            address: Address::new(inbox),
+            subject: String::new(),
+            settled: 0,
+            heard: Instant::now(),
+            ended: None,
+            finishing: false,
+            lost: false,
+            _turn: turn,
+        }
+    }
+
+    /// Takes note of an answer.
+    pub(super) fn hear(&mut self, message: &Message) {
+        let Some(heard) = self.address.read(message) else {
+            return;
+        };
+        self.heard = Instant::now();
+        self.batch.hear(heard);
+        if self.batch.has_ended() {
+            self.ended.get_or_insert(self.heard);
+        }
+    }
+
+    /// Takes note that the NATS user may not publish to a subject.
+    pub(super) fn deny(&mut self, subject: &str, queue: &Queue) {
+        let denied = (0..self.place()).find(|place| {
+            let entry = queue.get(*place);
+            entry.is_some_and(|entry| entry.message.subject.as_str() == subject)
+        });
+        if let Some(place) = denied {
+            self.batch.deny(self.settled + place as u64 + 1);
+        }
+    }
+
+    /// Takes note that nothing more will be heard.
+    pub(super) fn lose(&mut self) {
+        self.lost = true;
+        self.batch.give_up();
+    }
+
+    /// Takes what is settled out of the queue.
+    pub(super) fn settle(&mut self, queue: &mut Queue) {
+        while self.settled < self.batch.settled() {
+            self.settled += 1;
+            let is_last = self.settled == self.batch.settled();
+            match self.batch.take_fault(self.settled) {
+                Some(Cause::Refused(error)) => {
+                    if queue.halts() {
+                        // A cluster has stored what follows all the same, or not.
+                        self.leave_open(queue);
+                        self.lose();
+                    }
+                    queue.failed(from_api(&error));
+                    if queue.halts() {
+                        return;
+                    }
+                }
+                _ if is_last => queue.stored(self.batch.sequence()),
+                _ => queue.stored(0),
+            }
+        }
+    }
+
+    fn leave_open(&self, queue: &mut Queue) {
+        for place in 1..=self.place() {
+            if let Some(entry) = queue.get_mut(place) {
+                entry.state = State::Open;
+            }
+        }
+    }
+
+    /// Where in the queue the next message is.
+    pub(super) fn place(&self) -> usize {
+        let place = self.batch.next_place() - 1 - self.settled;
+        usize::try_from(place).unwrap_or(usize::MAX)
+    }
+
+    /// Whether messages were sent that are not settled.
+    pub(super) fn has_sent_more(&self) -> bool {
+        self.place() > 0
+    }
+
+    /// Whether nothing was sent.
+    pub(super) fn is_unused(&self) -> bool {
+        self.batch.next_place() == 1
+    }
+
+    /// Whether it is known what became of it, as far as it ever will be.
+    pub(super) fn is_over(&self) -> bool {
+        let judged = self.ended.is_some_and(|at| at.elapsed() >= GRACE);
+        self.batch.has_ended() && (self.lost || judged || self.batch.is_explained())
+    }
+
+    /// What became of the messages that are not settled.
+    pub(super) fn verdict(&self) -> Verdict {
+        self.batch.verdict()
+    }
+
+    /// Puts nothing more into the batch.
+    pub(super) fn finish(&mut self) {
+        self.finishing = true;
+    }
+
+    /// The place in the queue of the message to send now, where there is room for one. `crowded`:
+    /// others wait.
+    pub(super) fn next(&mut self, crowded: bool) -> Option<usize> {
+        self.finishing |= crowded && self.batch.next_place() > TURN;
+        (!self.finishing && self.batch.room() > 0).then(|| self.place())
+    }
+
+    /// Sends the message at `place`, the `last` one for now or not; false where that did not work.
+    pub(super) fn send(
+        &mut self,
+        outlet: &mut Outlet,
+        queue: &mut Queue,
+        place: usize,
+        last: bool,
+    ) -> bool {
+        let Some(entry) = queue.get_mut(place) else {
+            return false;
+        };
+        let operation = self.batch.operation(last);
+        let reply = self.address.reply(self.batch.next_place(), operation);
+        let message = &entry.message;
+        let (headers, payload) = (message.headers.clone(), message.payload.clone());
+        match outlet.send(message.subject.as_str(), reply, headers, payload) {
+            Sending::Sent => {
+                if self.is_unused() {
+                    message.subject.as_str().clone_into(&mut self.subject);
+                }
+                self.batch.sent(operation);
+                entry.sent = Some(Instant::now());
+                true
+            }
+            Sending::TooLarge => {
+                let error = from_request(RequestError::TooLarge, "publish to this subject");
+                entry.state = State::Settled(Err(error));
+                self.finishing = true;
+                false
+            }
+            // The connection is gone, which is told in a moment.
+            Sending::NotSent => false,
+        }
+    }
+
+    /// What is to be sent beside messages. `has_more`: there are some to follow.
+    pub(super) fn question(&self, has_more: bool, crowded: bool) -> Option<Operation> {
+        if self.is_unused() || self.batch.has_ended() {
+            return None;
+        }
+        let runs_out = !has_more || self.finishing;
+        let makes_room = self.finishing || crowded || self.heard.elapsed() >= IDLE;
+        if self.batch.wants_end()
+            || runs_out && self.batch.waits_in_vain()
+            || runs_out && makes_room && self.batch.is_at_rest()
+        {
+            return Some(Operation::End);
+        }
+        let due = self.batch.awaits() && self.heard.elapsed() >= ASK;
+        due.then(|| self.batch.question())
+    }
+
+    /// Sends something that is no message.
+    pub(super) fn ask(&mut self, outlet: &mut Outlet, operation: Operation) {
+        let place = match operation {
+            Operation::Ping => self.batch.next_place() - 1,
+            _ => self.batch.next_place(),
+        };
+        let reply = self.address.reply(place, operation);
+        self.heard = Instant::now();
+        let (headers, payload) = (HeaderMap::new(), bytes::Bytes::new());
+        if let Sending::Sent = outlet.send(&self.subject, reply, headers, payload) {
+            self.batch.sent(operation);
+        }
+    }
+
+    /// Asks later: the connection takes nothing now.
+    pub(super) fn postpone(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// When something has to be done though nothing comes.
+    pub(super) fn due(&self) -> Option<Instant> {
+        if let Some(ended) = self.ended {
+            return Some(ended + GRACE);
+        }
+        if self.batch.awaits() {
+            return Some(self.heard + ASK);
+        }
+        self.batch.is_at_rest().then(|| self.heard + IDLE)
+    }
+}
