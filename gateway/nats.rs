@@ -35,7 +35,7 @@ use async_nats::ServerInfo;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-pub use fast_publish::{FastIngest, Item, Progress};
+pub use fast_publish::{FastIngest, Halts, Item, Progress};
 pub use lanes::Lanes;
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};

@@ -12,7 +12,7 @@ use jetgate::error::Reason;
 use jetgate::metrics::Metrics;
 use jetgate::names::{MessageId, StreamName, Subject};
 use jetgate::nats::config::Config;
-use jetgate::nats::{FastIngest, Item, Nats, Outgoing};
+use jetgate::nats::{FastIngest, Halts, Item, Nats, Outgoing};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -53,7 +53,14 @@ impl Publisher {
         let facts = nats.stream_facts(&name, Deadline::within(SOON)).await;
         Self {
             nats: nats.clone(),
-            fast: FastIngest::new(nats, facts.unwrap(), halts),
+            fast: FastIngest::new(
+                nats,
+                facts.unwrap(),
+                Halts {
+                    on_failure: halts,
+                    on_doubt: halts,
+                },
+            ),
             within: SOON,
             through: 0,
             stored: 0,
@@ -114,12 +121,6 @@ impl Publisher {
 
     async fn until_settled(&mut self, through: u64) {
         while self.through < through {
-            self.progress().await;
-        }
-    }
-
-    async fn until_idle(&mut self) {
-        while !self.fast.is_idle() {
             self.progress().await;
         }
     }

@@ -1,5 +1,6 @@
 //! Publish streams: what is stored, and how it is answered.
 
+mod fast_ingest;
 mod frames;
 mod ordering;
 mod producers;

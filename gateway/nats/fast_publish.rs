@@ -34,10 +34,10 @@ use super::{Nats, Outgoing, RequestError, Slot};
 use crate::alarm::Alarm;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason};
-use crate::names::StreamName;
-use batch::Cause;
-pub use queue::Settled as Progress;
+use answer::Operation;
+use batch::{Cause, FIRST_FLOW};
 use queue::{Entry, Queue, State};
+pub use queue::{Halts, Settled as Progress};
 use running::Running;
 
 /// How many batches of one stream this gateway has open at a time. JetStream allows 1,000 per stream
@@ -83,6 +83,10 @@ pub struct FastIngest {
     queue: Queue,
     phase: Phase,
     turns: Slot,
+    /// How many messages the last batch was acknowledged by.
+    flow: u64,
+    /// Nothing new has come since the messages last ran out.
+    ran_out: bool,
     /// Until when batches are not tried.
     resting: Option<Instant>,
     pipeline: Pipeline,
@@ -101,12 +105,13 @@ enum Phase {
 /// The right to have a batch open, and what is known of the stream by then.
 struct Turn {
     permit: OwnedSemaphorePermit,
+    /// `None` where the stream is gone.
     stream: Option<StreamFacts>,
 }
 
 impl FastIngest {
-    /// Begins with nothing. Where it `halts`, nothing is stored behind a message that failed.
-    pub fn new(nats: &Nats, stream: StreamFacts, halts: bool) -> Self {
+    /// Begins with nothing. Nothing is stored behind a message that `halts`.
+    pub fn new(nats: &Nats, stream: StreamFacts, halts: Halts) -> Self {
         Self {
             outlet: Outlet::new(nats.request_connection()),
             pipeline: Pipeline::new(nats, Some(stream.clone())),
@@ -115,6 +120,8 @@ impl FastIngest {
             stream,
             queue: Queue::new(halts),
             phase: Phase::Idle,
+            flow: FIRST_FLOW,
+            ran_out: false,
             resting: None,
             alarm: Alarm::default(),
         }
@@ -128,6 +135,7 @@ impl FastIngest {
             deadline,
             known,
         } = item;
+        self.ran_out = false;
         expect(&self.stream, &mut message);
         let state = match self.nats.check_size(&message) {
             Ok(()) => State::Waiting,
@@ -141,6 +149,11 @@ impl FastIngest {
             state,
             sent: None,
         });
+    }
+
+    /// Failures up to this number no longer halt.
+    pub fn resume(&mut self, through: u64) {
+        self.queue.resume(through);
     }
 
     /// Whether everything is settled.
@@ -235,10 +248,14 @@ impl FastIngest {
                 let Poll::Ready(turn) = turn.as_mut().poll(cx) else {
                     return false;
                 };
-                self.phase = Phase::Open(Box::new(Running::new(inbox, &self.stream, turn.permit)));
-                if let Some(stream) = turn.stream {
-                    self.stream = stream;
-                }
+                let Some(stream) = turn.stream else {
+                    self.rest();
+                    self.phase = Phase::Idle;
+                    return true;
+                };
+                let running = Running::new(inbox, &stream, self.flow, turn.permit);
+                self.phase = Phase::Open(Box::new(running));
+                self.stream = stream;
                 true
             }
             Phase::Open(_) => self.run(cx),
@@ -266,17 +283,21 @@ impl FastIngest {
     }
 
     fn open(&self) -> Pin<Box<dyn Future<Output = Turn> + Send>> {
-        let (nats, turns) = (self.nats.clone(), self.turns.clone());
-        let name = StreamName::parse("stream", &self.stream.name);
+        let (nats, turns, stream) = (self.nats.clone(), self.turns.clone(), self.stream.clone());
         Box::pin(async move {
             let permit = turns.acquire().await;
             // It may have got more replicas.
-            let stream = match &name {
-                Ok(name) => nats.recent_stream(name).await,
-                Err(_) => None,
+            let stream = match nats.recent_stream(&stream.name).await {
+                Ok(stream) => Some(stream),
+                Err(error) if error.reason() == Reason::StreamNotFound => None,
+                Err(_) => Some(stream),
             };
             Turn { permit, stream }
         })
+    }
+
+    fn rest(&mut self) {
+        self.resting = Some(Instant::now() + REST);
     }
 
     /// Goes on with the open batch.
@@ -285,6 +306,7 @@ impl FastIngest {
             return false;
         };
         running.settle(&mut self.queue);
+        self.flow = running.flow();
         if running.is_over() {
             self.conclude(&running);
             return true;
@@ -315,12 +337,19 @@ impl FastIngest {
                 .queue
                 .get(place + 1)
                 .is_some_and(|next| !self.goes_alone(next));
-            if !running.send(&mut self.outlet, &mut self.queue, place, !follows) {
+            let operation = running.operation(!follows);
+            if operation == Operation::Commit && self.lingers(cx) {
+                return Poll::Pending;
+            }
+            if !running.send(&mut self.outlet, &mut self.queue, place, operation) {
                 break;
             }
         }
         let has_more = self.queue.get(running.place()).is_some();
         if let Some(operation) = running.question(has_more, crowded) {
+            if operation == Operation::End && !has_more && self.lingers(cx) {
+                return Poll::Pending;
+            }
             if self.outlet.poll_ready(cx).is_pending() {
                 running.postpone();
                 return Poll::Pending;
@@ -328,6 +357,15 @@ impl FastIngest {
             running.ask(&mut self.outlet, operation);
         }
         Poll::Ready(())
+    }
+
+    /// Lets others run once before a batch ends as the messages have run out: they may bring more.
+    fn lingers(&mut self, cx: &Context<'_>) -> bool {
+        let first = !std::mem::replace(&mut self.ran_out, true);
+        if first {
+            cx.waker().wake_by_ref();
+        }
+        first
     }
 
     /// Sees to the messages that a batch has not settled.
@@ -344,7 +382,11 @@ impl FastIngest {
         };
         entry.state = match cause {
             Cause::Broken => State::Waiting,
-            Cause::Nobody => State::Alone,
+            Cause::Nobody => {
+                // It may be gone.
+                self.nats.lookups().forget_stream(&self.stream.name);
+                State::Alone
+            }
             Cause::Denied => State::Settled(Err(from_request(
                 RequestError::Denied,
                 "publish to this subject",
@@ -367,7 +409,7 @@ impl FastIngest {
     /// Publishes the first messages by themselves, where they want that.
     fn publish_alone(&mut self) -> bool {
         // Where a failure halts, each waits for the one before.
-        let width = if self.queue.halts() { 1 } else { ALONE };
+        let width = if self.queue.is_strict() { 1 } else { ALONE };
         let (mut begun, mut under_way) = (false, false);
         for place in 0..width {
             let Some(entry) = self.queue.get(place) else {
@@ -425,7 +467,7 @@ impl Drop for FastIngest {
         };
         let mut nobody = Context::from_waker(std::task::Waker::noop());
         if !running.is_unused() && self.outlet.poll_ready(&mut nobody).is_ready() {
-            running.ask(&mut self.outlet, answer::Operation::End);
+            running.ask(&mut self.outlet, Operation::End);
         }
     }
 }

@@ -146,13 +146,13 @@ impl Nats {
         Ok(self.lookups().learn_stream(info.config))
     }
 
-    /// The same where that is a short while ago; `None` where it cannot be found out quickly.
-    pub(super) async fn recent_stream(&self, name: &StreamName) -> Option<StreamFacts> {
-        if let Some(known) = self.lookups().recent_stream(name.as_str()) {
-            return Some(known);
+    /// The same as it was a short while ago, as far as that can be found out quickly.
+    pub(super) async fn recent_stream(&self, name: &str) -> Result<StreamFacts> {
+        if let Some(known) = self.lookups().recent_stream(name) {
+            return Ok(known);
         }
-        let asked = self.stream_facts(name, Deadline::within(PATIENCE)).await;
-        asked.ok()
+        let name = StreamName::parse("stream", name)?;
+        self.stream_facts(&name, Deadline::within(PATIENCE)).await
     }
 
     /// A consumer's info.

@@ -198,7 +198,10 @@ impl Session {
     fn handle(&mut self, request: PublishStreamRequest) -> Result<()> {
         match request.frame {
             Some(Request::Messages(frame)) => self.arrived(frame),
-            Some(Request::Resume(resume)) => self.ledger.resume(resume.through),
+            Some(Request::Resume(resume)) => {
+                self.way.resume(resume.through);
+                self.ledger.resume(resume.through)
+            }
             Some(Request::Ping(_)) => {
                 self.words.pongs += 1;
                 Ok(())
@@ -234,6 +237,7 @@ impl Session {
             let Some(Numbered {
                 number,
                 bytes,
+                known,
                 message,
             }) = self.backlog.take()
             else {
@@ -243,17 +247,27 @@ impl Session {
                 continue;
             }
             match message {
-                Ok(message) => self.way.publish(number, message, deadline),
+                Ok(message) => {
+                    let known = known || self.terms.resumes;
+                    self.way.publish(number, message, known, deadline);
+                }
                 Err(error) => self.ledger.settle(number, Err(error)),
             }
         }
     }
 
     fn note(&mut self, event: Event) {
-        let Event::Settled(settled) = event;
-        for settled in settled {
-            self.shared.outlet.count(&settled.outcome);
-            self.ledger.settle(settled.number, settled.outcome);
+        match event {
+            Event::Settled(settled) => {
+                for settled in settled {
+                    self.shared.outlet.count(&settled.outcome);
+                    self.ledger.settle(settled.number, settled.outcome);
+                }
+            }
+            Event::Progress(progress) => {
+                self.shared.outlet.count_all(&progress);
+                self.ledger.settle_through(progress);
+            }
         }
         if self.ledger.in_flight().messages == 0 {
             self.share.release();

@@ -96,6 +96,11 @@ impl Wire {
         self.send_message(subject, "", Some(headers), payload).await;
     }
 
+    /// Publishes with a reply subject of the test's own.
+    pub(crate) async fn publish_from(&mut self, subject: &str, reply: &str, payload: &[u8]) {
+        self.send_message(subject, reply, None, payload).await;
+    }
+
     /// Subscribes and waits until the server knows.
     pub(crate) async fn subscribe(&mut self, subject: &str) -> u64 {
         self.subscriptions += 1;

@@ -17,8 +17,8 @@ mod tests;
 /// How many acknowledgements may be outstanding (ADR-50 advises two).
 const OUTSTANDING: u64 = 2;
 
-/// How many messages the server is taken to wait for with an acknowledgement until it says so.
-const FIRST_FLOW: u64 = 32;
+/// How many messages the server is taken to wait for with an acknowledgement where nothing is known.
+pub(super) const FIRST_FLOW: u64 = 32;
 
 /// JetStream's code for a batch that it does not have, or not any more.
 const UNKNOWN_BATCH: u64 = 10_208;
@@ -65,13 +65,14 @@ pub(super) struct Verdict {
 }
 
 impl Batch {
-    /// A batch of this stream of which nothing was sent.
-    pub(super) fn new(stream: &str) -> Self {
+    /// A batch of this stream of which nothing was sent. Until the server says how many messages it
+    /// waits for with an acknowledgement, they are `flow`.
+    pub(super) fn new(stream: &str, flow: u64) -> Self {
         Self {
             stream: stream.to_owned(),
             sent: 0,
             stored: 0,
-            flow: FIRST_FLOW,
+            flow,
             faults: BTreeMap::new(),
             closing: false,
             ended: false,
@@ -191,6 +192,11 @@ impl Batch {
     /// How many messages are sent and not known to be stored.
     fn unacknowledged(&self) -> u64 {
         self.sent - self.stored
+    }
+
+    /// How many messages the server waits for with an acknowledgement.
+    pub(super) fn flow(&self) -> u64 {
+        self.flow
     }
 
     /// How many messages from the first are settled: stored, or failed by themselves.

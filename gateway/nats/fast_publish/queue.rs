@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::nats::Outgoing;
 use crate::nats::publish::{unknown, with_id};
 
@@ -52,17 +52,27 @@ pub struct Settled {
     pub last_sequence: u64,
 }
 
+/// Which messages keep those behind them from being stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Halts {
+    /// One that surely failed.
+    pub on_failure: bool,
+    /// One that may be stored, for all that is known.
+    pub on_doubt: bool,
+}
+
 /// The messages of one publisher.
 #[derive(Default)]
 pub(super) struct Queue {
     entries: VecDeque<Entry>,
     settled: Settled,
-    /// Nothing is stored behind a message that failed.
-    halts: bool,
+    halts: Halts,
+    /// Up to this number nothing halts.
+    resumed: u64,
 }
 
 impl Queue {
-    pub(super) fn new(halts: bool) -> Self {
+    pub(super) fn new(halts: Halts) -> Self {
         Self {
             halts,
             ..Self::default()
@@ -77,8 +87,24 @@ impl Queue {
         self.entries.len()
     }
 
-    pub(super) fn halts(&self) -> bool {
-        self.halts
+    /// Failures up to this number do not halt.
+    pub(super) fn resume(&mut self, through: u64) {
+        self.resumed = self.resumed.max(through);
+    }
+
+    /// Whether each message has to wait for the outcome of the one before.
+    pub(super) fn is_strict(&self) -> bool {
+        self.halts.on_failure || self.halts.on_doubt
+    }
+
+    /// Whether nothing is stored behind the first message where it fails like this.
+    pub(super) fn halts_on(&self, error: &Error) -> bool {
+        let halts = match error.reason() {
+            Reason::PublishOutcomeUnknown => self.halts.on_doubt,
+            _ => self.halts.on_failure,
+        };
+        let number = self.first().map_or(0, |first| first.number);
+        halts && number > self.resumed
     }
 
     pub(super) fn first(&self) -> Option<&Entry> {
@@ -112,13 +138,14 @@ impl Queue {
 
     /// The first message is not stored, or nobody knows.
     pub(super) fn failed(&mut self, error: Error) {
+        let halts = self.halts_on(&error);
         let Some(entry) = self.entries.pop_front() else {
             return;
         };
         self.settled.through = entry.number;
         let error = with_id(error, &entry.message);
         self.settled.failed.push((entry.number, error));
-        if self.halts {
+        if halts {
             self.withhold();
         }
     }
@@ -164,7 +191,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::error::Reason;
     use crate::names::{Reserved, Subject};
 
     fn entry(number: u64) -> Entry {
@@ -183,7 +209,7 @@ mod tests {
         }
     }
 
-    fn queue(halts: bool) -> Queue {
+    fn queue(halts: Halts) -> Queue {
         let mut queue = Queue::new(halts);
         (1..=5).map(entry).for_each(|entry| queue.push(entry));
         queue
@@ -195,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_known_waits_for_those_before_it() {
-        let mut queue = queue(false);
+        let mut queue = queue(Halts::default());
         queue.numbered(2).unwrap().state = State::Settled(Err(refused()));
         queue.settle();
         assert!(queue.take_settled().is_none());
@@ -211,7 +237,10 @@ mod tests {
 
     #[tokio::test]
     async fn behind_a_failure_nothing_is_sent_where_that_halts() {
-        let mut queue = queue(true);
+        let mut queue = queue(Halts {
+            on_failure: true,
+            on_doubt: false,
+        });
         queue.numbered(3).unwrap().state = State::Open;
         queue.stored(7);
         queue.failed(refused());
@@ -226,5 +255,20 @@ mod tests {
         let expected = [(2, Reason::StreamFull), (3, Reason::PublishOutcomeUnknown)];
         assert_eq!(failed, expected);
         assert_eq!(settled.withheld, [4, 5]);
+    }
+
+    #[tokio::test]
+    async fn what_was_resumed_halts_no_more() {
+        let mut queue = queue(Halts {
+            on_failure: true,
+            on_doubt: true,
+        });
+        queue.resume(2);
+        queue.stored(7);
+        queue.failed(refused());
+
+        let settled = queue.take_settled().unwrap();
+        assert_eq!((settled.through, settled.withheld.len()), (2, 0));
+        assert_eq!(queue.len(), 3);
     }
 }

@@ -47,10 +47,15 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// A batch that is answered below `inbox`, of which nothing was sent.
-    pub(super) fn new(inbox: &str, stream: &StreamFacts, turn: OwnedSemaphorePermit) -> Self {
+    /// A batch that is answered below `inbox`, of which nothing was sent. `flow`: as in the one before.
+    pub(super) fn new(
+        inbox: &str,
+        stream: &StreamFacts,
+        flow: u64,
+        turn: OwnedSemaphorePermit,
+    ) -> Self {
         Self {
-            batch: Batch::new(&stream.name),
+            batch: Batch::new(&stream.name, flow),
             address: Address::new(inbox),
             subject: String::new(),
             settled: 0,
@@ -98,15 +103,14 @@ impl Running {
             let is_last = self.settled == self.batch.settled();
             match self.batch.take_fault(self.settled) {
                 Some(Cause::Refused(error)) => {
-                    if queue.halts() {
+                    let error = from_api(&error);
+                    if queue.halts_on(&error) {
                         // A cluster has stored what follows all the same, or not.
                         self.leave_open(queue);
                         self.lose();
+                        return queue.failed(error);
                     }
-                    queue.failed(from_api(&error));
-                    if queue.halts() {
-                        return;
-                    }
+                    queue.failed(error);
                 }
                 _ if is_last => queue.stored(self.batch.sequence()),
                 _ => queue.stored(0),
@@ -120,6 +124,11 @@ impl Running {
                 entry.state = State::Open;
             }
         }
+    }
+
+    /// How many messages the server waits for with an acknowledgement.
+    pub(super) fn flow(&self) -> u64 {
+        self.batch.flow()
     }
 
     /// Where in the queue the next message is.
@@ -161,18 +170,22 @@ impl Running {
         (!self.finishing && self.batch.room() > 0).then(|| self.place())
     }
 
-    /// Sends the message at `place`, the `last` one for now or not; false where that did not work.
+    /// How the next message is sent; `last` where no other follows it for now.
+    pub(super) fn operation(&self, last: bool) -> Operation {
+        self.batch.operation(last)
+    }
+
+    /// Sends the message at `place`; false where that did not work.
     pub(super) fn send(
         &mut self,
         outlet: &mut Outlet,
         queue: &mut Queue,
         place: usize,
-        last: bool,
+        operation: Operation,
     ) -> bool {
         let Some(entry) = queue.get_mut(place) else {
             return false;
         };
-        let operation = self.batch.operation(last);
         let reply = self.address.reply(self.batch.next_place(), operation);
         let message = &entry.message;
         let (headers, payload) = (message.headers.clone(), message.payload.clone());

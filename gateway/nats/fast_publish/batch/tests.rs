@@ -217,7 +217,7 @@ fn step(trouble: bool) -> BoxedStrategy<Step> {
 
 /// Runs the steps and lets everything that is under way arrive.
 fn run(steps: Vec<Step>, refused: BTreeSet<u64>, flow: u64) -> (Batch, Model) {
-    let mut batch = Batch::new(STREAM);
+    let mut batch = Batch::new(STREAM, FIRST_FLOW);
     let mut model = Model {
         refused,
         flow,
@@ -338,7 +338,7 @@ fn heard(place: u64, operation: Operation, answer: Answer) -> Heard {
 }
 
 fn batch_of(messages: u64) -> Batch {
-    let mut batch = Batch::new(STREAM);
+    let mut batch = Batch::new(STREAM, FIRST_FLOW);
     batch.sent(Operation::Open);
     (1..messages).for_each(|_| batch.sent(Operation::Append));
     batch
@@ -346,7 +346,7 @@ fn batch_of(messages: u64) -> Batch {
 
 #[test]
 fn keeps_at_most_two_acknowledgements_outstanding() {
-    let mut batch = Batch::new(STREAM);
+    let mut batch = Batch::new(STREAM, FIRST_FLOW);
     while batch.room() > 0 {
         batch.sent(batch.operation(false));
     }
@@ -365,7 +365,7 @@ fn keeps_at_most_two_acknowledgements_outstanding() {
 
 #[test]
 fn the_last_message_for_now_commits_where_nothing_would_acknowledge_it() {
-    let mut batch = Batch::new(STREAM);
+    let mut batch = Batch::new(STREAM, FIRST_FLOW);
     assert_eq!(batch.operation(true), Operation::Commit);
     assert_eq!(batch.operation(false), Operation::Open);
     batch.sent(Operation::Open);
