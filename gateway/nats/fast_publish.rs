@@ -18,11 +18,12 @@ mod queue;
 mod running;
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::error::{from_api, from_request, is_passing, too_late};
@@ -90,6 +91,8 @@ pub struct FastIngest {
     /// Until when batches are not tried.
     resting: Option<Instant>,
     pipeline: Pipeline,
+    /// Whether the stream is gone, where that is being asked.
+    looking: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
     alarm: Alarm,
 }
 
@@ -123,6 +126,7 @@ impl FastIngest {
             flow: FIRST_FLOW,
             ran_out: false,
             resting: None,
+            looking: None,
             alarm: Alarm::default(),
         }
     }
@@ -307,6 +311,9 @@ impl FastIngest {
         };
         running.settle(&mut self.queue);
         self.flow = running.flow();
+        if self.is_deserted(&mut running, cx) {
+            running.lose();
+        }
         if running.is_over() {
             self.conclude(&running);
             return true;
@@ -316,8 +323,27 @@ impl FastIngest {
             // There is nothing that it could carry.
             return true;
         }
+        let is_over = running.is_over();
         self.phase = Phase::Open(running);
-        false
+        is_over
+    }
+
+    /// Whether the stream of a batch is gone: then no leader will say what it has.
+    fn is_deserted(&mut self, running: &mut Running, cx: &mut Context<'_>) -> bool {
+        if running.take_deserted() && self.looking.is_none() {
+            let (nats, name) = (self.nats.clone(), self.stream.name.clone());
+            self.looking = Some(Box::pin(async move {
+                nats.lookups().forget_stream(&name);
+                let found = nats.recent_stream(&name).await;
+                found.is_err_and(|error| error.reason() == Reason::StreamNotFound)
+            }));
+        }
+        let looking = self.looking.as_mut().map(|it| it.as_mut().poll(cx));
+        let Some(Poll::Ready(gone)) = looking else {
+            return false;
+        };
+        self.looking = None;
+        gone
     }
 
     /// Hands over to the connection what the batch has room for.
@@ -385,6 +411,7 @@ impl FastIngest {
             Cause::Nobody => {
                 // It may be gone.
                 self.nats.lookups().forget_stream(&self.stream.name);
+                self.looking = None;
                 State::Alone
             }
             Cause::Denied => State::Settled(Err(from_request(
@@ -466,7 +493,10 @@ impl Drop for FastIngest {
             return;
         };
         let mut nobody = Context::from_waker(std::task::Waker::noop());
-        if !running.is_unused() && self.outlet.poll_ready(&mut nobody).is_ready() {
+        // A task that has done much is told to wait, which there is no time for here.
+        let outlet = &mut self.outlet;
+        let ready = pin!(unconstrained(poll_fn(|cx| outlet.poll_ready(cx)))).poll(&mut nobody);
+        if ready.is_ready() && !running.is_unused() {
             running.ask(&mut self.outlet, Operation::End);
         }
     }

@@ -222,9 +222,14 @@ impl Batch {
         self.ended
     }
 
-    /// Whether it is known what every message became, or why one was not taken.
-    pub(super) fn is_explained(&self) -> bool {
-        self.stored == self.sent || self.first_fault().is_some()
+    /// Whether it is known of every message what became of it, though the batch may not have ended.
+    pub(super) fn is_clear(&self) -> bool {
+        match self.first_fault() {
+            // In a cluster, what is behind a message that fails as it is stored may be stored.
+            Some((_, Cause::Refused(_))) => self.ended && self.verdict().open == 0,
+            Some(_) => self.verdict().open == 0,
+            None => self.ended && self.stored == self.sent,
+        }
     }
 
     /// What became of the messages behind [`Batch::settled`].

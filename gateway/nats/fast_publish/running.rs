@@ -6,7 +6,7 @@ use async_nats::{HeaderMap, Message};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::answer::{Address, Operation};
+use super::answer::{Address, Answer, Operation};
 use super::batch::{Batch, Cause, Verdict};
 use super::queue::{Queue, State};
 use crate::nats::RequestError;
@@ -24,9 +24,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// After this many messages a batch is ended where other sessions wait for theirs.
 const TURN: u64 = 512;
 
-/// A batch that ends without a word why is judged this much later: that the NATS user may not publish
-/// a message is told on another way.
-const GRACE: Duration = Duration::from_millis(100);
+/// A batch that ends and leaves something open is judged this much later: why it has ended can come
+/// from another stream, or as an error of the connection.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// A batch and its place on a connection.
 pub(super) struct Running {
@@ -43,6 +43,8 @@ pub(super) struct Running {
     finishing: bool,
     /// Nothing more is heard of it.
     lost: bool,
+    /// Something met no stream: there is no leader, or no stream any more.
+    deserted: bool,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -63,6 +65,7 @@ impl Running {
             ended: None,
             finishing: false,
             lost: false,
+            deserted: false,
             _turn: turn,
         }
     }
@@ -73,6 +76,7 @@ impl Running {
             return;
         };
         self.heard = Instant::now();
+        self.deserted |= heard.answer == Answer::Nobody;
         self.batch.hear(heard);
         if self.batch.has_ended() {
             self.ended.get_or_insert(self.heard);
@@ -150,7 +154,13 @@ impl Running {
     /// Whether it is known what became of it, as far as it ever will be.
     pub(super) fn is_over(&self) -> bool {
         let judged = self.ended.is_some_and(|at| at.elapsed() >= GRACE);
-        self.batch.has_ended() && (self.lost || judged || self.batch.is_explained())
+        // The server is told the end of what is clear before it is forgotten.
+        self.lost || judged || self.batch.is_clear() && !self.batch.wants_end()
+    }
+
+    /// Whether something has met no stream since this was last asked.
+    pub(super) fn take_deserted(&mut self) -> bool {
+        std::mem::take(&mut self.deserted)
     }
 
     /// What became of the messages that are not settled.
