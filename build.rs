@@ -9,10 +9,11 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 13] = [
+const PROTOS: [&str; 14] = [
     "jetgate/v1/apply.proto",
     "jetgate/v1/consumer.proto",
     "jetgate/v1/consumer_config.proto",
+    "jetgate/v1/dead_letter.proto",
     "jetgate/v1/error.proto",
     "jetgate/v1/gateway.proto",
     "jetgate/v1/publish_message.proto",

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod config;
 pub mod consumer;
+pub mod dead_letter;
 pub mod json;
 pub mod message;
 pub mod publish_stream;

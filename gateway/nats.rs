@@ -149,6 +149,11 @@ impl Nats {
         self.0.deliveries[turn % self.0.deliveries.len()].clone()
     }
 
+    /// A connection for whom others shall not be broken by; `role` names it in logs and metrics.
+    pub fn own_connection(&self, role: &'static str) -> Connection {
+        Connection::start(self.0.config.clone(), role, self.0.metrics.clone())
+    }
+
     /// A fingerprint of the NATS account, the same on every replica. 0 where the NATS user may not
     /// ask for it: then it is not known.
     pub async fn account(&self, deadline: Deadline) -> Result<u32> {

@@ -26,6 +26,8 @@ mod batches;
 mod publish_abandoned;
 // Publish streams.
 mod publish_stream;
+// Publish streams while servers of a cluster crash.
+mod publish_stream_cluster;
 // Messages that produce others.
 mod schedules;
 // Streams: create, get, list, update, delete.
@@ -88,3 +90,11 @@ mod apply;
 mod maintenance_cluster;
 // The list of reasons that errors can have.
 mod error_reasons;
+// TLS on the public listener.
+mod tls;
+// Who may call.
+mod auth;
+// Messages that JetStream gives up: their letters, however they die.
+mod dead_letters;
+// Many sessions at once.
+mod scale;

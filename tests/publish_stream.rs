@@ -1,9 +1,13 @@
 //! Publish streams: what is stored, and how it is answered.
 
+mod ending;
 mod fast_ingest;
+mod faults;
 mod frames;
 mod ordering;
+mod pressure;
 mod producers;
+mod small_frames;
 
 use jetgate::proto::publish_request::Payload;
 use jetgate::proto::publish_stream_response::Frame;

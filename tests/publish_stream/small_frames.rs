@@ -1,0 +1,216 @@
+//! One message a frame. h2 ends a connection that holds too many small DATA frames which nobody reads;
+//! callers that keep to their window never meet that, nor does one that leaves it to flow control.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
+use hyper::body::{Bytes, Frame as BodyFrame, Incoming};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use jetgate::proto::publish_stream_request::Frame;
+use jetgate::proto::{PublishFrame, PublishOpen, PublishStreamRequest};
+use prost::Message as _;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{numbered, orders};
+use crate::support::consuming::time;
+use crate::support::{Gateway, SOON, eventually, start_with_stream};
+
+const PATH: &str = "/jetgate.v1.PublisherService/PublishStream";
+
+/// A window of the callers here.
+const WINDOW: u64 = 1_000;
+
+type Body = BoxBody<Bytes, std::convert::Infallible>;
+
+/// A connection whose every gRPC message is a DATA frame of its own.
+struct Connection {
+    sender: SendRequest<Body>,
+    address: std::net::SocketAddr,
+}
+
+/// A publish stream on it.
+struct Stream {
+    frames: mpsc::Sender<Result<BodyFrame<Bytes>, std::convert::Infallible>>,
+    answers: Incoming,
+    sent: Arc<AtomicU64>,
+}
+
+impl Connection {
+    async fn open(gateway: &Gateway) -> Self {
+        let address = gateway.public();
+        let socket = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let (sender, driver) = http2::handshake(TokioExecutor::new(), socket)
+            .await
+            .unwrap();
+        tokio::spawn(driver);
+        Self { sender, address }
+    }
+
+    async fn call(&mut self, path: &str, body: Body) -> Result<Response<Incoming>, hyper::Error> {
+        let request = Request::post(format!("http://{}{path}", self.address))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(body)
+            .unwrap();
+        timeout(SOON, self.sender.send_request(request))
+            .await
+            .expect("no answer")
+    }
+
+    async fn publish_stream(&mut self) -> Stream {
+        let (frames, outgoing) = mpsc::channel(1);
+        let body = StreamBody::new(ReceiverStream::new(outgoing)).boxed();
+        let answers = self.call(PATH, body).await.unwrap().into_body();
+        let stream = Stream {
+            frames,
+            answers,
+            sent: Arc::default(),
+        };
+        let open = Frame::Open(PublishOpen {
+            stream: "ORDERS".to_owned(),
+            max_in_flight: u32::try_from(WINDOW).unwrap(),
+            publish_timeout: time(Duration::from_secs(300)),
+            mint_message_ids: true,
+            ..PublishOpen::default()
+        });
+        stream.frames.send(Ok(data(open))).await.unwrap();
+        stream
+    }
+
+    /// Whether another call on the connection is answered.
+    async fn lives(&mut self) -> bool {
+        let body = Full::new(Bytes::from_static(&[0; 5])).boxed();
+        self.call("/grpc.health.v1.Health/Check", body)
+            .await
+            .is_ok()
+    }
+}
+
+impl Stream {
+    /// Sends messages, one a frame, in a task of its own.
+    fn send(&self, count: u64) {
+        let (frames, sent) = (self.frames.clone(), self.sent.clone());
+        tokio::spawn(async move {
+            for number in 1..=count {
+                let frame = Frame::Messages(PublishFrame {
+                    first_number: number,
+                    messages: numbered([number]),
+                });
+                if frames.send(Ok(data(frame))).await.is_err() {
+                    break;
+                }
+                sent.store(number, Ordering::Relaxed);
+            }
+        });
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+/// A gRPC message as the content of one DATA frame.
+fn data(frame: Frame) -> BodyFrame<Bytes> {
+    let message = PublishStreamRequest { frame: Some(frame) }.encode_to_vec();
+    let size = u32::try_from(message.len()).unwrap();
+    let bytes = [&[0], &size.to_be_bytes()[..], &message].concat();
+    BodyFrame::data(Bytes::from(bytes))
+}
+
+/// Waits until a caller is held: nothing goes out for a while.
+async fn until_held(streams: &[Stream]) {
+    let mut last = (0, Instant::now());
+    eventually(SOON * 3, async || {
+        let sent = streams.iter().map(Stream::sent).sum();
+        if sent != last.0 {
+            last = (sent, Instant::now());
+        }
+        (last.1.elapsed() > Duration::from_secs(2)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn callers_that_keep_to_their_window_are_always_read() {
+    let (nats, gateway, _wire) = start_with_stream(orders()).await;
+    let mut connection = Connection::open(&gateway).await;
+    // Together far more small frames than a connection may hold unread.
+    let mut streams = Vec::new();
+    for _ in 0..50 {
+        let mut stream = connection.publish_stream().await;
+        let opened = timeout(SOON, stream.answers.frame()).await.unwrap();
+        opened.unwrap().unwrap();
+        streams.push(stream);
+    }
+
+    nats.pause();
+    for stream in &streams {
+        stream.send(WINDOW);
+    }
+    eventually(SOON * 3, async || {
+        let all = streams.iter().all(|stream| stream.sent() == WINDOW);
+        all.then_some(())
+    })
+    .await;
+
+    assert!(connection.lives().await);
+    nats.resume();
+}
+
+#[tokio::test]
+async fn a_caller_held_by_flow_control_keeps_its_connection() {
+    const MESSAGES: u64 = 12_000;
+    let (nats, gateway, mut wire) = start_with_stream(orders()).await;
+    let mut connection = Connection::open(&gateway).await;
+    let mut stream = connection.publish_stream().await;
+    let opened = timeout(SOON, stream.answers.frame()).await.unwrap();
+    opened.unwrap().unwrap();
+
+    nats.pause();
+    stream.send(MESSAGES);
+    until_held(std::slice::from_ref(&stream)).await;
+    assert!(stream.sent() < MESSAGES, "nothing held the caller");
+    assert!(connection.lives().await);
+
+    nats.resume();
+    eventually(SOON * 3, async || {
+        // The answers are read, so that they hold up nobody.
+        while let Ok(Some(Ok(_))) = timeout(Duration::from_millis(1), stream.answers.frame()).await
+        {
+        }
+        (wire.count("ORDERS").await == MESSAGES).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_that_leave_it_to_flow_control_lose_their_connection() {
+    let (nats, gateway, _wire) = start_with_stream(orders()).await;
+    let mut connection = Connection::open(&gateway).await;
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let mut stream = connection.publish_stream().await;
+        let opened = timeout(SOON, stream.answers.frame()).await.unwrap();
+        opened.unwrap().unwrap();
+        streams.push(stream);
+    }
+
+    nats.pause();
+    for stream in &streams {
+        stream.send(20_000);
+    }
+
+    // A limit of h2 that the gateway cannot lift; the documents tell callers how to keep away from it.
+    eventually(SOON * 3, async || {
+        connection.sender.is_closed().then_some(())
+    })
+    .await;
+    nats.resume();
+}
