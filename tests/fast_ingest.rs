@@ -60,6 +60,7 @@ impl Publisher {
                     on_failure: halts,
                     on_doubt: halts,
                 },
+                1_000,
             ),
             within: SOON,
             through: 0,

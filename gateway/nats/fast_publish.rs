@@ -28,14 +28,14 @@ use tokio::time::Instant;
 
 use super::error::{from_api, from_request, is_passing, too_late};
 use super::lookup::StreamFacts;
-use super::outlet::{Answer, Outlet};
+use super::outlet::{Answer, Outlet, Sending};
 use super::pipeline::{Pipeline, expect};
 use super::supervisor::disconnected;
 use super::{Nats, Outgoing, RequestError, Slot};
 use crate::alarm::Alarm;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason};
-use answer::Operation;
+use answer::{Address, Operation};
 use batch::{Cause, FIRST_FLOW};
 use queue::{Entry, Queue, State};
 pub use queue::{Halts, Settled as Progress};
@@ -45,6 +45,12 @@ use running::Running;
 /// for all clients together, and lets each go the shorter way without an acknowledgement the more
 /// there are.
 pub(super) const OPEN_BATCHES: usize = 64;
+
+/// The most messages between two acknowledgements; JetStream's own most is 500.
+const FLOW: u64 = 500;
+
+/// How many acknowledgements the window of a publisher is good for.
+const STEPS: u64 = 4;
 
 /// How long batches are not tried again where JetStream has too many of them, or none for this stream.
 const REST: Duration = Duration::from_secs(5);
@@ -84,7 +90,8 @@ pub struct FastIngest {
     queue: Queue,
     phase: Phase,
     turns: Slot,
-    /// How many messages the last batch was acknowledged by.
+    /// The most messages that shall be acknowledged together, and how many were in the last batch.
+    most: u64,
     flow: u64,
     /// Nothing new has come since the messages last ran out.
     ran_out: bool,
@@ -113,8 +120,10 @@ struct Turn {
 }
 
 impl FastIngest {
-    /// Begins with nothing. Nothing is stored behind a message that `halts`.
-    pub fn new(nats: &Nats, stream: StreamFacts, halts: Halts) -> Self {
+    /// Begins with nothing. Nothing is stored behind a message that `halts`. Its user has at most
+    /// `window` messages under way.
+    pub fn new(nats: &Nats, stream: StreamFacts, halts: Halts, window: u32) -> Self {
+        let most = (u64::from(window) / STEPS).clamp(1, FLOW);
         Self {
             outlet: Outlet::new(nats.request_connection()),
             pipeline: Pipeline::new(nats, Some(stream.clone())),
@@ -123,7 +132,8 @@ impl FastIngest {
             stream,
             queue: Queue::new(halts),
             phase: Phase::Idle,
-            flow: FIRST_FLOW,
+            flow: FIRST_FLOW.min(most),
+            most,
             ran_out: false,
             resting: None,
             looking: None,
@@ -141,16 +151,12 @@ impl FastIngest {
         } = item;
         self.ran_out = false;
         expect(&self.stream, &mut message);
-        let state = match self.nats.check_size(&message) {
-            Ok(()) => State::Waiting,
-            Err(error) => State::Settled(Err(error)),
-        };
         self.queue.push(Entry {
             number,
             message,
             deadline,
             known,
-            state,
+            state: State::Waiting,
             sent: None,
         });
     }
@@ -249,6 +255,7 @@ impl FastIngest {
                 let Some(inbox) = self.outlet.inbox() else {
                     return false;
                 };
+                let address = Address::new(inbox, self.most);
                 let Poll::Ready(turn) = turn.as_mut().poll(cx) else {
                     return false;
                 };
@@ -257,7 +264,7 @@ impl FastIngest {
                     self.phase = Phase::Idle;
                     return true;
                 };
-                let running = Running::new(inbox, &stream, self.flow, turn.permit);
+                let running = Running::new(address, &stream, self.flow, turn.permit);
                 self.phase = Phase::Open(Box::new(running));
                 self.stream = stream;
                 true
@@ -367,8 +374,15 @@ impl FastIngest {
             if operation == Operation::Commit && self.lingers(cx) {
                 return Poll::Pending;
             }
-            if !running.send(&mut self.outlet, &mut self.queue, place, operation) {
-                break;
+            match running.send(&mut self.outlet, &mut self.queue, place, operation) {
+                Sending::Sent => {}
+                Sending::TooLarge => {
+                    running.finish();
+                    self.refuse_size(place);
+                    break;
+                }
+                // The connection is gone, which is told in a moment.
+                Sending::NotSent => break,
             }
         }
         let has_more = self.queue.get(running.place()).is_some();
@@ -383,6 +397,14 @@ impl FastIngest {
             running.ask(&mut self.outlet, operation);
         }
         Poll::Ready(())
+    }
+
+    fn refuse_size(&mut self, place: usize) {
+        if let Some(entry) = self.queue.get_mut(place) {
+            let refusal = from_request(RequestError::TooLarge, "publish to this subject");
+            let checked = self.nats.check_size(&entry.message);
+            entry.state = State::Settled(Err(checked.err().unwrap_or(refusal)));
+        }
     }
 
     /// Lets others run once before a batch ends as the messages have run out: they may bring more.

@@ -119,6 +119,19 @@ async fn a_resend_while_the_first_has_no_quorum_is_not_taken_for_stored() {
     first.within = Duration::from_secs(1);
     (2..=LAST).for_each(|number| first.publish(number, first.with_id(number)));
     first.until_settled(LAST).await;
+    // A batch would say so, which is why none is used here.
+    let mut wire = cluster.server(leader).wire().await;
+    let inbox = wire.subscribe("control.>").await;
+    let id: &[u8] = b"Nats-Msg-Id: id-2\r\n";
+    wire.publish_from("orders.x", "control.b.10.fail.1.0.$FI", Some(id))
+        .await;
+    wire.publish_from("orders.x", "control.b.10.fail.2.3.$FI", None)
+        .await;
+    let mut end = String::new();
+    while !end.contains("\"count\":1") {
+        let answer = wire.next(inbox, SOON).await.expect("no end");
+        end = String::from_utf8(answer.payload).unwrap();
+    }
     second.within = Duration::from_secs(2);
     (2..=LAST).for_each(|number| second.publish_item(number, second.with_id(number), true));
     second.until_settled(LAST).await;

@@ -1,11 +1,12 @@
 //! Fast batches while connections break, answers stay away, streams vanish and sessions crowd.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
 use super::*;
-use crate::support::{Toxic, eventually};
+use crate::support::{Lossy, Toxic, eventually};
 
 /// A server, a proxy before it, and a publisher behind that.
 async fn start_behind_proxy() -> (NatsServer, Toxic, Publisher, Wire) {
@@ -91,6 +92,63 @@ async fn answers_that_come_late_are_waited_for() {
 
     assert_eq!(publisher.failed.len(), 0, "{:?}", publisher.failed);
     check(&publisher, &mut wire, 1..=2_000).await;
+}
+
+/// Publishes through a proxy that loses every other answer of the given kinds.
+async fn publish_with_losses(
+    kinds: &'static [&str],
+    with_ids: bool,
+) -> (Publisher, Wire, NatsServer) {
+    let nats = NatsServer::start().await;
+    let mut wire = nats.wire().await;
+    wire.create_stream(orders()).await;
+    let count = AtomicU64::new(0);
+    let proxy = Lossy::start(nats.address(), move |payload| {
+        let text = String::from_utf8_lossy(payload);
+        kinds.iter().any(|kind| text.contains(kind))
+            && count.fetch_add(1, Ordering::Relaxed) % 2 == 0
+    })
+    .await;
+    let mut publisher = Publisher::connect(&proxy.url()).await;
+    for number in 1..=1_500 {
+        let message = match with_ids {
+            true => publisher.with_id(number),
+            false => publisher.message(number),
+        };
+        publisher.publish(number, message);
+        // The messages run out now and then, so that batches end.
+        if number % 400 == 0 {
+            publisher.until_settled(number).await;
+        }
+    }
+    publisher.until_settled(1_500).await;
+    (publisher, wire, nats)
+}
+
+#[tokio::test]
+async fn acknowledgements_that_are_lost_are_asked_for() {
+    let (publisher, mut wire, _nats) = publish_with_losses(&["\"ack\""], false).await;
+
+    assert_eq!(publisher.failed.len(), 0, "{:?}", publisher.failed);
+    check(&publisher, &mut wire, 1..=1_500).await;
+}
+
+#[tokio::test]
+async fn a_lost_end_of_a_batch_leaves_nothing_open_that_has_an_id() {
+    let kinds = &["\"ack\"", "\"count\""];
+    let (publisher, mut wire, _nats) = publish_with_losses(kinds, true).await;
+
+    assert_eq!(publisher.failed.len(), 0, "{:?}", publisher.failed);
+    check(&publisher, &mut wire, 1..=1_500).await;
+}
+
+#[tokio::test]
+async fn a_lost_end_of_a_batch_is_unknown_without_ids() {
+    let kinds = &["\"ack\"", "\"count\""];
+    let (publisher, mut wire, _nats) = publish_with_losses(kinds, false).await;
+
+    check(&publisher, &mut wire, 1..=1_500).await;
+    assert_eq!(wire.count("ORDERS").await, 1_500);
 }
 
 #[tokio::test]
@@ -205,7 +263,7 @@ async fn where_all_batches_are_taken_messages_go_by_themselves() {
     wire.create_stream(orders()).await;
     // Somebody else's batch, which stays open.
     let inbox = wire.subscribe("taken.>").await;
-    wire.publish_from("orders.taken", "taken.b.10.fail.1.0.$FI", b"0")
+    wire.publish_from("orders.taken", "taken.b.10.fail.1.0.$FI", None)
         .await;
     wire.next(inbox, SOON).await.expect("no batch");
     let mut publisher = Publisher::connect(&nats.url()).await;
@@ -268,7 +326,7 @@ async fn a_publisher_that_is_dropped_gives_its_batch_back() {
         // There is room for another batch again, long before the server forgets the first.
         eventually(Duration::from_secs(8), async || {
             let reply = format!("ours{round}.{}.10.fail.1.2.$FI", fastrand::u64(..));
-            wire.publish_from("orders.probe", &reply, b"0").await;
+            wire.publish_from("orders.probe", &reply, None).await;
             let answer = wire.next(inbox, SOON).await?;
             String::from_utf8_lossy(&answer.payload)
                 .contains("count")

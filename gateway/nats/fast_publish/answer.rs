@@ -9,10 +9,6 @@ use serde::Deserialize;
 
 use crate::nats::api::ApiError;
 
-/// The most messages that the server shall take between two acknowledgements. It takes fewer while
-/// several batches of a stream are open (500 by their number, read in 2.15.1).
-pub(super) const FLOW: u16 = 250;
-
 /// What is sent with a reply subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -57,11 +53,13 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// A new batch that is answered below `inbox`.
-    pub(super) fn new(inbox: &str) -> Self {
+    /// A new batch that is answered below `inbox`, once for at most `flow` messages. While several
+    /// batches of a stream are open the server answers more often (read in 2.15.1: for 500 by their
+    /// number).
+    pub(super) fn new(inbox: &str, flow: u64) -> Self {
         let name = format!("{inbox}.{}", uuid::Uuid::now_v7().simple());
         // The gap mode "ok" would acknowledge what was refused (measured on 2.15.1).
-        let head = format!("{name}.{FLOW}.fail");
+        let head = format!("{name}.{flow}.fail");
         Self { head, name }
     }
 
@@ -187,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_with_the_place_that_it_answers() {
-        let address = Address::new("_INBOX.a.p1");
+        let address = Address::new("_INBOX.a.p1", 250);
         let subject = address.reply(17, Operation::Append);
         assert!(subject.ends_with(".250.fail.17.1.$FI"), "{subject}");
 
@@ -200,7 +198,8 @@ mod tests {
 
     #[test]
     fn answers_to_another_batch_are_not_this_ones() {
-        let (address, other) = (Address::new("_INBOX.a.p1"), Address::new("_INBOX.a.p1"));
+        let address = Address::new("_INBOX.a.p1", 250);
+        let other = Address::new("_INBOX.a.p1", 250);
         let subject = other.reply(1, Operation::Open);
         let heard = address.read(&message(subject, r#"{"type":"ack","seq":1,"msgs":5}"#));
         assert!(heard.is_none());

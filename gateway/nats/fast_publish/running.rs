@@ -9,8 +9,7 @@ use tokio::time::Instant;
 use super::answer::{Address, Answer, Operation};
 use super::batch::{Batch, Cause, Verdict};
 use super::queue::{Queue, State};
-use crate::nats::RequestError;
-use crate::nats::error::{from_api, from_request};
+use crate::nats::error::from_api;
 use crate::nats::lookup::StreamFacts;
 use crate::nats::outlet::{Outlet, Sending};
 
@@ -49,16 +48,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// A batch that is answered below `inbox`, of which nothing was sent. `flow`: as in the one before.
+    /// A batch that is answered at `address`, of which nothing was sent. `flow`: as in the one before.
     pub(super) fn new(
-        inbox: &str,
+        address: Address,
         stream: &StreamFacts,
         flow: u64,
         turn: OwnedSemaphorePermit,
     ) -> Self {
         Self {
             batch: Batch::new(&stream.name, flow),
-            address: Address::new(inbox),
+            address,
             subject: String::new(),
             settled: 0,
             heard: Instant::now(),
@@ -185,38 +184,29 @@ impl Running {
         self.batch.operation(last)
     }
 
-    /// Sends the message at `place`; false where that did not work.
+    /// Sends the message at `place`.
     pub(super) fn send(
         &mut self,
         outlet: &mut Outlet,
         queue: &mut Queue,
         place: usize,
         operation: Operation,
-    ) -> bool {
+    ) -> Sending {
         let Some(entry) = queue.get_mut(place) else {
-            return false;
+            return Sending::NotSent;
         };
         let reply = self.address.reply(self.batch.next_place(), operation);
         let message = &entry.message;
         let (headers, payload) = (message.headers.clone(), message.payload.clone());
-        match outlet.send(message.subject.as_str(), reply, headers, payload) {
-            Sending::Sent => {
-                if self.is_unused() {
-                    message.subject.as_str().clone_into(&mut self.subject);
-                }
-                self.batch.sent(operation);
-                entry.sent = Some(Instant::now());
-                true
+        let sending = outlet.send(message.subject.as_str(), reply, headers, payload);
+        if let Sending::Sent = sending {
+            if self.is_unused() {
+                message.subject.as_str().clone_into(&mut self.subject);
             }
-            Sending::TooLarge => {
-                let error = from_request(RequestError::TooLarge, "publish to this subject");
-                entry.state = State::Settled(Err(error));
-                self.finishing = true;
-                false
-            }
-            // The connection is gone, which is told in a moment.
-            Sending::NotSent => false,
+            self.batch.sent(operation);
+            entry.sent = Some(Instant::now());
         }
+        sending
     }
 
     /// What is to be sent beside messages. `has_more`: there are some to follow.

@@ -89,7 +89,7 @@ impl Answers {
     /// known.
     pub(super) fn stored_through(&mut self, count: u32, sequence: u64) {
         self.count += count;
-        self.last_sequence = sequence;
+        self.last_sequence = self.last_sequence.max(sequence);
     }
 
     /// Answers a message that failed.

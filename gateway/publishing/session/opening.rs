@@ -121,7 +121,7 @@ fn way(nats: &Nats, terms: &Terms, facts: Option<StreamFacts>) -> (Way, Rules) {
                 one_at_a_time: false,
                 ..rules
             };
-            let fast = FastIngest::new(nats, facts, halts);
+            let fast = FastIngest::new(nats, facts, halts, terms.window.messages);
             (Way::FastIngest(Box::new(fast)), rules)
         }
         facts => (Way::Pipelined(Pipeline::new(nats, facts)), rules),

@@ -215,8 +215,10 @@ fn step(trouble: bool) -> BoxedStrategy<Step> {
     prop_oneof![8 => calm, 1 => trouble].boxed()
 }
 
-/// Runs the steps and lets everything that is under way arrive.
-fn run(steps: Vec<Step>, refused: BTreeSet<u64>, flow: u64) -> (Batch, Model) {
+/// Runs the steps and lets everything that is under way arrive. Also returns from which place on
+/// nothing was stored when the batch first seemed clear.
+fn run(steps: Vec<Step>, refused: BTreeSet<u64>, flow: u64) -> (Batch, Model, Option<u64>) {
+    let mut clear = None;
     let mut batch = Batch::new(STREAM, FIRST_FLOW);
     let mut model = Model {
         refused,
@@ -225,6 +227,9 @@ fn run(steps: Vec<Step>, refused: BTreeSet<u64>, flow: u64) -> (Batch, Model) {
     };
     for step in steps {
         take_step(&mut batch, &mut model, step);
+        if batch.is_clear() {
+            clear.get_or_insert(batch.settled() + 1);
+        }
     }
     if batch.wants_end() {
         take_step(&mut batch, &mut model, Step::Ask);
@@ -239,7 +244,7 @@ fn run(steps: Vec<Step>, refused: BTreeSet<u64>, flow: u64) -> (Batch, Model) {
         batch.hear(heard);
     }
     batch.give_up();
-    (batch, model)
+    (batch, model, clear)
 }
 
 fn take_step(batch: &mut Batch, model: &mut Model, step: Step) {
@@ -300,7 +305,7 @@ proptest! {
         refused in prop::collection::btree_set(1..30_u64, 0..2),
         flow in 1..6_u64,
     ) {
-        let (mut batch, model) = run(steps, refused, flow);
+        let (mut batch, model, clear) = run(steps, refused, flow);
 
         for place in 1..=batch.settled() {
             let failed = batch.take_fault(place).is_some();
@@ -308,6 +313,7 @@ proptest! {
         }
         let verdict = batch.verdict();
         let surely_not = batch.settled() + verdict.open + 1;
+        let surely_not = clear.map_or(surely_not, |clear| clear.min(surely_not));
         prop_assert!(model.stored.range(surely_not..).next().is_none(), "{verdict:?} {batch:?} {model:?}");
     }
 
@@ -317,7 +323,7 @@ proptest! {
         refused in prop::collection::btree_set(1..30_u64, 0..2),
         flow in 1..6_u64,
     ) {
-        let (mut batch, mut model) = run(steps, refused, flow);
+        let (mut batch, mut model, _) = run(steps, refused, flow);
         // The batch is not over: its end settles what is behind the last acknowledgement.
         if batch.unacknowledged() > 0 && batch.verdict().cause.is_none() {
             model.wire.push_back((batch.next_place(), Operation::End));
