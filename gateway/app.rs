@@ -120,6 +120,7 @@ impl App {
             sessions: sessions.clone(),
             metrics: metrics.clone(),
             drain: shutdown.drain_time(),
+            max_stream_age: config.subscribe.max_stream_age,
         };
         let outlet = || Outlet::new(nats.clone(), &metrics);
         let publishing = publishing::session::Shared {

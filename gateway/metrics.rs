@@ -214,13 +214,13 @@ impl Metrics {
         self.delivered_messages.inc_by(count);
     }
 
-    /// Counts one settlement.
-    pub fn settled(&self, kind: SettlementKind, outcome: SettlementOutcome) {
+    /// Counts settlements that ended alike.
+    pub fn settled(&self, kind: SettlementKind, outcome: SettlementOutcome, count: u64) {
         let settlement = Settlement {
             kind: kind.label(),
             outcome: outcome.label(),
         };
-        self.settlements.get_or_create(&settlement).inc();
+        self.settlements.get_or_create(&settlement).inc_by(count);
     }
 
     /// Counts one dead letter.
@@ -346,7 +346,7 @@ mod tests {
         );
         metrics.published_messages(PublishOutcome::Stored).inc();
         metrics.messages_delivered(3);
-        metrics.settled(SettlementKind::InProgress, SettlementOutcome::Confirmed);
+        metrics.settled(SettlementKind::InProgress, SettlementOutcome::Confirmed, 1);
         metrics.nats_connected("requests", true);
         metrics.nats_connected("requests", true);
         metrics.nats_connected("requests", false);

@@ -55,7 +55,7 @@ impl Publisher {
             nats: nats.clone(),
             fast: FastIngest::new(
                 nats,
-                facts.unwrap(),
+                (name.clone(), facts.unwrap()),
                 Halts {
                     on_failure: halts,
                     on_doubt: halts,

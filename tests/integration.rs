@@ -98,3 +98,7 @@ mod auth;
 mod dead_letters;
 // Many sessions at once.
 mod scale;
+// Consuming with acknowledgements in the stream: its frames and their order.
+mod consume;
+// Settling inside of that stream.
+mod consume_settle;

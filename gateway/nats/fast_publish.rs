@@ -29,12 +29,13 @@ use tokio::time::Instant;
 use super::error::{from_api, from_request, is_passing, too_late};
 use super::lookup::StreamFacts;
 use super::outlet::{Answer, Outlet, Sending};
-use super::pipeline::{Pipeline, expect};
+use super::pipeline::{Bound, Pipeline};
 use super::supervisor::disconnected;
 use super::{Nats, Outgoing, RequestError, Slot};
 use crate::alarm::Alarm;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason};
+use crate::names::StreamName;
 use answer::{Address, Operation};
 use batch::{Cause, FIRST_FLOW};
 use queue::{Entry, Queue, State};
@@ -85,7 +86,9 @@ pub struct Item {
 /// It takes whatever it is given: its user bounds how much that is.
 pub struct FastIngest {
     nats: Nats,
+    name: StreamName,
     stream: StreamFacts,
+    bound: Bound,
     outlet: Outlet,
     queue: Queue,
     phase: Phase,
@@ -122,13 +125,20 @@ struct Turn {
 impl FastIngest {
     /// Begins with nothing. Nothing is stored behind a message that `halts`. Its user has at most
     /// `window` messages under way.
-    pub fn new(nats: &Nats, stream: StreamFacts, halts: Halts, window: u32) -> Self {
+    pub fn new(
+        nats: &Nats,
+        (name, stream): (StreamName, StreamFacts),
+        halts: Halts,
+        window: u32,
+    ) -> Self {
         let most = (u64::from(window) / STEPS).clamp(1, FLOW);
         Self {
             outlet: Outlet::new(nats.request_connection()),
-            pipeline: Pipeline::new(nats, Some(stream.clone())),
+            pipeline: Pipeline::new(nats, Some((name.clone(), stream.clone()))),
+            bound: Bound::new(nats.clone(), name.clone(), stream.clone()),
             turns: nats.batch_slot(&stream.name),
             nats: nats.clone(),
+            name,
             stream,
             queue: Queue::new(halts),
             phase: Phase::Idle,
@@ -150,13 +160,16 @@ impl FastIngest {
             known,
         } = item;
         self.ran_out = false;
-        expect(&self.stream, &mut message);
+        let state = match self.bound.claim(&mut message) {
+            Ok(()) => State::Waiting,
+            Err(error) => State::Settled(Err(error)),
+        };
         self.queue.push(Entry {
             number,
             message,
             deadline,
             known,
-            state: State::Waiting,
+            state,
             sent: None,
         });
     }
@@ -200,6 +213,7 @@ impl FastIngest {
 
     /// Takes the answers that have arrived.
     fn collect(&mut self, cx: &mut Context<'_>) {
+        self.bound.poll(cx);
         let batch_is_open = matches!(self.phase, Phase::Open(_));
         self.outlet.move_on(batch_is_open);
         while let Poll::Ready(answer) = self.outlet.poll(cx) {
@@ -294,11 +308,12 @@ impl FastIngest {
     }
 
     fn open(&self) -> Pin<Box<dyn Future<Output = Turn> + Send>> {
-        let (nats, turns, stream) = (self.nats.clone(), self.turns.clone(), self.stream.clone());
+        let (nats, name) = (self.nats.clone(), self.name.clone());
+        let (turns, stream) = (self.turns.clone(), self.stream.clone());
         Box::pin(async move {
             let permit = turns.acquire().await;
             // It may have got more replicas.
-            let stream = match nats.recent_stream(&stream.name).await {
+            let stream = match nats.recent_stream(&name).await {
                 Ok(stream) => Some(stream),
                 Err(error) if error.reason() == Reason::StreamNotFound => None,
                 Err(_) => Some(stream),
@@ -338,9 +353,9 @@ impl FastIngest {
     /// Whether the stream of a batch is gone: then no leader will say what it has.
     fn is_deserted(&mut self, running: &mut Running, cx: &mut Context<'_>) -> bool {
         if running.take_deserted() && self.looking.is_none() {
-            let (nats, name) = (self.nats.clone(), self.stream.name.clone());
+            let (nats, name) = (self.nats.clone(), self.name.clone());
             self.looking = Some(Box::pin(async move {
-                nats.lookups().forget_stream(&name);
+                nats.forget_stream(&name);
                 let found = nats.recent_stream(&name).await;
                 found.is_err_and(|error| error.reason() == Reason::StreamNotFound)
             }));
@@ -432,7 +447,7 @@ impl FastIngest {
             Cause::Broken => State::Waiting,
             Cause::Nobody => {
                 // It may be gone.
-                self.nats.lookups().forget_stream(&self.stream.name);
+                self.nats.forget_stream(&self.name);
                 self.looking = None;
                 State::Alone
             }

@@ -138,6 +138,13 @@ impl Nats {
         self.lookups().known_stream(subject)
     }
 
+    /// What is known of a stream, without asking.
+    pub(super) fn known_stream_named(&self, name: &StreamName) -> Option<StreamFacts> {
+        let streams = self.lookups().streams();
+        let (asked, facts) = streams.get(name.as_str())?;
+        (asked.elapsed() < STREAM_AGE).then(|| facts.clone())
+    }
+
     /// A stream by its name.
     pub async fn stream_facts(&self, name: &StreamName, deadline: Deadline) -> Result<StreamFacts> {
         let info: StreamInfo = self
@@ -147,12 +154,11 @@ impl Nats {
     }
 
     /// The same as it was a short while ago, as far as that can be found out quickly.
-    pub(super) async fn recent_stream(&self, name: &str) -> Result<StreamFacts> {
-        if let Some(known) = self.lookups().recent_stream(name) {
+    pub(super) async fn recent_stream(&self, name: &StreamName) -> Result<StreamFacts> {
+        if let Some(known) = self.known_stream_named(name) {
             return Ok(known);
         }
-        let name = StreamName::parse("stream", name)?;
-        self.stream_facts(&name, Deadline::within(PATIENCE)).await
+        self.stream_facts(name, Deadline::within(PATIENCE)).await
     }
 
     /// A consumer's info.
@@ -220,12 +226,6 @@ impl Lookups {
             .filter(|(asked, _)| asked.elapsed() < STREAM_AGE)
             .filter(|(_, facts)| facts.takes(subject));
         known.next().map(|(_, facts)| facts.clone())
-    }
-
-    fn recent_stream(&self, name: &str) -> Option<StreamFacts> {
-        let streams = self.streams();
-        let (asked, facts) = streams.get(name)?;
-        (asked.elapsed() < STREAM_AGE).then(|| facts.clone())
     }
 
     fn learn_stream(&self, config: StreamConfig) -> StreamFacts {

@@ -4,6 +4,7 @@
 //! its own. Answers arrive on an inbox of this pipeline. Whatever does not go well at once takes the
 //! way of a single publish, `Attempts`, so that there is one judgement of outcomes.
 
+mod bound;
 mod place;
 mod waiting;
 
@@ -11,6 +12,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_nats::Message;
 use futures_util::StreamExt as _;
@@ -29,12 +31,14 @@ use super::{Begun, Nats, Outgoing};
 use crate::alarm::Alarm;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::names::StreamName;
 use crate::nats::api::PubAck;
+pub(super) use bound::Bound;
 use place::Place;
 use waiting::Waiting;
 
-/// The header by which JetStream refuses what belongs to another stream.
-const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
+/// Those that are due within this time of one another are looked at together.
+const SWEEP: Duration = Duration::from_millis(20);
 
 /// Publishes messages at once and says in time what became of each.
 ///
@@ -42,7 +46,7 @@ const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
 pub struct Pipeline {
     nats: Nats,
     /// The stream of all messages, where there is one.
-    stream: Option<StreamFacts>,
+    stream: Option<Bound>,
     outlet: Outlet,
     turn: u32,
     /// Whose stream is being looked up.
@@ -87,13 +91,14 @@ type Repeating = Pin<Box<dyn Future<Output = Settled> + Send>>;
 
 impl Pipeline {
     /// Begins with nothing. Where `stream` is given, it takes all messages.
-    pub fn new(nats: &Nats, stream: Option<StreamFacts>) -> Self {
+    pub fn new(nats: &Nats, stream: Option<(StreamName, StreamFacts)>) -> Self {
+        let bind = |(name, facts)| Bound::new(nats.clone(), name, facts);
         Self {
             outlet: Outlet::new(nats.request_connection()),
             turn: 0,
             waiting: Waiting::new(nats.clone()),
             nats: nats.clone(),
-            stream,
+            stream: stream.map(bind),
             queue: VecDeque::new(),
             sent: Slab::new(),
             repeating: FuturesUnordered::new(),
@@ -105,11 +110,8 @@ impl Pipeline {
 
     /// Publishes a message by `deadline`. Nothing is sent before the next [`Pipeline::settled`].
     pub fn publish(&mut self, number: u64, mut message: Outgoing, deadline: Deadline) {
-        let verdict = match &self.stream {
-            Some(stream) => {
-                expect(stream, &mut message);
-                Some(Ok(()))
-            }
+        let verdict = match &mut self.stream {
+            Some(stream) => Some(stream.claim(&mut message)),
             None => self.waiting.known(&message.subject),
         };
         let item = Item {
@@ -169,6 +171,9 @@ impl Pipeline {
     /// The same for those who poll.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Settled>> {
         self.collect(cx);
+        if let Some(stream) = &mut self.stream {
+            stream.poll(cx);
+        }
         while let Poll::Ready((verdict, items)) = self.waiting.poll(cx) {
             for item in items {
                 // Where nobody seems to take it, its own answer says more.
@@ -249,7 +254,7 @@ impl Pipeline {
     fn repeat(&mut self, sent: Sent, answer: Result<Message, RequestError>) {
         let Sent { item, at, .. } = sent;
         let nats = self.nats.clone();
-        let bound = self.stream.clone();
+        let bound = self.stream.as_ref().and_then(|it| it.facts().cloned());
         let stream = bound.or_else(|| nats.known_stream(&item.message.subject));
         let lane = self.lanes.of(match &stream {
             Some(stream) => &stream.name,
@@ -350,7 +355,7 @@ impl Pipeline {
             let sent = self.sent.iter().map(|(_, sent)| sent.due);
             let queue = self.queue.iter().map(|item| item.deadline.instant());
             if let Some(next) = sent.chain(queue).min() {
-                self.alarm.remind(next);
+                self.alarm.remind(next.max(now + SWEEP));
             }
         }
     }
@@ -375,15 +380,5 @@ impl Pipeline {
             number: item.number,
             outcome: Err(with_id(error, &item.message)),
         });
-    }
-}
-
-/// JetStream is asked to compare where the subject does not look like one of the stream's: it may be
-/// one by a mapping of the account.
-pub(super) fn expect(stream: &StreamFacts, message: &mut Outgoing) {
-    if !stream.takes(&message.subject) && message.headers.get(EXPECTED_STREAM).is_none() {
-        message
-            .headers
-            .insert(EXPECTED_STREAM, stream.name.as_str());
     }
 }

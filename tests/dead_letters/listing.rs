@@ -6,7 +6,7 @@ use jetgate::proto::{
     DeadLetter, DeadLetterCause, DeadLetterFilter, DeadLetterOrder, ListDeadLettersRequest,
     PurgeDeadLettersRequest,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::consuming::{CONSUMER, STREAM, create_consumer, store_many};
 use crate::support::dead_letters::{

@@ -7,36 +7,20 @@ use jetgate::proto::{DrainingReason, PublishOpen};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::{into_orders, message, numbered, orders};
+use super::{into_orders, lose_answers, message, minting, numbered, orders, start_behind_toxic};
 use crate::support::consuming::time;
 use crate::support::publishing::{Outcome, Publishing};
-use crate::support::{
-    Gateway, NatsServer, SOON, Toxic, eventually, http_get, reason, refused, start_with_stream,
-};
+use crate::support::{Gateway, SOON, eventually, http_get, reason, refused, start_with_stream};
 
 #[tokio::test]
 async fn what_is_in_flight_is_answered_behind_the_callers_end() {
-    let nats = NatsServer::start().await;
-    let toxic = Toxic::start(nats.address()).await;
-    let gateway = Gateway::start(&format!("nats://{}", toxic.address())).await;
-    let mut wire = nats.wire().await;
-    wire.create_stream(orders()).await;
-    let open = PublishOpen {
-        mint_message_ids: true,
-        publish_timeout: time(SOON),
-        ..into_orders()
-    };
-    let mut publishing = Publishing::open(&gateway, open).await;
+    let (_nats, toxic, gateway, mut wire) = start_behind_toxic().await;
+    let mut publishing = Publishing::open(&gateway, minting()).await;
 
     toxic.stall_answers();
     publishing.publish(1, numbered(1..=50)).await;
     publishing.half_close();
-    eventually(SOON, async || {
-        (wire.count("ORDERS").await == 50).then_some(())
-    })
-    .await;
-    toxic.cut();
-    toxic.restore();
+    lose_answers(&toxic, &mut wire, 50).await;
     publishing.end().await.unwrap();
 
     let stored = publishing
@@ -48,17 +32,8 @@ async fn what_is_in_flight_is_answered_behind_the_callers_end() {
 
 #[tokio::test]
 async fn what_a_vanished_caller_has_sent_is_followed_up() {
-    let nats = NatsServer::start().await;
-    let toxic = Toxic::start(nats.address()).await;
-    let gateway = Gateway::start(&format!("nats://{}", toxic.address())).await;
-    let mut wire = nats.wire().await;
-    wire.create_stream(orders()).await;
-    let open = PublishOpen {
-        mint_message_ids: true,
-        publish_timeout: time(SOON),
-        ..into_orders()
-    };
-    let publishing = Publishing::open(&gateway, open).await;
+    let (_nats, toxic, gateway, mut wire) = start_behind_toxic().await;
+    let publishing = Publishing::open(&gateway, minting()).await;
 
     toxic.stall_answers();
     publishing.publish(1, numbered(1..=3)).await;

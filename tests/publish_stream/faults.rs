@@ -5,18 +5,12 @@ use std::time::Duration;
 use jetgate::proto::{PublishOpen, PublishOrdering};
 use serde_json::json;
 
-use super::{into_orders, message, numbered, orders, with_id};
+use super::{
+    into_orders, lose_answers, message, minting, numbered, orders, start_behind_toxic, with_id,
+};
 use crate::support::consuming::time;
 use crate::support::publishing::{Outcome, Publishing, assert_truthful, stored_numbers};
-use crate::support::{Gateway, NatsServer, SOON, Toxic, Wire, eventually, start_with_stream};
-
-fn minting() -> PublishOpen {
-    PublishOpen {
-        mint_message_ids: true,
-        publish_timeout: time(SOON),
-        ..into_orders()
-    }
-}
+use crate::support::{Gateway, NatsServer, SOON, Wire, eventually, start_with_stream};
 
 fn reasons(publishing: &Publishing) -> Vec<String> {
     publishing.outcomes.values().map(Outcome::reason).collect()
@@ -132,11 +126,7 @@ async fn with_ids_every_message_is_stored_once_across_a_crash_of_nats() {
 
 #[tokio::test]
 async fn without_ids_nothing_is_stored_twice_and_every_answer_is_true() {
-    let nats = NatsServer::start().await;
-    let toxic = Toxic::start(nats.address()).await;
-    let gateway = Gateway::start(&format!("nats://{}", toxic.address())).await;
-    let mut wire = nats.wire().await;
-    wire.create_stream(orders()).await;
+    let (_nats, toxic, gateway, mut wire) = start_behind_toxic().await;
     let open = PublishOpen {
         publish_timeout: time(SOON),
         ..into_orders()
@@ -148,12 +138,7 @@ async fn without_ids_nothing_is_stored_twice_and_every_answer_is_true() {
     publishing.answered(5).await;
     toxic.stall_answers();
     publishing.publish(6, numbered(6..=20)).await;
-    eventually(SOON, async || {
-        (wire.count("ORDERS").await == 20).then_some(())
-    })
-    .await;
-    toxic.cut();
-    toxic.restore();
+    lose_answers(&toxic, &mut wire, 20).await;
     publishing.publish(21, numbered(21..=30)).await;
     publishing.answered(30).await;
 
@@ -170,23 +155,14 @@ async fn without_ids_nothing_is_stored_twice_and_every_answer_is_true() {
 
 #[tokio::test]
 async fn lost_answers_are_found_again_by_the_ids() {
-    let nats = NatsServer::start().await;
-    let toxic = Toxic::start(nats.address()).await;
-    let gateway = Gateway::start(&format!("nats://{}", toxic.address())).await;
-    let mut wire = nats.wire().await;
-    wire.create_stream(orders()).await;
+    let (_nats, toxic, gateway, mut wire) = start_behind_toxic().await;
     let mut publishing = Publishing::open(&gateway, minting()).await;
     publishing.publish(1, numbered(1..=5)).await;
     publishing.answered(5).await;
 
     toxic.stall_answers();
     publishing.publish(6, numbered(6..=300)).await;
-    eventually(SOON, async || {
-        (wire.count("ORDERS").await == 300).then_some(())
-    })
-    .await;
-    toxic.cut();
-    toxic.restore();
+    lose_answers(&toxic, &mut wire, 300).await;
     publishing.answered(300).await;
 
     assert_truthful(&mut wire, "ORDERS", &publishing.outcomes).await;
@@ -199,14 +175,10 @@ async fn lost_answers_are_found_again_by_the_ids() {
 
 #[tokio::test]
 async fn nothing_is_repeated_once_its_id_is_forgotten() {
-    let nats = NatsServer::start().await;
-    let toxic = Toxic::start(nats.address()).await;
-    let gateway = Gateway::start(&format!("nats://{}", toxic.address())).await;
-    let mut wire = nats.wire().await;
-    wire.create_stream(json!({
-        "name": "ORDERS", "subjects": ["orders.>"], "duplicate_window": 2_000_000_000_u64,
-    }))
-    .await;
+    let (_nats, toxic, gateway, mut wire) = start_behind_toxic().await;
+    let mut config = orders();
+    config["duplicate_window"] = json!(2_000_000_000_u64);
+    wire.api("STREAM.UPDATE.ORDERS", config).await;
     let mut publishing = Publishing::open(&gateway, minting()).await;
     assert_eq!(publishing.opened.duplicate_window.unwrap().seconds, 2);
 
@@ -232,11 +204,7 @@ async fn nothing_is_repeated_once_its_id_is_forgotten() {
 
 #[tokio::test]
 async fn doubt_halts_a_strict_stream_until_the_caller_gives_the_message_up() {
-    let nats = NatsServer::start().await;
-    let toxic = Toxic::start(nats.address()).await;
-    let gateway = Gateway::start(&format!("nats://{}", toxic.address())).await;
-    let mut wire = nats.wire().await;
-    wire.create_stream(orders()).await;
+    let (_nats, toxic, gateway, mut wire) = start_behind_toxic().await;
     let open = PublishOpen {
         ordering: PublishOrdering::Strict as i32,
         publish_timeout: time(SOON),
@@ -246,12 +214,7 @@ async fn doubt_halts_a_strict_stream_until_the_caller_gives_the_message_up() {
 
     toxic.stall_answers();
     publishing.publish(1, numbered(1..=3)).await;
-    eventually(SOON, async || {
-        (wire.count("ORDERS").await == 1).then_some(())
-    })
-    .await;
-    toxic.cut();
-    toxic.restore();
+    lose_answers(&toxic, &mut wire, 1).await;
     publishing.answered(3).await;
     publishing.resume(1).await;
     publishing.publish(4, numbered(4..=5)).await;

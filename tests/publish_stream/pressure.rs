@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::{into_orders, message, orders};
 use crate::support::consuming::time;
 use crate::support::publishing::{Outcome, Publishing};
-use crate::support::{Gateway, SOON, start_with_stream};
+use crate::support::{Gateway, start_with_stream};
 
 /// Sends frames until flow control holds the caller; how many messages went out.
 async fn send_until_held(publishing: &Publishing, subject: &str, text: &str, most: u64) -> u64 {
@@ -163,5 +163,4 @@ async fn all_streams_together_hold_no_more_than_the_budget() {
     assert_eq!(waiting.until(flow).await, 64 * 1024);
     greedy.answered(19).await;
     assert_eq!(waiting.until(flow).await, 1024 * 1024);
-    let _ = SOON;
 }

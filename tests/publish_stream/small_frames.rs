@@ -10,6 +10,7 @@ use hyper::body::{Bytes, Frame as BodyFrame, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use jetgate::config::ByteSize;
 use jetgate::proto::publish_stream_request::Frame;
 use jetgate::proto::{PublishFrame, PublishOpen, PublishStreamRequest};
 use prost::Message as _;
@@ -20,7 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{numbered, orders};
 use crate::support::consuming::time;
-use crate::support::{Gateway, SOON, eventually, start_with_stream};
+use crate::support::{Gateway, NatsServer, SOON, Wire, eventually, start_with_stream};
 
 const PATH: &str = "/jetgate.v1.PublisherService/PublishStream";
 
@@ -124,6 +125,29 @@ fn data(frame: Frame) -> BodyFrame<Bytes> {
     BodyFrame::data(Bytes::from(bytes))
 }
 
+/// A gateway whose connections hold few small frames.
+async fn start() -> (NatsServer, Gateway, Wire) {
+    let (nats, _, wire) = start_with_stream(orders()).await;
+    let gateway = Gateway::start_with(&nats.url(), |config| {
+        config.server.http2_stream_window = ByteSize::kib(64);
+        config.server.http2_connection_window = ByteSize::mib(1);
+    })
+    .await;
+    (nats, gateway, wire)
+}
+
+/// Streams on one connection, each of which has heard that it is open.
+async fn open_streams(connection: &mut Connection, count: usize) -> Vec<Stream> {
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        let mut stream = connection.publish_stream().await;
+        let opened = timeout(SOON, stream.answers.frame()).await.unwrap();
+        opened.unwrap().unwrap();
+        streams.push(stream);
+    }
+    streams
+}
+
 /// Waits until a caller is held: nothing goes out for a while.
 async fn until_held(streams: &[Stream]) {
     let mut last = (0, Instant::now());
@@ -139,16 +163,10 @@ async fn until_held(streams: &[Stream]) {
 
 #[tokio::test]
 async fn callers_that_keep_to_their_window_are_always_read() {
-    let (nats, gateway, _wire) = start_with_stream(orders()).await;
+    let (nats, gateway, _wire) = start().await;
     let mut connection = Connection::open(&gateway).await;
-    // Together far more small frames than a connection may hold unread.
-    let mut streams = Vec::new();
-    for _ in 0..50 {
-        let mut stream = connection.publish_stream().await;
-        let opened = timeout(SOON, stream.answers.frame()).await.unwrap();
-        opened.unwrap().unwrap();
-        streams.push(stream);
-    }
+    // Together more small frames than a connection may hold unread.
+    let streams = open_streams(&mut connection, 5).await;
 
     nats.pause();
     for stream in &streams {
@@ -166,25 +184,22 @@ async fn callers_that_keep_to_their_window_are_always_read() {
 
 #[tokio::test]
 async fn a_caller_held_by_flow_control_keeps_its_connection() {
-    const MESSAGES: u64 = 12_000;
-    let (nats, gateway, mut wire) = start_with_stream(orders()).await;
+    const MESSAGES: u64 = 5_000;
+    let (nats, gateway, mut wire) = start().await;
     let mut connection = Connection::open(&gateway).await;
-    let mut stream = connection.publish_stream().await;
-    let opened = timeout(SOON, stream.answers.frame()).await.unwrap();
-    opened.unwrap().unwrap();
+    let mut streams = open_streams(&mut connection, 1).await;
 
     nats.pause();
-    stream.send(MESSAGES);
-    until_held(std::slice::from_ref(&stream)).await;
-    assert!(stream.sent() < MESSAGES, "nothing held the caller");
+    streams[0].send(MESSAGES);
+    until_held(&streams).await;
+    assert!(streams[0].sent() < MESSAGES, "nothing held the caller");
     assert!(connection.lives().await);
 
     nats.resume();
+    let mut answers = streams.remove(0).answers;
+    // The answers are read, so that they hold up nobody.
+    tokio::spawn(async move { while let Some(Ok(_)) = answers.frame().await {} });
     eventually(SOON * 3, async || {
-        // The answers are read, so that they hold up nobody.
-        while let Ok(Some(Ok(_))) = timeout(Duration::from_millis(1), stream.answers.frame()).await
-        {
-        }
         (wire.count("ORDERS").await == MESSAGES).then_some(())
     })
     .await;
@@ -192,19 +207,13 @@ async fn a_caller_held_by_flow_control_keeps_its_connection() {
 
 #[tokio::test]
 async fn many_that_leave_it_to_flow_control_lose_their_connection() {
-    let (nats, gateway, _wire) = start_with_stream(orders()).await;
+    let (nats, gateway, _wire) = start().await;
     let mut connection = Connection::open(&gateway).await;
-    let mut streams = Vec::new();
-    for _ in 0..20 {
-        let mut stream = connection.publish_stream().await;
-        let opened = timeout(SOON, stream.answers.frame()).await.unwrap();
-        opened.unwrap().unwrap();
-        streams.push(stream);
-    }
+    let streams = open_streams(&mut connection, 8).await;
 
     nats.pause();
     for stream in &streams {
-        stream.send(20_000);
+        stream.send(10_000);
     }
 
     // A limit of h2 that the gateway cannot lift; the documents tell callers how to keep away from it.

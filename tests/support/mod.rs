@@ -9,6 +9,7 @@
 
 mod assert;
 mod cluster;
+pub(crate) mod consume;
 pub(crate) mod consuming;
 pub(crate) mod dead_letters;
 mod eventually;

@@ -111,7 +111,11 @@ pub(super) enum Answer {
     Refused { place: u64, error: ApiError },
     /// The batch has ended; this many messages from its first are stored, the last one under this
     /// sequence.
-    Ended { count: u64, sequence: u64 },
+    Ended {
+        count: u64,
+        sequence: u64,
+        stream: String,
+    },
     /// A stream does not take this message. Whether the batch goes on is not said.
     Failed { error: ApiError, stream: String },
     /// Nobody listens to this subject.
@@ -160,8 +164,13 @@ impl Answer {
                 batch: Some(_),
                 count: Some(count),
                 seq: Some(sequence),
+                stream,
                 ..
-            } => Self::Ended { count, sequence },
+            } => Self::Ended {
+                count,
+                sequence,
+                stream,
+            },
             _ => Self::Strange,
         }
     }
@@ -226,6 +235,7 @@ mod tests {
                 Answer::Ended {
                     count: 7,
                     sequence: 12,
+                    stream: "S".to_owned(),
                 },
             ),
             (

@@ -121,9 +121,16 @@ impl Batch {
                 self.store(place);
                 self.flow = u64::from(flow.max(1));
             }
-            Answer::Ended { count, sequence } => {
-                self.store(count);
-                self.sequence = sequence;
+            Answer::Ended {
+                count,
+                sequence,
+                stream,
+            } => {
+                // Where the subjects have just changed hands, another stream may have them.
+                if stream == self.stream {
+                    self.store(count);
+                    self.sequence = sequence;
+                }
                 self.ended = true;
             }
             Answer::Gap => {

@@ -79,14 +79,19 @@ pub(super) async fn open(
     Ok(session)
 }
 
+/// The error of a frame that may not come now.
+pub(super) fn unexpected(text: &str) -> Error {
+    Error::new(Reason::UnexpectedFrame, text)
+}
+
 async fn first_frame(requests: &mut Requests) -> Result<PublishOpen> {
     let frame = tokio::time::timeout(OPENING, requests.message()).await;
-    let frame = frame.map_err(|_| Error::invalid("open", "did not come within 10 s"))?;
+    let frame = frame.map_err(|_| unexpected("no open came within 10 s"))?;
     match frame {
         Ok(Some(PublishStreamRequest {
             frame: Some(Request::Open(open)),
         })) => Ok(open),
-        Ok(_) => Err(Error::invalid("open", "must be the first frame")),
+        Ok(_) => Err(unexpected("the first frame must be open")),
         Err(status) => Err(unreadable(&status)
             .unwrap_or_else(|| Error::new(Reason::Internal, "the caller is gone"))),
     }
@@ -111,8 +116,8 @@ fn way(nats: &Nats, terms: &Terms, facts: Option<StreamFacts>) -> (Way, Rules) {
         halts_on_failure: halts,
         halts_on_doubt: halts || is_strict,
     };
-    match facts {
-        Some(facts) if goes_fast(terms, &facts) => {
+    match terms.stream.clone().zip(facts) {
+        Some((name, facts)) if goes_fast(terms, &facts) => {
             let halts = Halts {
                 on_failure: rules.halts_on_failure,
                 on_doubt: rules.halts_on_doubt,
@@ -121,10 +126,10 @@ fn way(nats: &Nats, terms: &Terms, facts: Option<StreamFacts>) -> (Way, Rules) {
                 one_at_a_time: false,
                 ..rules
             };
-            let fast = FastIngest::new(nats, facts, halts, terms.window.messages);
+            let fast = FastIngest::new(nats, (name, facts), halts, terms.window.messages);
             (Way::FastIngest(Box::new(fast)), rules)
         }
-        facts => (Way::Pipelined(Pipeline::new(nats, facts)), rules),
+        bound => (Way::Pipelined(Pipeline::new(nats, bound)), rules),
     }
 }
 
@@ -138,9 +143,10 @@ fn goes_fast(terms: &Terms, facts: &StreamFacts) -> bool {
 }
 
 fn style(terms: &Terms) -> Style {
+    let named = terms.stream.as_ref().map(ToString::to_string);
     match terms.ack_mode {
-        PublishAckMode::Cumulative => Style::Cumulative,
-        _ => Style::PerMessage(terms.stream.as_ref().map(ToString::to_string)),
+        PublishAckMode::Cumulative => Style::Cumulative(named),
+        _ => Style::PerMessage(named),
     }
 }
 

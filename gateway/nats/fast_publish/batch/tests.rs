@@ -19,8 +19,11 @@ fn error(err_code: u64) -> ApiError {
 }
 
 fn ended(count: u64) -> Answer {
-    let sequence = count;
-    Answer::Ended { count, sequence }
+    Answer::Ended {
+        count,
+        sequence: count,
+        stream: STREAM.to_owned(),
+    }
 }
 
 /// What a leader knows of the batch, as nats-server 2.15.1 does it.
