@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 16] = [
+const PROTOS: [&str; 17] = [
     "jetgate/v1/apply.proto",
     "jetgate/v1/consume.proto",
     "jetgate/v1/consumer.proto",
@@ -21,6 +21,7 @@ const PROTOS: [&str; 16] = [
     "jetgate/v1/publish_stream.proto",
     "jetgate/v1/publisher.proto",
     "jetgate/v1/session.proto",
+    "jetgate/v1/source.proto",
     "jetgate/v1/stream.proto",
     "jetgate/v1/stream_config.proto",
     "jetgate/v1/stream_message.proto",

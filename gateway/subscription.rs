@@ -22,6 +22,8 @@ mod pulling;
 mod settling;
 mod source;
 mod stall;
+mod stop;
+mod stopping;
 pub mod terms;
 
 use std::collections::VecDeque;
@@ -55,9 +57,11 @@ use link::{Connection, LinkEvent};
 pub use opening::consume;
 use origin::Origin;
 use settling::Settling;
-use source::Facts;
 pub use source::{Durable, Ordered, Source};
+use source::{Facts, Seat};
 use stall::Probe;
+use stop::Stop;
+pub use stop::StopAt;
 
 /// A pull that ends sooner without a message is not repeated at once.
 const SHORTEST_PULL: Duration = Duration::from_millis(100);
@@ -130,6 +134,9 @@ pub struct Session {
     position: u64,
     pending: u64,
     delivered_at: Instant,
+    stop: Option<Stop>,
+    /// The end of a bounded read has been passed; what is not settled before it may still come.
+    is_stopping: bool,
     metrics: SessionGuard,
 }
 
@@ -157,9 +164,15 @@ impl Session {
     ) -> Result<Self> {
         let registration = shared.sessions.register()?;
         let account = shared.nats.account(deadline).await?;
-        let mut source = Source::new(&shared.nats, open.stream, open.source);
+        let mut source = Source::new(&shared.nats, account, open.stream, open.source)?;
         let settings = open.settings;
         let attached = source.attach_first(&shared.nats, deadline).await?;
+        if let Some(gap) = attached.gap
+            && let Err(error) = settings.judge(gap)
+        {
+            source::delete(&shared.nats, source.stream(), &attached.facts.consumer).await;
+            return Err(error);
+        }
         let labeller = Labeller::new(account, registration.route);
         let jitter = 1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64();
         let mut session = Self {
@@ -185,6 +198,8 @@ impl Session {
             position: attached.facts.position,
             pending: attached.facts.pending,
             facts: attached.facts.clone(),
+            stop: settings.stop_at.map(Stop::new),
+            is_stopping: false,
             link: Connection::Attached(attached),
             metrics: shared.metrics.session_opened(),
             shared,
@@ -204,8 +219,10 @@ impl Session {
     pub async fn run(mut self) {
         let id = self.id();
         info!(session = id, stream = %self.source.stream(), consumer = %self.facts.consumer, "session opened");
-        self.take_over();
-        let ending = self.serve().await;
+        let ending = match self.take_over() {
+            Ok(()) => self.serve().await,
+            Err(ending) => ending,
+        };
         info!(session = id, reason = ?ending, "session ends");
         self.finish(ending).await;
     }
@@ -217,7 +234,7 @@ impl Session {
             if let Some(ending) = self.settled_ending() {
                 return ending;
             }
-            if let Err(ending) = self.flush() {
+            if let Err(ending) = self.flush().and_then(|()| self.check_the_end()) {
                 return ending;
             }
             self.metrics
@@ -227,6 +244,7 @@ impl Session {
             let has_room = self.out.has_room();
             let impatient_at = self.impatient_at();
             let next_expiry = self.book.next_expiry();
+            let stop_due = self.stop_due();
             let next_extension = self.book.next_extension();
             let pull_at = Some(self.pull_at).filter(|at| *at > Instant::now());
             let is_draining = matches!(self.phase, Phase::Draining(_));
@@ -254,6 +272,10 @@ impl Session {
                 () = sleep_until(next_expiry) => Ok(()),
                 () = sleep_until(drained_at) => Ok(()),
                 () = sleep_until(pull_at) => Ok(()),
+                () = sleep_until(stop_due) => {
+                    self.look_for_the_end();
+                    Ok(())
+                }
                 () = sleep_until(next_extension) => {
                     self.extend_leases();
                     Ok(())
@@ -339,8 +361,7 @@ impl Session {
             LinkEvent::Attached(Err(error)) => Err(Ending::Failed(error)),
             LinkEvent::Attached(Ok(attached)) => {
                 self.link = Connection::Attached(attached);
-                self.take_over();
-                Ok(())
+                self.take_over()
             }
             LinkEvent::Closed(left) => {
                 self.closed(left);
@@ -353,8 +374,8 @@ impl Session {
     fn handle_pull(&mut self, event: Event) -> Result<(), Ending> {
         match event {
             Event::Message(delivery) => self.arrived(delivery),
-            Event::Idle(position) => {
-                self.position = self.position.max(position.unwrap_or_default());
+            Event::Idle(passed) => {
+                self.idle(passed);
                 Ok(())
             }
             Event::Ended(end) => self.pull_ended(end),
@@ -375,13 +396,14 @@ impl Session {
 
     fn pull_ended(&mut self, end: End) -> Result<(), Ending> {
         match end {
-            End::Complete => {}
+            End::Complete | End::PinLost => {}
             // A consumer may allow its pulls next to no time.
             End::Expired if self.asked_at.elapsed() < SHORTEST_PULL => self.back_off(),
             End::Expired => {}
             End::TooLarge(left) => self.oversized = Some(left),
             End::Moved | End::MaxWaiting => self.back_off(),
-            End::Deleted | End::NoResponders if self.source.is_ordered() => {
+            // Attaching makes another consumer, where that is how to go on.
+            End::NoResponders if self.source.is_own() => {
                 self.back_off();
                 self.reattach();
             }
@@ -421,10 +443,16 @@ impl Session {
             return;
         }
         match notice.change {
-            Change::Settled => self.book.settle_message(notice.key.stream_sequence),
+            Change::Settled => {
+                self.source.settled(notice.key.stream_sequence);
+                self.book.settle_message(notice.key.stream_sequence);
+            }
             Change::Returned => self.book.settle(notice.key),
             Change::Refused => self.book.answered(),
-            Change::SettledThrough => self.book.settle_through(notice.key),
+            Change::SettledThrough => {
+                self.source.settled_through(notice.key.stream_sequence);
+                self.book.settle_through(notice.key);
+            }
             Change::Extended(lease) => {
                 self.book
                     .extend(notice.key, Instant::now() + lease.min(LONGEST_LEASE));
@@ -432,6 +460,7 @@ impl Session {
         }
         let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
         note_suspect(&self.shared.nats, stream, consumer, notice);
+        self.ask_for_the_rest();
     }
 
     /// The same for what this session settles itself.
@@ -467,6 +496,9 @@ impl Session {
                 .then_some(terms.ack_wait)
                 .and_then(|wait| wait.try_into().ok()),
             ack_policy: terms.ack_policy as i32,
+            resumed: self.source.resumption() as i32,
+            resume_token: self.resume_token(),
+            priority: self.facts.seat.as_ref().map(Seat::shown),
             ping_within: self
                 .caller
                 .as_ref()
@@ -484,7 +516,13 @@ impl Session {
             outstanding_messages: outstanding.messages,
             outstanding_bytes: outstanding.bytes,
             stall_reason: stall_reason as i32,
+            resume_token: self.resume_token(),
         }));
+    }
+
+    /// Goes on from here in another session; empty where the consumer itself knows.
+    fn resume_token(&self) -> String {
+        self.source.resume_token(self.labeller.account())
     }
 
     /// A heartbeat that finds no room is not missed: the caller has an event to read.

@@ -56,6 +56,16 @@ mod subscribe_end;
 mod ordered;
 // Ordered subscriptions that lose their consumer, server or stream.
 mod ordered_faults;
+// Consumers of one session.
+mod ephemeral;
+// Reads that have an end.
+mod stop_at;
+// Reads that go on in another session.
+mod resume;
+// Sources, ends and places of a `Consume`.
+mod consume_sources;
+// Sessions in priority groups.
+mod priority;
 // Messages that the NATS library cannot receive.
 mod malformed;
 // Sessions while NATS is away.
@@ -102,3 +112,11 @@ mod scale;
 mod consume;
 // Settling inside of that stream.
 mod consume_settle;
+// How that stream ends.
+mod consume_end;
+// What its callers hold while they work, and take along.
+mod consume_held;
+// That stream while things break.
+mod consume_faults;
+// Gateways that are restarted one after the other.
+mod rolling_restart;

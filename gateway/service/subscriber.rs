@@ -86,7 +86,8 @@ impl Subscriber {
         let stream = StreamName::parse("stream", &request.stream)?;
         let consumer = ConsumerName::parse("consumer", &request.consumer)?;
         let wait = max_wait(&request)?;
-        let durable = Durable::new(&self.shared.nats, stream, consumer, FRESHNESS);
+        let priority = open::priority(request.priority.as_ref())?;
+        let durable = Durable::new(&self.shared.nats, stream, consumer, FRESHNESS, priority);
         let source = Source::Durable(Box::new(durable));
         let attach = if has_deadline {
             deadline

@@ -22,8 +22,10 @@ mod process;
 mod proxy;
 pub(crate) mod publishing;
 mod raw_grpc;
+mod replica;
 mod toxic;
 mod wire;
+pub(crate) mod worker;
 
 pub(crate) use assert::{metadata, reason, refused, violated_field};
 pub(crate) use cluster::NatsCluster;
@@ -35,6 +37,7 @@ pub(crate) use nats::{NatsServer, nats_server_path};
 pub(crate) use process::Process;
 pub(crate) use proxy::RoundRobin;
 pub(crate) use raw_grpc::raw_call;
+pub(crate) use replica::Replica;
 pub(crate) use toxic::Toxic;
 pub(crate) use wire::{StoredMessage, Wire, WireMessage};
 

@@ -36,6 +36,7 @@ impl Session {
         self.words.draining = Some(Draining {
             reason: DrainingReason::Shutdown as i32,
             deadline: Some(Timestamp::from(SystemTime::now() + drain)),
+            resume_token: String::new(),
         });
     }
 
