@@ -18,7 +18,7 @@ use crate::health::Health;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::nats::Nats;
-use crate::publishing::{self, Orphans, Outlet};
+use crate::publishing::{self, Budget, Orphans, Outlet};
 use crate::server::{self, Services};
 use crate::service::consumer::ConsumerService;
 use crate::service::dead_letter::DeadLetterService;
@@ -126,10 +126,11 @@ impl App {
             metrics: metrics.clone(),
             max_stream_age: config.subscribe.max_stream_age,
         };
-        let outlet = || Outlet::new(nats.clone(), metrics.clone());
+        let outlet = || Outlet::new(nats.clone(), &metrics);
         let publishing = publishing::session::Shared {
             outlet: Arc::new(outlet()),
             sessions: sessions.clone(),
+            budget: Budget::new(config.publish.max_total_in_flight_bytes),
             config: config.publish.clone(),
         };
         let orphans = Orphans::default();

@@ -7,10 +7,12 @@ pub mod api;
 mod atomic;
 pub mod config;
 mod error;
+mod fast_publish;
 mod lanes;
 mod link;
 mod lookup;
 mod malformed;
+mod outlet;
 mod pipeline;
 mod publish;
 pub mod pull;
@@ -35,6 +37,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 pub use error::from_request as request_failed;
+pub use fast_publish::{FastIngest, Halts, Item, Progress};
 pub use lanes::Lanes;
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};
@@ -70,6 +73,7 @@ struct Inner {
     account: OnceCell<u32>,
     lookups: Lookups,
     slots: Slots,
+    batch_slots: Slots,
     quarantine: Register,
 }
 
@@ -90,6 +94,7 @@ impl Nats {
             },
             reserved: Reserved::new(&config.inbox_prefix),
             slots: Slots::new(config.pull_slots),
+            batch_slots: Slots::new(fast_publish::OPEN_BATCHES),
             turn: AtomicUsize::new(0),
             account: OnceCell::new(),
             lookups: Lookups::default(),

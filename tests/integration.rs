@@ -18,12 +18,16 @@ mod publish;
 mod publish_cluster;
 // Messages with conditions that an earlier attempt has made untrue.
 mod publish_readback;
+// Publishing in fast batches.
+mod fast_ingest;
 // Publishing several messages in one call.
 mod batches;
 // Callers that go away while their messages are on their way.
 mod publish_abandoned;
 // Publish streams.
 mod publish_stream;
+// Publish streams while servers of a cluster crash.
+mod publish_stream_cluster;
 // Messages that produce others.
 mod schedules;
 // Streams: create, get, list, update, delete.

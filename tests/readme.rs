@@ -105,6 +105,9 @@ fn check_tour(ran: &Ran) {
     let replayed = ran.output("ReplayDeadLetters");
     assert_contains(replayed, r#""reason": "unknown user""#);
     assert_contains(replayed, r#""published": "1""#);
+    let streamed = ran.output("PublishStream");
+    assert_contains(streamed, r#""lastNumber": "2""#);
+    assert_contains(streamed, "NO_STREAM_FOR_SUBJECT");
     let ordered = ran.output(r#""ordered": "#);
     assert_contains(ordered, "ACK_POLICY_NONE");
     assert_contains(ordered, "user_id");

@@ -160,12 +160,27 @@ impl Nats {
         self.lookups().known_stream(subject)
     }
 
+    /// What is known of a stream, without asking.
+    pub(super) fn known_stream_named(&self, name: &StreamName) -> Option<StreamFacts> {
+        let streams = self.lookups().streams();
+        let (asked, facts) = streams.get(name.as_str())?;
+        (asked.elapsed() < STREAM_AGE).then(|| facts.clone())
+    }
+
     /// A stream by its name.
     pub async fn stream_facts(&self, name: &StreamName, deadline: Deadline) -> Result<StreamFacts> {
         let info: StreamInfo = self
             .api_get(&format!("STREAM.INFO.{name}"), deadline)
             .await?;
         Ok(self.lookups().learn_stream(info.config))
+    }
+
+    /// The same as it was a short while ago, as far as that can be found out quickly.
+    pub(super) async fn recent_stream(&self, name: &StreamName) -> Result<StreamFacts> {
+        if let Some(known) = self.known_stream_named(name) {
+            return Ok(known);
+        }
+        self.stream_facts(name, Deadline::within(PATIENCE)).await
     }
 
     /// A consumer's info.

@@ -17,7 +17,8 @@ use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 use tracing::info;
 
-use super::{Config, Outlet};
+use super::budget::Share;
+use super::{Budget, Config, Outlet};
 use crate::alarm::Alarm;
 use crate::convert::publish_stream::Terms;
 use crate::deadline::Deadline;
@@ -27,8 +28,8 @@ use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::publish_stream_response::Frame;
 use crate::proto::{
-    Draining, Pong, PublishFrame, PublishHeartbeat, PublishStall, PublishStreamRequest,
-    PublishStreamResponse, StallReason,
+    Draining, Pong, PublishFlow, PublishFrame, PublishHeartbeat, PublishStall,
+    PublishStreamRequest, PublishStreamResponse, StallReason,
 };
 use crate::sessions::{Caller, Registration, Sessions};
 use backlog::{Backlog, Numbered};
@@ -46,6 +47,9 @@ const PINGS: usize = 16;
 /// Intervals without a frame from the caller after which it is taken for gone.
 const MISSED_PINGS: u32 = 2;
 
+/// Waits for the budget that callers are not told of.
+const SHORT_WAIT: Duration = Duration::from_millis(200);
+
 /// What publish streams share.
 #[derive(Clone)]
 pub struct Shared {
@@ -53,6 +57,8 @@ pub struct Shared {
     pub outlet: Arc<Outlet>,
     /// The sessions of this replica.
     pub sessions: Sessions,
+    /// What all of them have on their way.
+    pub budget: Budget,
     /// Limits and defaults.
     pub config: Config,
 }
@@ -71,6 +77,11 @@ struct Session {
     /// How many messages were stored.
     stored: u64,
     backlog: Backlog,
+    share: Share,
+    /// Since when the stream waits for its share of the budget.
+    held_since: Option<Instant>,
+    /// Whether the caller knows that.
+    told: bool,
     /// When the caller was last heard, or could last not be.
     heard_at: Instant,
     /// When a heartbeat is due.
@@ -93,6 +104,7 @@ enum Reading {
 #[derive(Default)]
 struct Words {
     draining: Option<Draining>,
+    flow: Option<PublishFlow>,
     /// The ids of pings that wait for their answers.
     pongs: VecDeque<u64>,
     heartbeat: bool,
@@ -157,6 +169,10 @@ impl Session {
                     self.note(event);
                     None
                 }
+                () = self.share.grown() => {
+                    self.grown();
+                    None
+                }
                 () = self.out.room(), if waits => None,
                 request = self.requests.message(), if reads => self.heard(request),
                 () = self.alarm.rings() => self.look_at_the_clock(reads),
@@ -196,7 +212,10 @@ impl Session {
     fn handle(&mut self, request: PublishStreamRequest) -> Result<()> {
         match request.frame {
             Some(Request::Messages(frame)) => self.arrived(frame),
-            Some(Request::Resume(resume)) => self.ledger.resume(resume.through),
+            Some(Request::Resume(resume)) => {
+                self.way.resume(resume.through);
+                self.ledger.resume(resume.through)
+            }
             Some(Request::Ping(ping)) => {
                 self.words.pongs.push_back(ping.ping_id);
                 Ok(())
@@ -227,9 +246,14 @@ impl Session {
             if !self.ledger.has_room(next.bytes) {
                 break;
             }
+            if !self.share.admits(self.ledger.in_flight(), next.bytes) {
+                self.held_since.get_or_insert_with(Instant::now);
+                break;
+            }
             let Some(Numbered {
                 number,
                 bytes,
+                known,
                 message,
             }) = self.backlog.take()
             else {
@@ -239,18 +263,43 @@ impl Session {
                 continue;
             }
             match message {
-                Ok(message) => self.way.publish(number, message, deadline),
+                Ok(message) => {
+                    let known = known || self.terms.resumes;
+                    self.way.publish(number, message, known, deadline);
+                }
                 Err(error) => self.ledger.settle(number, Err(error)),
             }
         }
     }
 
     fn note(&mut self, event: Event) {
-        let Event::Settled(settled) = event;
-        for settled in settled {
-            self.shared.outlet.count(&settled.outcome);
-            self.stored += u64::from(settled.outcome.is_ok());
-            self.ledger.settle(settled.number, settled.outcome);
+        match event {
+            Event::Settled(settled) => {
+                for settled in settled {
+                    self.shared.outlet.count(&settled.outcome);
+                    self.stored += u64::from(settled.outcome.is_ok());
+                    self.ledger.settle(settled.number, settled.outcome);
+                }
+            }
+            Event::Progress(progress) => {
+                self.shared.outlet.count_all(&progress);
+                self.stored += progress.stored;
+                self.ledger.settle_through(progress);
+            }
+        }
+        if self.ledger.in_flight().messages == 0 {
+            self.share.release();
+            self.grown();
+        }
+    }
+
+    /// The budget holds the stream up no longer.
+    fn grown(&mut self) {
+        self.held_since = None;
+        if std::mem::take(&mut self.told) {
+            self.words.flow = Some(PublishFlow {
+                max_in_flight_bytes: self.terms.window.bytes,
+            });
         }
     }
 
@@ -267,6 +316,9 @@ impl Session {
     fn next_frame(&mut self) -> Option<Frame> {
         if let Some(draining) = self.words.draining.take() {
             return Some(Frame::Draining(draining));
+        }
+        if let Some(flow) = self.words.flow.take() {
+            return Some(Frame::Flow(flow));
         }
         if let Some(acks) = self.ledger.next_acks() {
             return Some(Frame::Acks(acks));
@@ -318,6 +370,9 @@ impl Session {
         if !self.way.is_connected() {
             return PublishStall::NatsDisconnected;
         }
+        if self.share.is_waiting() {
+            return PublishStall::GatewayFull;
+        }
         match self.backlog.is_empty() {
             true => PublishStall::InFlight,
             false => PublishStall::WindowFull,
@@ -327,15 +382,23 @@ impl Session {
     fn set_alarm(&mut self) {
         self.alarm.remind(self.beat_at);
         self.alarm.remind(self.lost_at());
-        if let Some(cut_off_at) = self.cut_off_at {
-            self.alarm.remind(cut_off_at);
-        }
+        let moments = [self.cut_off_at, self.tell_at()];
+        moments
+            .into_iter()
+            .flatten()
+            .for_each(|at| self.alarm.remind(at));
     }
 
     fn look_at_the_clock(&mut self, reads: bool) -> Option<Ending> {
         let now = Instant::now();
         if self.cut_off_at.is_some_and(|at| at <= now) {
             return Some(Ending::OutOfTime);
+        }
+        if self.tell_at().is_some_and(|at| at <= now) {
+            self.told = true;
+            self.words.flow = Some(PublishFlow {
+                max_in_flight_bytes: self.share.allowance(),
+            });
         }
         if self.beat_at <= now {
             self.words.heartbeat = true;
@@ -346,6 +409,12 @@ impl Session {
             self.reading = Reading::Off(Some(Error::new(Reason::PingsMissed, text)));
         }
         None
+    }
+
+    /// When the caller is told that the budget holds it up: not at every short wait.
+    fn tell_at(&self) -> Option<Instant> {
+        let since = self.held_since.filter(|_| !self.told);
+        since.map(|since| since + SHORT_WAIT)
     }
 
     fn lost_at(&self) -> Instant {

@@ -54,6 +54,7 @@ impl Session {
             && self.ledger.in_flight().messages == 0
             && !self.ledger.has_answers()
             && self.words.draining.is_none()
+            && self.words.flow.is_none()
             && self.words.pongs.is_empty()
     }
 

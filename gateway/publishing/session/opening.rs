@@ -15,7 +15,7 @@ use crate::convert::publish_stream::{Terms, terms};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::StreamName;
-use crate::nats::{Pipeline, StreamFacts};
+use crate::nats::{FastIngest, Halts, Nats, Pipeline, StreamFacts};
 use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::publish_stream_response::Frame;
@@ -67,8 +67,7 @@ pub(super) async fn open(
     };
 
     let nats = shared.outlet.nats();
-    let rules = rules(&terms);
-    let way = Way::Pipelined(Pipeline::new(nats, facts.clone()));
+    let (way, rules) = way(nats, &terms, facts.clone());
     let mut session = Session {
         stored: 0,
         ledger: Ledger::new(terms.window, rules, Answers::new(style(&terms))),
@@ -79,6 +78,9 @@ pub(super) async fn open(
         out,
         way,
         backlog: Backlog::default(),
+        share: shared.budget.share(),
+        held_since: None,
+        told: false,
         heard_at: Instant::now(),
         beat_at: Instant::now() + terms.heartbeat,
         cut_off_at: None,
@@ -119,20 +121,46 @@ async fn named_stream(shared: &Shared, terms: &Terms) -> Result<Option<StreamFac
     Ok(Some(facts))
 }
 
-fn rules(terms: &Terms) -> Rules {
+/// How messages go, and what one that fails does.
+fn way(nats: &Nats, terms: &Terms, facts: Option<StreamFacts>) -> (Way, Rules) {
     let is_strict = terms.ordering == PublishOrdering::Strict;
     let halts = terms.on_error == PublishOnError::Halt;
-    Rules {
+    let rules = Rules {
         one_at_a_time: is_strict,
         halts_on_failure: halts,
         halts_on_doubt: halts || is_strict,
+    };
+    match terms.stream.clone().zip(facts) {
+        Some((name, facts)) if goes_fast(terms, &facts) => {
+            let halts = Halts {
+                on_failure: rules.halts_on_failure,
+                on_doubt: rules.halts_on_doubt,
+            };
+            let rules = Rules {
+                one_at_a_time: false,
+                ..rules
+            };
+            let fast = FastIngest::new(nats, (name, facts), halts, terms.window.messages);
+            (Way::FastIngest(Box::new(fast)), rules)
+        }
+        bound => (Way::Pipelined(Pipeline::new(nats, bound)), rules),
     }
 }
 
+/// Whether batches can carry the messages. On a replicated stream, none can carry ids that the stream
+/// may know.
+fn goes_fast(terms: &Terms, facts: &StreamFacts) -> bool {
+    let config = &facts.config;
+    terms.ack_mode == PublishAckMode::Cumulative
+        && config.allow_batched
+        && !(terms.resumes && config.num_replicas > 1)
+}
+
 fn style(terms: &Terms) -> Style {
+    let named = terms.stream.as_ref().map(ToString::to_string);
     match terms.ack_mode {
-        PublishAckMode::Cumulative => Style::Cumulative,
-        _ => Style::PerMessage(terms.stream.as_ref().map(ToString::to_string)),
+        PublishAckMode::Cumulative => Style::Cumulative(named),
+        _ => Style::PerMessage(named),
     }
 }
 
