@@ -10,9 +10,11 @@ mod environment;
 mod load;
 mod problem;
 mod secret;
+mod suggestion;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::suggestion::suggestion;
 pub use self::{
     byte_size::ByteSize,
     checks::Checks,
