@@ -1,5 +1,7 @@
 //! The command line: what can be asked of the binary, and which keys its flags set.
 
+mod client;
+mod completions;
 mod exec_with_parent;
 mod failure;
 mod probe;
@@ -14,6 +16,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::probe::reachable;
 pub use self::{
+    client::ClientCommand,
+    completions::CompletionsArgs,
     exec_with_parent::{ExecWithParent, NAME as EXEC_WITH_PARENT},
     failure::Failure,
     probe::{Probe, ProbeError},
@@ -23,7 +27,7 @@ use crate::{
     dev::DevOptions,
 };
 
-/// A gRPC gateway to NATS JetStream.
+/// A gRPC gateway to NATS JetStream, and a client of it.
 #[derive(Debug, Parser)]
 #[command(name = "jetgate", version, about)]
 pub struct Cli {
@@ -43,6 +47,11 @@ pub enum Command {
     Config(ConfigArgs),
     /// Ask a running gateway whether it is ready: exit code 0 if so, 1 if not
     Probe(Probe),
+    /// What people ask of a gateway that runs
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print a script that completes this command line in a shell
+    Completions(CompletionsArgs),
     /// Replace this process by a program that ends together with its parent
     #[command(name = EXEC_WITH_PARENT, hide = true)]
     ExecWithParent(ExecWithParent),
