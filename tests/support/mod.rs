@@ -9,6 +9,7 @@
 
 mod assert;
 mod cluster;
+mod command;
 pub(crate) mod consume;
 pub(crate) mod consuming;
 mod eventually;
@@ -23,6 +24,7 @@ mod wire;
 
 pub(crate) use assert::{metadata, reason, refused, violated_field};
 pub(crate) use cluster::NatsCluster;
+pub(crate) use command::Jetgate;
 pub(crate) use eventually::eventually;
 pub(crate) use gateway::{Clients, Gateway};
 pub(crate) use http::http_get;
