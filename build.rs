@@ -49,9 +49,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn generate_services(descriptors: prost_types::FileDescriptorSet) -> Result<(), Box<dyn Error>> {
+    let mut names = tonic_prost_build::Config::new();
+    names.enable_type_names();
     tonic_prost_build::configure()
         .bytes(".")
-        .compile_fds(descriptors)?;
+        .compile_fds_with_config(descriptors, names)?;
     Ok(())
 }
 

@@ -11,9 +11,11 @@ mod load;
 mod path_list;
 mod problem;
 mod secret;
+mod suggestion;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::suggestion::suggestion;
 pub use self::{
     byte_size::ByteSize,
     checks::Checks,

@@ -38,6 +38,8 @@ mod consumers;
 mod service_surface;
 // The binary itself: exit codes, signals, and `jetgate dev`.
 mod binary;
+// The commands for people: what they print, and how they fail.
+mod command_line;
 // Fetching a batch.
 mod fetch;
 // How large a fetched batch may become.

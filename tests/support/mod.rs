@@ -9,6 +9,7 @@
 
 mod assert;
 mod cluster;
+mod command;
 pub(crate) mod consume;
 pub(crate) mod consuming;
 pub(crate) mod dead_letters;
@@ -29,6 +30,7 @@ pub(crate) mod worker;
 
 pub(crate) use assert::{metadata, reason, refused, violated_field};
 pub(crate) use cluster::NatsCluster;
+pub(crate) use command::Jetgate;
 pub(crate) use eventually::eventually;
 pub(crate) use gateway::{Clients, Gateway};
 pub(crate) use http::http_get;
