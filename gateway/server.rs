@@ -4,6 +4,7 @@ mod observe;
 mod rescue;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -58,6 +59,7 @@ pub(crate) fn stack<H: Health>(
 > + Clone
 + Send
 + use<H> {
+    let metrics = Arc::new(metrics);
     ServiceBuilder::new()
         // Sees every call and every status, those of the layers below included.
         .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
