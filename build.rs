@@ -9,12 +9,14 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 11] = [
+const PROTOS: [&str; 13] = [
     "jetgate/v1/apply.proto",
     "jetgate/v1/consumer.proto",
     "jetgate/v1/consumer_config.proto",
     "jetgate/v1/error.proto",
     "jetgate/v1/gateway.proto",
+    "jetgate/v1/publish_message.proto",
+    "jetgate/v1/publish_stream.proto",
     "jetgate/v1/publisher.proto",
     "jetgate/v1/stream.proto",
     "jetgate/v1/stream_config.proto",

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -15,7 +16,7 @@ use crate::health::Health;
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::nats::Nats;
-use crate::publishing::{Orphans, Outlet};
+use crate::publishing::{self, Orphans, Outlet};
 use crate::server::{self, Services};
 use crate::service::consumer::ConsumerService;
 use crate::service::gateway::Gateway;
@@ -92,10 +93,15 @@ impl App {
             metrics: metrics.clone(),
             drain: shutdown.drain_time(),
         };
-        let outlet = Outlet::new(nats.clone(), metrics.clone());
+        let publishing = publishing::session::Shared {
+            outlet: Arc::new(Outlet::new(nats.clone(), metrics.clone())),
+            sessions: sessions.clone(),
+            config: config.publish.clone(),
+            drain: shutdown.drain_time(),
+        };
         let orphans = Orphans::default();
         let services = Services {
-            publisher: Publisher::new(outlet, config.publish.clone(), orphans.clone()),
+            publisher: Publisher::new(publishing, orphans.clone()),
             subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
             stream: StreamService::new(nats.clone(), config.publish.timeout),
             consumer: ConsumerService::new(nats.clone(), config.publish.timeout),

@@ -5,6 +5,7 @@ pub mod config;
 pub mod consumer;
 pub mod json;
 pub mod message;
+pub mod publish_stream;
 pub mod received;
 mod schedule;
 pub mod stored;

@@ -6,6 +6,7 @@
 //! `app` is the only place that wires these together.
 
 pub mod admin;
+pub mod alarm;
 pub mod app;
 pub mod cli;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod listener;
 pub mod metrics;
 pub mod names;
 pub mod nats;
+pub mod output;
 pub mod proto;
 pub mod publishing;
 mod server;

@@ -7,9 +7,11 @@ pub mod api;
 mod atomic;
 pub mod config;
 mod error;
+mod lanes;
 mod link;
 mod lookup;
 mod malformed;
+mod pipeline;
 mod publish;
 pub mod pull;
 mod quarantine;
@@ -31,8 +33,10 @@ use async_nats::ServerInfo;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+pub use lanes::Lanes;
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};
+pub use pipeline::{Pipeline, Settled};
 pub use publish::{Begun, HEADER_OVERHEAD, Outgoing};
 pub use settle::Settlement;
 pub use slots::Slot;
@@ -184,10 +188,14 @@ impl Nats {
         }
     }
 
-    async fn request_link(&self, deadline: Deadline) -> Result<Arc<Link>> {
+    /// The connection that a new session sends its messages on.
+    fn request_connection(&self) -> Connection {
         let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
-        let requests = &self.0.requests;
-        requests[turn % requests.len()].wait(deadline).await
+        self.0.requests[turn % self.0.requests.len()].clone()
+    }
+
+    async fn request_link(&self, deadline: Deadline) -> Result<Arc<Link>> {
+        self.request_connection().wait(deadline).await
     }
 
     fn api_prefix(&self) -> &str {

@@ -12,7 +12,6 @@ mod heartbeat;
 pub mod in_flight;
 mod labels;
 mod link;
-mod output;
 mod pulling;
 mod source;
 mod stall;
@@ -31,16 +30,17 @@ use crate::error::{Error, Reason, Result};
 use crate::metrics::{Metrics, SessionGuard};
 use crate::nats::Nats;
 use crate::nats::pull::{Delivery, End, Event};
+use crate::output::Output;
 use crate::proto::subscribe_response::Event as Frame;
 use crate::proto::{
     FlowLimits, Gap, OnSessionEnd, PayloadFormat, SessionHeartbeat, SessionOpened, StallReason,
+    SubscribeResponse,
 };
 use crate::sessions::{Change, Notice, Registration, Sessions};
 use heartbeat::Clock;
 use in_flight::{Amount, InFlight};
 use labels::Labeller;
 use link::{Connection, LinkEvent};
-pub use output::{Frames, Output, channel};
 use source::Facts;
 pub use source::{Durable, Ordered, Source};
 use stall::Probe;
@@ -88,7 +88,7 @@ pub struct Session {
     facts: Facts,
     link: Connection,
     registration: Registration,
-    out: Output,
+    out: Output<SubscribeResponse>,
     book: InFlight,
     labeller: Labeller,
     /// Pulled, and waiting for the transport to take the last frame; with the time of arrival.
@@ -127,7 +127,7 @@ impl Session {
         shared: Shared,
         settings: Settings,
         mut source: Source,
-        out: Output,
+        out: Output<SubscribeResponse>,
         deadline: Deadline,
     ) -> Result<Self> {
         let registration = shared.sessions.register()?;
@@ -355,7 +355,7 @@ impl Session {
 
     /// A heartbeat that finds no room is not missed: the caller has an event to read.
     fn send(&self, event: Frame) {
-        self.out.send(event);
+        self.out.send(SubscribeResponse { event: Some(event) });
     }
 
     fn id(&self) -> u64 {

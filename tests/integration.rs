@@ -22,6 +22,8 @@ mod publish_readback;
 mod batches;
 // Callers that go away while their messages are on their way.
 mod publish_abandoned;
+// Publish streams.
+mod publish_stream;
 // Messages that produce others.
 mod schedules;
 // Streams: create, get, list, update, delete.

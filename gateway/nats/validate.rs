@@ -3,7 +3,7 @@
 use super::Nats;
 use super::api::StreamConfig;
 use super::lookup::{StreamFacts, matches};
-use super::publish::{Outgoing, no_stream, refuse_without_acks};
+use super::publish::{Outgoing, no_stream};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 
@@ -39,7 +39,7 @@ impl Nats {
                     format!("stream {} does not answer", names[0]),
                 )
             })?;
-        refuse_without_acks(&stream)?;
+        stream.refuse_without_acks()?;
         check_stream(message, &stream)?;
         Ok(stream)
     }

@@ -10,16 +10,17 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::listener;
 use crate::names::{ConsumerName, StreamName};
+use crate::output::{Frames, channel};
 use crate::proto::subscribe_request::Source as RequestedSource;
 use crate::proto::subscriber_service_server::SubscriberService;
 use crate::proto::{
     AcknowledgeRequest, AcknowledgeResponse, FetchRequest, FetchResponse, FlowLimits, OnSessionEnd,
-    PayloadFormat, SubscribeRequest,
+    PayloadFormat, SubscribeRequest, SubscribeResponse,
 };
 use crate::subscription::config::Config;
 use crate::subscription::in_flight::Amount;
 use crate::subscription::{
-    Durable, Frames, Ordered, Session, Settings, Shared, Source, acknowledge, channel, fetch,
+    Durable, Ordered, Session, Settings, Shared, Source, acknowledge, fetch,
 };
 
 /// How long opening a session, or an acknowledgement without a deadline, may take.
@@ -57,7 +58,7 @@ impl Subscriber {
         }
     }
 
-    async fn open(&self, request: Request<SubscribeRequest>) -> Result<Frames> {
+    async fn open(&self, request: Request<SubscribeRequest>) -> Result<Frames<SubscribeResponse>> {
         // The deadline of a stream is its end; opening it is bounded by itself.
         let deadline =
             Deadline::of_call(request.metadata(), DEFAULT_TIMEOUT)?.at_most(DEFAULT_TIMEOUT);
@@ -226,7 +227,7 @@ fn format(number: i32) -> Result<PayloadFormat> {
 
 #[tonic::async_trait]
 impl SubscriberService for Subscriber {
-    type SubscribeStream = Frames;
+    type SubscribeStream = Frames<SubscribeResponse>;
 
     async fn subscribe(
         &self,

@@ -16,7 +16,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Reason};
 use crate::nats::{Nats, Settlement};
 use crate::proto::subscribe_response::Event as Frame;
-use crate::proto::{Draining, DrainingReason, OnSessionEnd};
+use crate::proto::{Draining, DrainingReason, OnSessionEnd, SubscribeResponse};
 use crate::token::AckSubject;
 
 /// What a vanished caller held is delivered again after this long, give or take half, so that many do
@@ -120,7 +120,13 @@ impl Session {
             )),
         });
         // A caller that does not read keeps a drain from telling it, not from ending.
-        let _ = tokio::time::timeout_at(until, self.out.send_later(draining)).await;
+        let _ = tokio::time::timeout_at(
+            until,
+            self.out.send_later(SubscribeResponse {
+                event: Some(draining),
+            }),
+        )
+        .await;
         loop {
             self.book.expire(Instant::now());
             if self.book.is_empty() {

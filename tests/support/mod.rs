@@ -16,6 +16,7 @@ mod http;
 mod nats;
 mod process;
 mod proxy;
+pub(crate) mod publishing;
 mod raw_grpc;
 mod toxic;
 mod wire;
