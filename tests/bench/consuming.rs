@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::stream;
-use jetgate::proto::consume_open::Source;
-use jetgate::proto::consume_request::Frame;
-use jetgate::proto::consume_response::Frame as Event;
-use jetgate::proto::subscriber_service_client::SubscriberServiceClient;
-use jetgate::proto::{
+use crate::proto::consume_open::Source;
+use crate::proto::consume_request::Frame;
+use crate::proto::consume_response::Frame as Event;
+use crate::proto::subscriber_service_client::SubscriberServiceClient;
+use crate::proto::{
     ConsumeOpen, ConsumeRequest, ConsumeResponse, FlowLimits, Ping, SettleFrame,
 };
 use tokio::sync::mpsc;

@@ -5,9 +5,13 @@
     reason = "its tables are what this program is for"
 )]
 
+mod consuming;
+mod fast_ingest;
 mod measure;
+mod native;
 mod options;
 mod program;
+mod proto;
 mod report;
 mod rows;
 mod stage;

@@ -64,6 +64,14 @@ impl Cell {
         }
     }
 
+    /// A single whole number.
+    pub(crate) fn whole(number: f64) -> Self {
+        Self {
+            text: grouped(number),
+            value: json!(number),
+        }
+    }
+
     /// A single number with this many places behind the point.
     pub(crate) fn number(number: f64, places: usize) -> Self {
         Self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{self, Context, ContextBuilder};
 use bytes::Bytes;
-use jetgate::proto::publisher_service_client::PublisherServiceClient;
+use crate::proto::publisher_service_client::PublisherServiceClient;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};

@@ -1,13 +1,13 @@
 //! Consuming a full stream with an acknowledgement for each message, beside a native pull consumer.
 
-use async_nats::jetstream::consumer::{PullConsumer, pull};
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use jetgate::proto::acknowledgement::Target;
-use jetgate::proto::consume_response::Frame as Event;
-use jetgate::proto::subscribe_request::Source;
-use jetgate::proto::subscribe_response::Event as SubscribeEvent;
-use jetgate::proto::subscriber_service_client::SubscriberServiceClient;
-use jetgate::proto::{
+use async_nats::jetstream::consumer::PullConsumer;
+use futures_util::TryStreamExt as _;
+use crate::proto::acknowledgement::Target;
+use crate::proto::consume_response::Frame as Event;
+use crate::proto::subscribe_request::Source;
+use crate::proto::subscribe_response::Event as SubscribeEvent;
+use crate::proto::subscriber_service_client::SubscriberServiceClient;
+use crate::proto::{
     AckKind, AcknowledgeRequest, Acknowledgement, DeliveryRange, FlowLimits, ReceivedMessage,
     SettleFrame, SubscribeRequest,
 };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use jetgate::proto::SettleFrame;
-use jetgate::proto::consume_response::Frame as Event;
-use jetgate::proto::subscriber_service_client::SubscriberServiceClient;
+use crate::proto::SettleFrame;
+use crate::proto::consume_response::Frame as Event;
+use crate::proto::subscriber_service_client::SubscriberServiceClient;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

@@ -6,10 +6,10 @@ use async_nats::Client;
 use async_nats::jetstream::consumer::PullConsumer;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
-use jetgate::proto::SettleFrame;
-use jetgate::proto::consume_response::Frame as Event;
-use jetgate::proto::received_message::Payload;
-use jetgate::proto::subscriber_service_client::SubscriberServiceClient;
+use crate::proto::SettleFrame;
+use crate::proto::consume_response::Frame as Event;
+use crate::proto::received_message::Payload;
+use crate::proto::subscriber_service_client::SubscriberServiceClient;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::transport::Channel;
 

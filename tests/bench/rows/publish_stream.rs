@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, stream};
-use jetgate::proto::publish_request::Payload;
-use jetgate::proto::publish_stream_request::Frame;
-use jetgate::proto::publish_stream_response::Frame as Answer;
-use jetgate::proto::publisher_service_client::PublisherServiceClient;
-use jetgate::proto::{
+use crate::proto::publish_request::Payload;
+use crate::proto::publish_stream_request::Frame;
+use crate::proto::publish_stream_response::Frame as Answer;
+use crate::proto::publisher_service_client::PublisherServiceClient;
+use crate::proto::{
     PublishAckMode, PublishAcks, PublishFrame, PublishOpen, PublishPath, PublishRequest,
     PublishStreamRequest,
 };

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::message::PublishMessage;
-use jetgate::proto::PublishRequest;
-use jetgate::proto::publish_request::Payload;
-use jetgate::proto::publisher_service_client::PublisherServiceClient;
+use crate::proto::PublishRequest;
+use crate::proto::publish_request::Payload;
+use crate::proto::publisher_service_client::PublisherServiceClient;
 use serde_json::json;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
