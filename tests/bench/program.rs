@@ -2,13 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use rustix::param::{clock_ticks_per_second, page_size};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -18,10 +17,7 @@ use crate::Result;
 const STARTING: Duration = Duration::from_secs(20);
 
 /// A child process, killed with this value.
-pub(crate) struct Program {
-    id: u32,
-    _child: Child,
-}
+pub(crate) struct Program(Child);
 
 impl Program {
     /// Starts `program` without this process's environment, which may configure it, and waits until
@@ -46,17 +42,16 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("cannot start {}: {error}", gateway.display()))?;
-        let id = child.id().ok_or("a program ended at once")?;
-        let log = child.stderr.take().ok_or("a program has no log")?;
+        let log = child.stderr.take();
+        let started = Self(child);
         let (found, finding) = oneshot::channel();
-        tokio::spawn(read(log, label, found));
+        std::thread::spawn(move || log.map(|log| read(log, label, found)));
         let address = timeout(STARTING, finding)
             .await
             .map_err(|_| format!("{} does not start", program.display()))???;
-        Ok((Self { id, _child: child }, address))
+        Ok((started, address))
     }
 
     /// The processor time that it has used, in user and kernel mode, by all its threads.
@@ -81,27 +76,29 @@ impl Program {
     }
 
     fn read(&self, file: &str) -> Result<String> {
-        Ok(fs::read_to_string(format!("/proc/{}/{file}", self.id))?)
+        let id = self.0.id();
+        Ok(fs::read_to_string(format!("/proc/{id}/{file}"))?)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        // Its files are removed next: it must not write any more.
+        let _ = self.0.wait();
     }
 }
 
 /// Reads a log to its end, so that the program never waits for a reader, and reports the address in it.
-async fn read(log: ChildStderr, label: &str, found: oneshot::Sender<Result<String>>) {
-    let mut found = Some(found);
+fn read(log: ChildStderr, label: &str, found: oneshot::Sender<Result<String>>) {
+    let mut lines = BufReader::new(log).lines().map_while(std::result::Result::ok);
     let mut before = String::new();
-    let mut lines = BufReader::new(log).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        let Some(sender) = found.take() else { continue };
-        let address = line.split_once(label).map(|(_, rest)| rest.trim_start());
-        match address.and_then(|rest| rest.split_whitespace().next()) {
-            Some(address) => drop(sender.send(Ok(address.to_owned()))),
-            None => {
-                before = before + &line + "\n";
-                found = Some(sender);
-            }
-        }
-    }
-    if let Some(sender) = found {
-        let _ = sender.send(Err(format!("a program ended early:\n{before}").into()));
-    }
+    let address = lines.find_map(|line| {
+        before = format!("{before}{line}\n");
+        let (_, rest) = line.split_once(label)?;
+        rest.split_whitespace().next().map(str::to_owned)
+    });
+    // Fails where nobody waits any more.
+    let _ = found.send(address.ok_or_else(|| format!("a program ended early:\n{before}").into()));
+    lines.for_each(drop);
 }

@@ -72,6 +72,7 @@ impl Stage {
             .prefix("jetgate-bench-")
             .tempdir_in(&options.store)?;
         let (server, nats) = start_nats(options, store.path()).await?;
+        let nats = format!("nats://{nats}");
         let (gateway, address) = start_gateway(options, &nats, environment).await?;
         let stage = Self {
             control: jetstream::new(async_nats::connect(&nats).await?),
