@@ -8,9 +8,11 @@
 pub mod admin;
 pub mod alarm;
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod convert;
+pub mod dead_letters;
 pub mod deadline;
 pub mod dev;
 pub mod error;
@@ -28,4 +30,5 @@ pub mod sessions;
 pub mod shutdown;
 pub mod subscription;
 pub mod telemetry;
+pub mod tls;
 pub mod token;

@@ -138,10 +138,21 @@ impl Nats {
         self.0.requests[0].clone()
     }
 
+    /// The connection that the next requests, or the settlements of a new session, are sent on.
+    pub fn request_connection(&self) -> Connection {
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        self.0.requests[turn % self.0.requests.len()].clone()
+    }
+
     /// The connection that a new session receives its messages on.
     pub fn delivery_connection(&self) -> Connection {
         let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
         self.0.deliveries[turn % self.0.deliveries.len()].clone()
+    }
+
+    /// A connection for whom others shall not be broken by; `role` names it in logs and metrics.
+    pub fn own_connection(&self, role: &'static str) -> Connection {
+        Connection::start(self.0.config.clone(), role, self.0.metrics.clone())
     }
 
     /// A fingerprint of the NATS account, the same on every replica. 0 where the NATS user may not
@@ -186,12 +197,6 @@ impl Nats {
             Err(RequestError::Denied) => Ok(0),
             Err(failure) => Err(error::from_request(failure, "the user's info")),
         }
-    }
-
-    /// The connection that a new session sends its messages on.
-    fn request_connection(&self) -> Connection {
-        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
-        self.0.requests[turn % self.0.requests.len()].clone()
     }
 
     async fn request_link(&self, deadline: Deadline) -> Result<Arc<Link>> {

@@ -4,15 +4,22 @@
 //! last frame, so nothing waits unsent while its ack timer runs. It never acknowledges by itself.
 
 pub mod acknowledge;
+mod adopting;
+mod caller;
 pub mod config;
 mod delivering;
 mod ending;
 pub mod fetch;
+mod frame;
 mod heartbeat;
 pub mod in_flight;
 mod labels;
 mod link;
+mod opening;
+mod origin;
+mod outbox;
 mod pulling;
+mod settling;
 mod source;
 mod stall;
 pub mod terms;
@@ -25,22 +32,29 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use crate::convert::open::{Open, Settings};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::metrics::{Metrics, SessionGuard};
-use crate::nats::Nats;
 use crate::nats::pull::{Delivery, End, Event};
+use crate::nats::{Nats, Settlement};
 use crate::output::Output;
-use crate::proto::subscribe_response::Event as Frame;
+use crate::proto::consume_request::Frame as Requested;
 use crate::proto::{
-    FlowLimits, Gap, OnSessionEnd, PayloadFormat, SessionHeartbeat, SessionOpened, StallReason,
-    SubscribeResponse,
+    DrainingReason, FlowLimits, Gap, Pong, SessionHeartbeat, SessionOpened, StallReason,
 };
 use crate::sessions::{Change, Notice, Registration, Sessions};
+use adopting::Adopted;
+use caller::{Caller, Said, unexpected};
+use ending::{Ending, Phase};
+pub use frame::Frame;
 use heartbeat::Clock;
-use in_flight::{Amount, InFlight};
+use in_flight::{InFlight, Key};
 use labels::Labeller;
 use link::{Connection, LinkEvent};
+pub use opening::consume;
+use origin::Origin;
+use settling::Settling;
 use source::Facts;
 pub use source::{Durable, Ordered, Source};
 use stall::Probe;
@@ -51,20 +65,14 @@ const SHORTEST_PULL: Duration = Duration::from_millis(100);
 /// No lease is taken for longer, so that adding it to a clock cannot overflow.
 const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a caller asked for, checked.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The window.
-    pub window: Amount,
-    /// The longest time without an event.
-    pub heartbeat: Duration,
-    /// In which field payloads are returned.
-    pub format: PayloadFormat,
-    /// What becomes of unsettled deliveries when the caller is gone.
-    pub on_session_end: OnSessionEnd,
-    /// The largest message batch.
-    pub max_batch_bytes: u64,
-}
+/// Answers that may wait for a caller that does not read; then its frames are not read either.
+const MOST_ANSWERS: usize = 64;
+
+/// Frames of a caller that are taken before anything else has its turn.
+const MOST_FRAMES: usize = 256;
+
+/// The age at which a session ends is met give or take this share, so that many do not end at once.
+const AGE_JITTER: f64 = 0.1;
 
 /// What sessions share.
 #[derive(Clone)]
@@ -77,6 +85,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// How long a drain takes at most.
     pub drain: Duration,
+    /// How old a session becomes at most, give or take a tenth.
+    pub max_stream_age: Duration,
 }
 
 /// A session.
@@ -88,8 +98,18 @@ pub struct Session {
     facts: Facts,
     link: Connection,
     registration: Registration,
-    out: Output<SubscribeResponse>,
+    /// The caller's frames; those of `Subscribe` have none.
+    caller: Option<Box<Caller>>,
+    settling: Settling,
+    /// Frames that must not be lost, and wait for the transport.
+    answers: VecDeque<Frame>,
+    has_answered: bool,
+    phase: Phase,
+    /// When the session is too old.
+    ends_at: Instant,
+    out: Output<Frame>,
     book: InFlight,
+    origin: Origin,
     labeller: Labeller,
     /// Pulled, and waiting for the transport to take the last frame; with the time of arrival.
     held: VecDeque<(Instant, Delivery)>,
@@ -113,31 +133,45 @@ pub struct Session {
     metrics: SessionGuard,
 }
 
-/// Why a session ends.
-#[derive(Debug)]
-enum Ending {
-    CallerGone,
-    Draining,
-    Failed(Error),
-}
-
 impl Session {
-    /// Opens a session: attaches to the consumer and tells the caller. Its errors are those of the call.
+    /// Opens a session: attaches to the consumer and tells the caller. An error is also the end of `out`.
     pub async fn open(
         shared: Shared,
-        settings: Settings,
-        mut source: Source,
-        out: Output<SubscribeResponse>,
+        open: Open,
+        caller: Option<Box<Caller>>,
+        out: Output<Frame>,
+        deadline: Deadline,
+    ) -> Result<Self> {
+        // Kept until the end is said: without it the caller would see none.
+        let way = out.clone();
+        let opened = Self::attach(shared, open, caller, out, deadline).await;
+        opened.inspect_err(|error| way.end(Err(error.clone())))
+    }
+
+    async fn attach(
+        shared: Shared,
+        open: Open,
+        caller: Option<Box<Caller>>,
+        out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
         let registration = shared.sessions.register()?;
         let account = shared.nats.account(deadline).await?;
+        let mut source = Source::new(&shared.nats, open.stream, open.source);
+        let settings = open.settings;
         let attached = source.attach_first(&shared.nats, deadline).await?;
         let labeller = Labeller::new(account, registration.route);
-        let session = Self {
+        let jitter = 1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64();
+        let mut session = Self {
             heartbeat: Clock::new(settings.heartbeat),
             info: None,
+            settling: Settling::new(shared.nats.request_connection()),
+            answers: VecDeque::new(),
+            has_answered: false,
+            phase: Phase::Delivering,
+            ends_at: Instant::now() + shared.max_stream_age.mul_f64(jitter),
             book: InFlight::new(settings.window),
+            origin: Origin::new(source.stream(), &attached.facts.consumer),
             held: VecDeque::new(),
             gap: None,
             is_outdated: false,
@@ -157,10 +191,12 @@ impl Session {
             settings,
             source,
             registration,
+            caller,
             out,
             labeller,
         };
-        session.send(Frame::Opened(session.opened()));
+        let adopted = session.adopt(open.held)?;
+        session.send(Frame::Opened(session.opened(adopted)));
         Ok(session)
     }
 
@@ -178,6 +214,9 @@ impl Session {
         let draining = self.shared.sessions.draining().clone();
         loop {
             self.book.expire(Instant::now());
+            if let Some(ending) = self.settled_ending() {
+                return ending;
+            }
             if let Err(ending) = self.flush() {
                 return ending;
             }
@@ -188,11 +227,22 @@ impl Session {
             let has_room = self.out.has_room();
             let impatient_at = self.impatient_at();
             let next_expiry = self.book.next_expiry();
+            let next_extension = self.book.next_extension();
             let pull_at = Some(self.pull_at).filter(|at| *at > Instant::now());
+            let is_draining = matches!(self.phase, Phase::Draining(_));
+            let drained_at = match self.phase {
+                Phase::Draining(until) => Some(until),
+                _ => None,
+            };
+            let keeps_up = self.settling.keeps_up();
+            let reads_answers = self.answers.len() < MOST_ANSWERS;
             let ending = tokio::select! {
                 biased;
                 () = self.out.closed() => Err(Ending::CallerGone),
-                () = draining.cancelled() => Err(Ending::Draining),
+                () = draining.cancelled(), if !is_draining => {
+                    self.drain(DrainingReason::Shutdown).await;
+                    Ok(())
+                }
                 Some(notices) = self.registration.notices.recv() => {
                     notices.iter().for_each(|notice| self.note(notice));
                     Ok(())
@@ -202,7 +252,16 @@ impl Session {
                     Ok(())
                 }
                 () = sleep_until(next_expiry) => Ok(()),
+                () = sleep_until(drained_at) => Ok(()),
                 () = sleep_until(pull_at) => Ok(()),
+                () = sleep_until(next_extension) => {
+                    self.extend_leases();
+                    Ok(())
+                }
+                () = tokio::time::sleep_until(self.ends_at), if !is_draining => {
+                    self.drain(DrainingReason::MaxAge).await;
+                    Ok(())
+                }
                 () = sleep_until(self.heartbeat.ask_at()) => {
                     self.heartbeat.asked();
                     self.start_probe(stall::AGE);
@@ -217,6 +276,13 @@ impl Session {
                     self.pull(permit).await;
                     Ok(())
                 }
+                () = self.settling.advance() => {
+                    self.note_settled();
+                    Ok(())
+                }
+                said = next_word(&mut self.caller, reads_answers, keeps_up) => {
+                    self.hear(said).await
+                }
                 () = self.out.room(), if !has_room => Ok(()),
                 event = self.link.next() => self.handle(event),
             };
@@ -226,12 +292,58 @@ impl Session {
         }
     }
 
+    /// Takes what the caller says, and all that has come with it.
+    async fn hear(&mut self, mut said: Said) -> Result<(), Ending> {
+        let mut frames = 0;
+        loop {
+            match said {
+                Said::Frame(frame) => self.take_frame(frame).await?,
+                Said::HalfClosed => return Err(Ending::HalfClosed),
+                Said::Refused(error) => return Err(Ending::Refused(error)),
+                Said::Gone => return Err(Ending::CallerGone),
+            }
+            frames += 1;
+            let reads_on = frames < MOST_FRAMES
+                && self.answers.len() < MOST_ANSWERS
+                && self.settling.keeps_up();
+            let caller = self.caller.as_mut().filter(|_| reads_on);
+            match caller.and_then(|caller| caller.try_next()) {
+                Some(next) => said = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn take_frame(&mut self, frame: Requested) -> Result<(), Ending> {
+        match frame {
+            Requested::Open(_) => {
+                let text = "`open` comes once, as the first frame";
+                return Err(Ending::Refused(unexpected(text)));
+            }
+            Requested::Settle(settle) => self.settle(settle)?,
+            Requested::Flow(flow) => {
+                self.book.answered();
+                let window = self.settings.resized(flow).map_err(Ending::Refused)?;
+                self.set_window(window);
+            }
+            Requested::Drain(_) => self.leave().await,
+            Requested::Ping(ping) => self.answers.push_back(Frame::Pong(Pong {
+                ping_id: ping.ping_id,
+            })),
+        }
+        Ok(())
+    }
+
     fn handle(&mut self, event: LinkEvent) -> Result<(), Ending> {
         match event {
             LinkEvent::Attached(Err(error)) => Err(Ending::Failed(error)),
             LinkEvent::Attached(Ok(attached)) => {
                 self.link = Connection::Attached(attached);
                 self.take_over();
+                Ok(())
+            }
+            LinkEvent::Closed(left) => {
+                self.closed(left);
                 Ok(())
             }
             LinkEvent::Pull(event) => self.handle_pull(event),
@@ -322,7 +434,23 @@ impl Session {
         note_suspect(&self.shared.nats, stream, consumer, notice);
     }
 
-    fn opened(&self) -> SessionOpened {
+    /// The same for what this session settles itself.
+    fn note_own_suspect(&self, key: Key, settlement: &Settlement) {
+        let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
+        let nats = &self.shared.nats;
+        if !nats.is_quarantined(stream, consumer) {
+            return;
+        }
+        match settlement {
+            Settlement::InProgress => {}
+            Settlement::Nak(_) => nats.suspect_returned(stream, consumer, key.stream_sequence),
+            Settlement::Ack | Settlement::Term(_) => {
+                nats.suspect_settled(stream, consumer, key.stream_sequence);
+            }
+        }
+    }
+
+    fn opened(&self, adopted: Adopted) -> SessionOpened {
         let terms = &self.facts.terms;
         let window = self.settings.window;
         SessionOpened {
@@ -339,6 +467,12 @@ impl Session {
                 .then_some(terms.ack_wait)
                 .and_then(|wait| wait.try_into().ok()),
             ack_policy: terms.ack_policy as i32,
+            ping_within: self
+                .caller
+                .as_ref()
+                .and_then(|caller| caller.ping_within.try_into().ok()),
+            held: adopted.held,
+            not_held: adopted.not_held,
         }
     }
 
@@ -354,8 +488,8 @@ impl Session {
     }
 
     /// A heartbeat that finds no room is not missed: the caller has an event to read.
-    fn send(&self, event: Frame) {
-        self.out.send(SubscribeResponse { event: Some(event) });
+    fn send(&self, frame: Frame) {
+        self.out.send(frame);
     }
 
     fn id(&self) -> u64 {
@@ -366,6 +500,14 @@ impl Session {
 async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the caller says next, where it can say anything.
+async fn next_word(caller: &mut Option<Box<Caller>>, reads_answers: bool, keeps_up: bool) -> Said {
+    match caller {
+        Some(caller) => caller.next(reads_answers, keeps_up).await,
         None => std::future::pending().await,
     }
 }

@@ -86,3 +86,15 @@ mod apply;
 mod maintenance_cluster;
 // The list of reasons that errors can have.
 mod error_reasons;
+// TLS on the public listener.
+mod tls;
+// Who may call.
+mod auth;
+// Messages that JetStream gives up: their letters, however they die.
+mod dead_letters;
+// Many sessions at once.
+mod scale;
+// Consuming with acknowledgements in the stream: its frames and their order.
+mod consume;
+// Settling inside of that stream.
+mod consume_settle;

@@ -6,6 +6,7 @@
 use prost_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
+mod advisory;
 mod consumer;
 mod control;
 mod message;
@@ -13,6 +14,7 @@ mod source;
 mod stream;
 mod wire;
 
+pub use advisory::{GIVEN_UP, GivenUp, GivenUpKind};
 pub use consumer::{
     AckPolicy, ConsumerAction, ConsumerConfig, ConsumerInfo, ConsumerPage, CreateConsumer,
     DeliverPolicy, PriorityGroupInfo, PriorityPolicy, ReplayPolicy, SequenceInfo,

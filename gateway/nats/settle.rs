@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::link::RequestError;
+use super::link::{Link, RequestError};
 use super::request::Pause;
 use super::{AsOf, Nats};
 use crate::deadline::Deadline;
@@ -46,6 +46,20 @@ impl Settlement {
     }
 }
 
+impl Link {
+    /// Sends a settlement to the ack subject of its delivery. OK means that it was handed to the
+    /// connection. Safe to drop: until it is done, nothing was sent.
+    pub async fn settle(
+        &self,
+        subject: &str,
+        settlement: &Settlement,
+        deadline: Deadline,
+    ) -> Result<(), RequestError> {
+        self.send(subject, None, None, settlement.payload(), deadline)
+            .await
+    }
+}
+
 impl Nats {
     /// Settles a delivery. Without `confirm`, OK means that it was sent.
     pub async fn settle(
@@ -55,14 +69,15 @@ impl Nats {
         confirm: bool,
         deadline: Deadline,
     ) -> Result<()> {
-        let (subject, payload) = (delivery.to_string(), settlement.payload());
+        let subject = delivery.to_string();
         if confirm {
+            let payload = settlement.payload();
             return self
                 .settle_confirmed(delivery, &subject, payload, deadline)
                 .await;
         }
         let link = self.request_link(deadline).await?;
-        let sent = link.send(&subject, None, None, payload, deadline).await;
+        let sent = link.settle(&subject, settlement, deadline).await;
         sent.map_err(|_| super::supervisor::disconnected())
     }
 

@@ -24,7 +24,6 @@ const OTHER: &str = "other";
 #[derive(Clone)]
 pub(super) struct Observe<S> {
     inner: S,
-    /// Cloned for each call, and with it the handle of every metric were it not shared.
     metrics: Arc<Metrics>,
 }
 

@@ -24,7 +24,10 @@ use crate::sessions::{Change, Notice};
 use crate::token::{AckSubject, AckToken, Route};
 
 /// Settlements of one call that are under way at a time.
-const CONCURRENT: usize = 256;
+pub(super) const CONCURRENT: usize = 256;
+
+/// The most items that are settled together.
+pub const LARGEST_BATCH: usize = 10_000;
 
 /// How old a consumer's info may be that tells its incarnation.
 const AGE: Duration = Duration::from_secs(5);
@@ -109,7 +112,7 @@ impl Call<'_> {
             _ => SettlementOutcome::Failed,
         };
         if let Some(kind) = counted_as(kind) {
-            self.shared.metrics.settled(kind, counted);
+            self.shared.metrics.settled(kind, counted, 1);
         }
         outcome
     }
@@ -118,6 +121,10 @@ impl Call<'_> {
         let settlement = settlement(kind, &item)?;
         let token = match item.target {
             Some(Target::AckToken(text)) => AckToken::decode(&text).ok_or_else(invalid_token)?,
+            Some(Target::Range(_)) => {
+                let text = "counts the deliveries of a Consume session; use ack_token";
+                return Err(Error::invalid("range", text));
+            }
             None => return Err(Error::invalid("ack_token", "is required")),
         };
         let terms = self.check(&token).await?;
@@ -176,10 +183,7 @@ impl Call<'_> {
             let terms = Terms::of(&info);
             if terms.incarnation == token.incarnation {
                 return match terms.ack_policy {
-                    AckPolicy::None => Err(Error::new(
-                        Reason::ConsumerWithoutAcks,
-                        "the consumer's ack policy is none",
-                    )),
+                    AckPolicy::None => Err(without_acks()),
                     _ => Ok(terms),
                 };
             }
@@ -190,7 +194,7 @@ impl Call<'_> {
     }
 }
 
-fn settlement(kind: AckKind, item: &Acknowledgement) -> Result<Settlement> {
+pub(super) fn settlement(kind: AckKind, item: &Acknowledgement) -> Result<Settlement> {
     if item.delay.is_some() && kind != AckKind::Nak {
         return Err(Error::invalid("delay", "goes with ACK_KIND_NAK only"));
     }
@@ -222,7 +226,7 @@ fn settlement(kind: AckKind, item: &Acknowledgement) -> Result<Settlement> {
     }
 }
 
-fn corrected(settlement: Settlement, terms: &Terms, attempt: u64) -> Settlement {
+pub(super) fn corrected(settlement: Settlement, terms: &Terms, attempt: u64) -> Settlement {
     match settlement {
         Settlement::Nak(Some(delay)) => Settlement::Nak(terms.nak_delay(attempt, delay, true)),
         other => other,
@@ -230,7 +234,7 @@ fn corrected(settlement: Settlement, terms: &Terms, attempt: u64) -> Settlement 
 }
 
 /// The same token with the deadline that the extension gives it.
-fn renewed(token: &AckToken, terms: &Terms) -> AckToken {
+pub(super) fn renewed(token: &AckToken, terms: &Terms) -> AckToken {
     let deadline = SystemTime::now() + terms.lease(token.subject.delivered);
     AckToken {
         deadline: milliseconds(deadline),
@@ -266,15 +270,22 @@ fn notice(token: &AckToken, change: Change, terms: &Terms) -> Notice {
     }
 }
 
-fn too_late() -> Error {
+pub(super) fn too_late() -> Error {
     let text = "the delivery's deadline has passed; the message may be someone else's now";
     Error::new(Reason::LeaseExpired, text)
 }
 
-fn invalid_token() -> Error {
+pub(super) fn invalid_token() -> Error {
     Error::new(
         Reason::InvalidToken,
         "this is not a token that the gateway made",
+    )
+}
+
+pub(super) fn without_acks() -> Error {
+    Error::new(
+        Reason::ConsumerWithoutAcks,
+        "the consumer's ack policy is none",
     )
 }
 

@@ -6,6 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{ByteSize, Checks};
 
+/// No time here is shorter.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// A caller that says nothing for longer is gone.
+const LONGEST_PING: Duration = Duration::from_secs(60 * 60);
+
+/// No session gets older.
+const LONGEST_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Limits of consuming sessions.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,6 +29,14 @@ pub struct Config {
     /// Default 15 s.
     #[serde(with = "humantime_serde")]
     pub heartbeat_interval: Duration,
+    /// Longest time between two frames of the caller of a `Consume`; after twice that it counts as gone.
+    /// From 1 s to 1 h. Default 20 s.
+    #[serde(with = "humantime_serde")]
+    pub ping_within: Duration,
+    /// The age at which a session ends in order, give or take a tenth: keep it below what any load
+    /// balancer cuts. From 1 s to 30 days. Default 30 min.
+    #[serde(with = "humantime_serde")]
+    pub max_stream_age: Duration,
     /// The most messages that a caller may ask to hold unsettled. Default 65,536.
     pub max_window_messages: u32,
     /// The most bytes that a caller may ask to hold unsettled. Default 256 MiB.
@@ -34,6 +51,8 @@ impl Default for Config {
             max_outstanding_messages: 256,
             max_outstanding_bytes: ByteSize::mib(8),
             heartbeat_interval: Duration::from_secs(15),
+            ping_within: Duration::from_secs(20),
+            max_stream_age: Duration::from_secs(30 * 60),
             max_window_messages: 65_536,
             max_window_bytes: ByteSize::mib(256),
             max_sessions: 10_000,
@@ -50,6 +69,12 @@ impl Config {
         );
         checks.size("max_window_bytes", self.max_window_bytes, ByteSize::kib(1));
         checks.whole_seconds("heartbeat_interval", self.heartbeat_interval);
+        checks.time_within("ping_within", self.ping_within, SHORTEST..=LONGEST_PING);
+        checks.time_within(
+            "max_stream_age",
+            self.max_stream_age,
+            SHORTEST..=LONGEST_AGE,
+        );
         checks.within("max_sessions", self.max_sessions, 1..=1_000_000);
         checks.require(
             (1..=self.max_window_messages).contains(&self.max_outstanding_messages),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::frame::Frame;
 use super::in_flight::{Entry, Key};
 use super::{Connection, Ending, Session, labels};
 use crate::nats::pull::{Delivery, Event};
-use crate::proto::subscribe_response::Event as Frame;
 use crate::proto::{MessageBatch, ReceivedMessage};
 use crate::token::AckSubject;
 
@@ -28,7 +28,18 @@ impl Session {
 
     /// Sends what waits for the transport, a frame at a time.
     pub(super) fn flush(&mut self) -> Result<(), Ending> {
-        if !self.out.has_room() || self.is_outdated {
+        if !self.out.has_room() {
+            return Ok(());
+        }
+        // By turns, so that neither answers nor messages wait for the end of the other.
+        let is_answers_turn = self.held.is_empty() || !self.has_answered;
+        if is_answers_turn && let Some(answer) = self.answers.pop_front() {
+            self.has_answered = true;
+            self.send(answer);
+            return Ok(());
+        }
+        self.has_answered = false;
+        if self.is_outdated {
             return Ok(());
         }
         if let Some(gap) = self.gap.take() {
@@ -136,15 +147,18 @@ impl Session {
         self.position = self.position.max(key.stream_sequence);
         self.pending = delivery.ack.pending;
         self.source.passed(&delivery.ack);
+        self.origin.learn(&delivery.ack);
         let attempt = delivery.ack.delivered;
         if terms.has_acks() {
             let deadline = arrival + terms.lease(attempt);
             self.book.deliver(
                 key,
                 Entry {
+                    id: self.labeller.delivered() + 1,
                     bytes: delivery.size,
                     attempt,
                     deadline,
+                    extension: self.extension(attempt, arrival),
                 },
             );
         }

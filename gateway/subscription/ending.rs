@@ -7,16 +7,15 @@
 use std::time::{Duration, SystemTime};
 
 use prost_types::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::in_flight::{Entry, Key};
+use super::frame::Frame;
 use super::terms::Terms;
-use super::{Connection, Ending, Session, sleep_until};
+use super::{Connection, Session};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason};
 use crate::nats::{Nats, Settlement};
-use crate::proto::subscribe_response::Event as Frame;
-use crate::proto::{Draining, DrainingReason, OnSessionEnd, SubscribeResponse};
+use crate::proto::{Draining, DrainingReason, OnSessionEnd};
 use crate::token::AckSubject;
 
 /// What a vanished caller held is delivered again after this long, give or take half, so that many do
@@ -26,22 +25,99 @@ const HAND_OVER: Duration = Duration::from_secs(1);
 /// How long giving back all that a session held may take.
 const GIVING_BACK: Duration = Duration::from_secs(2);
 
+/// How long settlements that are under way may take when a session ends, and their answers.
+const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
+
 /// How much before the gateway's own end a session ends, at most.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What callers of a drained session are told to wait before the next.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// Why a session ends.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// The connection to the caller broke, or the caller cancelled.
+    CallerGone,
+    /// The caller has said its last word.
+    HalfClosed,
+    /// The caller asked for no more messages, and nothing is outstanding.
+    Done,
+    /// The gateway ends the session, and either all is settled or the time is up.
+    Drained,
+    /// The caller broke the protocol.
+    Refused(Error),
+    /// There is nothing to consume any more.
+    Failed(Error),
+}
+
+/// What a session still does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Delivering,
+    /// The caller wants no more messages: settlements only, until nothing is outstanding.
+    Leaving,
+    /// The gateway ends the session: settlements only, until nothing is outstanding or this moment.
+    Draining(Instant),
+}
+
 impl Session {
+    /// No more messages, as the caller wants it.
+    pub(super) async fn leave(&mut self) {
+        if self.phase == Phase::Delivering {
+            self.stop_pulling().await;
+            self.phase = Phase::Leaving;
+        }
+    }
+
+    /// No more messages; settlements count until nothing is out or the time is up, which is a little
+    /// before the gateway's own: the status must still reach the caller.
+    pub(super) async fn drain(&mut self, reason: DrainingReason) {
+        let drain = self.shared.drain;
+        let drain = drain - (drain / 10).min(LAST_WORDS);
+        let (until, deadline) = (Instant::now() + drain, SystemTime::now() + drain);
+        if self.phase == Phase::Delivering {
+            self.stop_pulling().await;
+        }
+        self.phase = Phase::Draining(until);
+        self.answers.push_back(Frame::Draining(Draining {
+            reason: reason as i32,
+            deadline: Some(Timestamp::from(deadline)),
+        }));
+    }
+
+    /// How the session ends now that it delivers nothing more, if it does.
+    pub(super) fn settled_ending(&self) -> Option<Ending> {
+        let is_settled = self.book.is_empty() && self.settling.is_idle() && self.answers.is_empty();
+        match self.phase {
+            Phase::Leaving if is_settled => Some(Ending::Done),
+            Phase::Draining(until) if is_settled || until <= Instant::now() => {
+                Some(Ending::Drained)
+            }
+            _ => None,
+        }
+    }
+
     /// Brings the session to its end.
     pub(super) async fn finish(mut self, ending: Ending) {
-        let started = Instant::now();
-        self.stop_pulling().await;
-        match ending {
-            Ending::CallerGone => self.hand_over().await,
-            Ending::Failed(error) => self.out.end(error),
-            Ending::Draining => self.drain(started).await,
+        if self.phase == Phase::Delivering {
+            self.stop_pulling().await;
         }
+        // A session that the gateway ends leaves everything to its caller.
+        let is_drained = matches!(self.phase, Phase::Draining(_));
+        if !matches!(ending, Ending::Drained) {
+            let _ = timeout(LAST_SETTLEMENTS, self.settle_last()).await;
+        }
+        if !is_drained && !matches!(ending, Ending::Failed(_)) {
+            self.hand_over().await;
+        }
+        self.out.end(match ending {
+            Ending::HalfClosed | Ending::Done => Ok(()),
+            Ending::Refused(error) | Ending::Failed(error) => Err(error),
+            Ending::Drained => Err(drained()),
+            // Nobody reads it.
+            Ending::CallerGone => Ok(()),
+        });
         if self.source.is_ordered() {
             let (nats, stream) = (&self.shared.nats, self.source.stream());
             super::source::delete(nats, stream, &self.facts.consumer).await;
@@ -51,23 +127,34 @@ impl Session {
     async fn stop_pulling(&mut self) {
         self.slot = None;
         self.probe = None;
-        let pending = Connection::Attaching(Box::pin(std::future::pending()));
+        self.is_outdated = false;
         let held = std::mem::take(&mut self.held).into_iter();
         let mut left: Vec<AckSubject> = held
             .filter(|(arrival, delivery)| !self.has_expired(*arrival, delivery))
             .map(|(_, delivery)| delivery.ack)
             .collect();
-        if let Connection::Attached(mut attached) = std::mem::replace(&mut self.link, pending) {
-            left.extend(
-                attached
-                    .puller
-                    .close()
-                    .await
-                    .into_iter()
-                    .map(|delivery| delivery.ack),
-            );
+        match std::mem::replace(&mut self.link, Connection::Detached) {
+            Connection::Attached(mut attached) => {
+                let on_the_way = attached.puller.close().await;
+                left.extend(on_the_way.into_iter().map(|delivery| delivery.ack));
+            }
+            Connection::Closing(closing) => {
+                left.extend(closing.await.into_iter().map(|delivery| delivery.ack));
+            }
+            Connection::Attaching(_) | Connection::Detached => {}
         }
         give_back(&self.shared.nats, &self.facts.terms, left).await;
+    }
+
+    /// Brings settlements that are under way to their end, and their answers to a caller that reads.
+    async fn settle_last(&mut self) {
+        while !self.settling.is_idle() {
+            self.settling.advance().await;
+            self.note_settled();
+        }
+        while let Some(answer) = self.answers.pop_front() {
+            self.out.send_later(answer).await;
+        }
     }
 
     async fn hand_over(&mut self) {
@@ -85,69 +172,17 @@ impl Session {
                 OnSessionEnd::Nak => Duration::ZERO,
                 _ => hand_over_delay(&terms),
             };
-            let delivery = self.subject_of(key, entry);
+            let delivery = self.origin.delivery(key, entry.attempt);
             if !nak(&self.shared.nats, &terms, &delivery, delay, deadline).await {
                 break;
             }
         }
     }
+}
 
-    /// JetStream finds a message by its stream sequence; the other numbers must only be plausible.
-    fn subject_of(&self, key: Key, entry: Entry) -> AckSubject {
-        AckSubject {
-            domain: None,
-            account_hash: None,
-            stream: self.source.stream().to_string(),
-            consumer: self.facts.consumer.to_string(),
-            delivered: entry.attempt,
-            stream_sequence: key.stream_sequence,
-            consumer_sequence: key.consumer_sequence,
-            timestamp: 0,
-            pending: 0,
-        }
-    }
-
-    /// No more messages; acknowledgements count until nothing is out or the time is up, which is a
-    /// little before the gateway's own: the status must still reach the caller.
-    async fn drain(&mut self, started: Instant) {
-        let drain = self.shared.drain;
-        let drain = drain - (drain / 10).min(LAST_WORDS);
-        let until = started + drain;
-        let draining = Frame::Draining(Draining {
-            reason: DrainingReason::Shutdown as i32,
-            deadline: Some(Timestamp::from(
-                SystemTime::now() + drain - started.elapsed().min(drain),
-            )),
-        });
-        // A caller that does not read keeps a drain from telling it, not from ending.
-        let _ = tokio::time::timeout_at(
-            until,
-            self.out.send_later(SubscribeResponse {
-                event: Some(draining),
-            }),
-        )
-        .await;
-        loop {
-            self.book.expire(Instant::now());
-            if self.book.is_empty() {
-                break;
-            }
-            let next_expiry = self.book.next_expiry();
-            tokio::select! {
-                () = self.out.closed() => return,
-                () = tokio::time::sleep_until(until) => break,
-                () = sleep_until(next_expiry) => {}
-                Some(notices) = self.registration.notices.recv() => {
-                    notices.iter().for_each(|notice| self.note(notice));
-                }
-            }
-        }
-        let error = Error::new(
-            Reason::Draining,
-            "the gateway is shutting down; subscribe again",
-        );
-        self.out.end(error.retry_after(RETRY));
-    }
+fn drained() -> Error {
+    let text = "the gateway is shutting down, or the session is too old; open another";
+    Error::new(Reason::Draining, text).retry_after(RETRY)
 }
 
 /// Gives back at once what never reached a caller.

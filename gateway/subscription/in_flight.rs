@@ -5,6 +5,7 @@
 //! a hung caller must not use up the delivery attempts of a whole stream.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -20,12 +21,40 @@ pub struct Key {
 /// A delivery that is out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Its number in the session; 0 for one that the caller held before.
+    pub id: u64,
     /// Its size.
     pub bytes: u64,
     /// Which delivery of the message it is, from 1.
     pub attempt: u64,
     /// When it expires.
     pub deadline: Instant,
+    /// When the session asks for more time by itself.
+    pub extension: Option<Extension>,
+}
+
+/// A delivery that the session keeps for a caller at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// When to ask for more time next.
+    pub next: Instant,
+    /// How long after that to ask again.
+    pub every: Duration,
+    /// When to stop.
+    pub until: Instant,
+}
+
+/// A delivery that the caller names by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The number.
+    pub id: u64,
+    /// The delivery.
+    pub key: Key,
+    /// Which delivery of the message it is, from 1.
+    pub attempt: u64,
+    /// When it expires; `None` when it has.
+    pub deadline: Option<Instant>,
 }
 
 /// An amount of messages.
@@ -42,10 +71,14 @@ pub struct Amount {
 pub struct InFlight {
     window: Amount,
     out: BTreeMap<Key, Entry>,
+    ids: BTreeMap<u64, Key>,
     expiries: BTreeSet<(Instant, Key)>,
+    extensions: BTreeSet<(Instant, Key)>,
     bytes: u64,
     /// Expired since the caller last settled something, with their bytes.
     unanswered: BTreeMap<Key, u64>,
+    /// The latest that expired, as many as the window has messages: their callers may still ack them.
+    expired: BTreeMap<u64, (Key, u64)>,
 }
 
 impl InFlight {
@@ -54,9 +87,12 @@ impl InFlight {
         Self {
             window,
             out: BTreeMap::new(),
+            ids: BTreeMap::new(),
             expiries: BTreeSet::new(),
+            extensions: BTreeSet::new(),
             bytes: 0,
             unanswered: BTreeMap::new(),
+            expired: BTreeMap::new(),
         }
     }
 
@@ -65,13 +101,45 @@ impl InFlight {
         self.remove(key);
         self.bytes += entry.bytes;
         self.expiries.insert((entry.deadline, key));
+        if let Some(extension) = entry.extension {
+            self.extensions.insert((extension.next, key));
+        }
+        if entry.id > 0 {
+            self.ids.insert(entry.id, key);
+        }
         self.out.insert(key, entry);
+    }
+
+    /// The delivery, while it is out.
+    pub fn find(&self, key: Key) -> Option<Found> {
+        self.out.get(&key).map(|entry| found(key, entry))
+    }
+
+    /// The deliveries with these numbers that are out, and those that have expired as far as they are
+    /// remembered, each kind in order.
+    pub fn find_range(&self, first: u64, last: u64) -> Vec<Found> {
+        let out = self.ids.range(first..=last);
+        let out = out.filter_map(|(_, key)| self.find(*key));
+        let expired = self.expired.range(first..=last);
+        let expired = expired.map(|(id, (key, attempt))| Found {
+            id: *id,
+            key: *key,
+            attempt: *attempt,
+            deadline: None,
+        });
+        out.chain(expired).collect()
     }
 
     /// Takes note that the caller settled a delivery.
     pub fn settle(&mut self, key: Key) {
         self.answered();
         self.remove(key);
+    }
+
+    /// Takes note that the caller acked a delivery that had expired.
+    pub fn settle_late(&mut self, id: u64) {
+        self.answered();
+        self.expired.remove(&id);
     }
 
     /// Takes note that the caller is done with a message, whichever delivery of it that was.
@@ -85,8 +153,9 @@ impl InFlight {
             stream_sequence,
             consumer_sequence: u64::MAX,
         };
-        let deliveries: Vec<Key> = self.out.range(first..=last).map(|(key, _)| *key).collect();
-        for key in deliveries {
+        // Nearly always it is one.
+        while let Some((key, _)) = self.out.range(first..=last).next() {
+            let key = *key;
             self.remove(key);
         }
     }
@@ -109,12 +178,18 @@ impl InFlight {
             .retain(|key, _| key.stream_sequence > ack_floor);
     }
 
-    /// Gives a delivery more time.
+    /// Takes note that the caller asked for more time for a delivery.
     pub fn extend(&mut self, key: Key, deadline: Instant) {
         self.answered();
-        if let Some(mut entry) = self.remove(key) {
+        self.prolong(key, deadline);
+    }
+
+    /// Gives a delivery more time.
+    pub fn prolong(&mut self, key: Key, deadline: Instant) {
+        if let Some(entry) = self.out.get_mut(&key) {
+            self.expiries.remove(&(entry.deadline, key));
+            self.expiries.insert((deadline, key));
             entry.deadline = deadline;
-            self.deliver(key, entry);
         }
     }
 
@@ -126,6 +201,7 @@ impl InFlight {
             }
             if let Some(entry) = self.remove(key) {
                 self.unanswered.insert(key, entry.bytes);
+                self.remember(key, entry);
             }
         }
     }
@@ -133,6 +209,34 @@ impl InFlight {
     /// When the next delivery expires.
     pub fn next_expiry(&self) -> Option<Instant> {
         self.expiries.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// When to ask for more time for a delivery next.
+    pub fn next_extension(&self) -> Option<Instant> {
+        self.extensions.first().map(|(next, _)| *next)
+    }
+
+    /// The deliveries to ask more time for by now; each is due again later, unless its time is up then.
+    pub fn due_extensions(&mut self, now: Instant) -> Vec<Found> {
+        let mut due = Vec::new();
+        while let Some((next, key)) = self.extensions.first().copied() {
+            if next > now {
+                break;
+            }
+            self.extensions.pop_first();
+            let Some(entry) = self.out.get_mut(&key) else {
+                continue;
+            };
+            due.push(found(key, entry));
+            entry.extension = entry.extension.and_then(|extension| {
+                let next = now + extension.every;
+                (next < extension.until).then_some(Extension { next, ..extension })
+            });
+            if let Some(extension) = entry.extension {
+                self.extensions.insert((extension.next, key));
+            }
+        }
+        due
     }
 
     /// What is out.
@@ -177,12 +281,16 @@ impl InFlight {
         self.window
     }
 
+    /// Changes the window. What is out stays out, even where it is more.
+    pub fn set_window(&mut self, window: Amount) {
+        self.window = window;
+    }
+
     /// Takes everything out, in the order of the stream.
     pub fn take_all(&mut self) -> Vec<(Key, Entry)> {
-        self.expiries.clear();
-        self.unanswered.clear();
-        self.bytes = 0;
-        std::mem::take(&mut self.out).into_iter().collect()
+        let window = self.window;
+        let all = std::mem::replace(self, Self::new(window));
+        all.out.into_iter().collect()
     }
 
     fn forget(&mut self, which: impl Fn(&Key) -> bool) {
@@ -192,168 +300,36 @@ impl InFlight {
         }
     }
 
+    fn remember(&mut self, key: Key, entry: Entry) {
+        if entry.id == 0 {
+            return;
+        }
+        self.expired.insert(entry.id, (key, entry.attempt));
+        while self.expired.len() > self.window.messages as usize {
+            self.expired.pop_first();
+        }
+    }
+
     fn remove(&mut self, key: Key) -> Option<Entry> {
         let entry = self.out.remove(&key)?;
         self.expiries.remove(&(entry.deadline, key));
+        if let Some(extension) = entry.extension {
+            self.extensions.remove(&(extension.next, key));
+        }
+        self.ids.remove(&entry.id);
         self.bytes -= entry.bytes;
         Some(entry)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use proptest::prelude::*;
-
-    const WINDOW: Amount = Amount {
-        messages: 8,
-        bytes: 1_000,
-    };
-
-    fn key(sequence: u64) -> Key {
-        Key {
-            stream_sequence: sequence,
-            consumer_sequence: sequence,
-        }
-    }
-
-    fn entry(bytes: u64, deadline: Instant) -> Entry {
-        Entry {
-            bytes,
-            attempt: 1,
-            deadline,
-        }
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Deliver(u64, u64, u64),
-        Settle(u64),
-        SettleThrough(u64),
-        SettleBelow(u64),
-        Extend(u64, u64),
-        Expire(u64),
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            4 => (0..20_u64, 0..300_u64, 0..50_u64).prop_map(|(k, b, d)| Step::Deliver(k, b, d)),
-            4 => (0..20_u64).prop_map(Step::Settle),
-            1 => (0..20_u64).prop_map(Step::SettleThrough),
-            1 => (0..20_u64).prop_map(Step::SettleBelow),
-            2 => (0..20_u64, 0..50_u64).prop_map(|(k, d)| Step::Extend(k, d)),
-            2 => (0..50_u64).prop_map(Step::Expire),
-        ];
-        proptest::collection::vec(step, 0..60)
-    }
-
-    proptest! {
-        /// Against a model that is a plain list.
-        #[test]
-        fn agrees_with_a_list(steps in steps()) {
-            let start = Instant::now();
-            let at = |second: u64| start + Duration::from_secs(second);
-            let mut book = InFlight::new(WINDOW);
-            let mut list: Vec<(u64, u64, u64)> = Vec::new();
-            let mut unanswered: Vec<(u64, u64)> = Vec::new();
-
-            for step in steps {
-                match step {
-                    Step::Deliver(k, bytes, deadline) => {
-                        book.deliver(key(k), entry(bytes, at(deadline)));
-                        list.retain(|row| row.0 != k);
-                        list.push((k, bytes, deadline));
-                    }
-                    Step::Settle(k) => {
-                        book.settle(key(k));
-                        list.retain(|row| row.0 != k);
-                        unanswered.clear();
-                    }
-                    Step::SettleThrough(k) => {
-                        book.settle_through(key(k));
-                        list.retain(|row| row.0 > k);
-                        unanswered.clear();
-                    }
-                    Step::SettleBelow(floor) => {
-                        book.settle_below(floor);
-                        list.retain(|row| row.0 > floor);
-                        unanswered.retain(|row| row.0 > floor);
-                    }
-                    Step::Extend(k, deadline) => {
-                        book.extend(key(k), at(deadline));
-                        for row in list.iter_mut().filter(|row| row.0 == k) {
-                            row.2 = deadline;
-                        }
-                        unanswered.clear();
-                    }
-                    Step::Expire(now) => {
-                        book.expire(at(now));
-                        for row in list.iter().filter(|row| row.2 <= now) {
-                            unanswered.retain(|old| old.0 != row.0);
-                            unanswered.push((row.0, row.1));
-                        }
-                        list.retain(|row| row.2 > now);
-                    }
-                }
-                let messages = list.len() as u32;
-                let bytes: u64 = list.iter().map(|row| row.1).sum();
-                prop_assert_eq!(book.outstanding(), Amount { messages, bytes });
-                prop_assert_eq!(book.is_empty(), list.is_empty());
-                prop_assert_eq!(book.next_expiry(), list.iter().map(|row| at(row.2)).min());
-                prop_assert_eq!(book.room(Amount::default()), Amount {
-                    messages: WINDOW.messages.saturating_sub(messages + unanswered.len() as u32),
-                    bytes: WINDOW.bytes.saturating_sub(bytes + unanswered.iter().map(|row| row.1).sum::<u64>()),
-                });
-            }
-            let left: Vec<u64> = book.take_all().iter().map(|(key, _)| key.stream_sequence).collect();
-            list.sort_unstable();
-            prop_assert_eq!(left, list.iter().map(|row| row.0).collect::<Vec<_>>());
-            prop_assert_eq!(book.outstanding(), Amount::default());
-        }
-    }
-
-    #[test]
-    fn an_expired_delivery_keeps_its_room_until_the_caller_settles_something() {
-        let now = Instant::now();
-        let mut book = InFlight::new(Amount {
-            messages: 1,
-            bytes: 100,
-        });
-        book.deliver(key(1), entry(10, now));
-
-        book.expire(now);
-        assert_eq!(book.room(Amount::default()).messages, 0);
-        assert!(book.is_unanswered());
-
-        book.settle(key(1));
-        assert_eq!(
-            book.room(Amount::default()),
-            Amount {
-                messages: 1,
-                bytes: 100
-            }
-        );
-    }
-
-    #[test]
-    fn a_settled_message_frees_every_delivery_of_it() {
-        let mut book = InFlight::new(WINDOW);
-        let later = Instant::now() + Duration::from_secs(60);
-        for (stream_sequence, consumer_sequence) in [(1, 1), (2, 2), (1, 3)] {
-            book.deliver(
-                Key {
-                    stream_sequence,
-                    consumer_sequence,
-                },
-                entry(10, later),
-            );
-        }
-
-        book.settle_message(1);
-
-        assert_eq!(book.take_all()[0].0, key(2));
-        assert!(book.is_empty());
+fn found(key: Key, entry: &Entry) -> Found {
+    Found {
+        id: entry.id,
+        key,
+        attempt: entry.attempt,
+        deadline: Some(entry.deadline),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,24 @@ impl Labeller {
         }
     }
 
+    /// The number of the last delivery.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Whether a token is one of the account. 0 is an account that could not be asked for.
+    pub(super) fn is_account(&self, account: u32) -> bool {
+        account == self.account || account == 0 || self.account == 0
+    }
+
+    /// A token that brings what is said of its delivery to this session.
+    pub(super) fn readdress(&self, token: &AckToken) -> AckToken {
+        AckToken {
+            route: self.route,
+            ..token.clone()
+        }
+    }
+
     /// The message for the caller. `Fetch` has no session and numbers nothing.
     pub(super) fn label(
         &mut self,

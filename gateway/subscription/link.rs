@@ -1,8 +1,10 @@
 //! A session's way to its consumer: attached, or on the way to be.
 
+use std::pin::Pin;
+
 use super::source::{Attached, Attaching};
 use crate::error::Result;
-use crate::nats::pull::Event;
+use crate::nats::pull::{Delivery, Event};
 
 /// How a session stands with its consumer.
 pub(super) enum Connection {
@@ -10,12 +12,18 @@ pub(super) enum Connection {
     Attaching(Attaching),
     /// Pulls can be made.
     Attached(Box<Attached>),
+    /// Ending pulls that asked for more than the caller has room for now; what they brought is still
+    /// the caller's.
+    Closing(Pin<Box<dyn Future<Output = Vec<Delivery>> + Send>>),
+    /// For good: the session delivers nothing more.
+    Detached,
 }
 
 /// What comes that way.
 #[allow(clippy::large_enum_variant, reason = "one at a time, and never stored")]
 pub(super) enum LinkEvent {
     Attached(Result<Box<Attached>>),
+    Closed(Vec<Delivery>),
     Pull(Event),
 }
 
@@ -25,13 +33,15 @@ impl Connection {
         match self {
             Self::Attaching(attaching) => LinkEvent::Attached(attaching.await),
             Self::Attached(attached) => LinkEvent::Pull(attached.puller.next().await),
+            Self::Closing(closing) => LinkEvent::Closed(closing.await),
+            Self::Detached => std::future::pending().await,
         }
     }
 
     /// What is here already.
     pub(super) fn try_next(&mut self) -> Option<Event> {
         match self {
-            Self::Attaching(_) => None,
+            Self::Attaching(_) | Self::Closing(_) | Self::Detached => None,
             Self::Attached(attached) => attached.puller.try_next(),
         }
     }

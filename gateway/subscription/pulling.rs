@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::in_flight::Amount;
 use super::{Connection, Session, ending};
-use crate::nats::pull::{Ask, Puller};
+use crate::nats::pull::{Ask, Delivery, Puller};
 
 /// How long a pull waits, and how long while other sessions queue for their turn.
 const PULL: Duration = Duration::from_secs(30);
@@ -93,7 +93,7 @@ impl Session {
         let terms = &self.facts.terms;
         let (open, one_by_one) = match &self.link {
             Connection::Attached(attached) => (expected(&attached.puller), attached.one_by_one),
-            Connection::Attaching(_) => (Amount::default(), false),
+            _ => (Amount::default(), false),
         };
         let room = self.book.room(open);
         let bytes = terms
@@ -118,6 +118,28 @@ impl Session {
         }
     }
 
+    /// Changes the window. JetStream cannot shrink an open pull, so one that may bring too much is ended;
+    /// what is on its way is delivered all the same.
+    pub(super) fn set_window(&mut self, window: Amount) {
+        self.book.set_window(window);
+        self.settings.window = window;
+        let Connection::Attached(attached) = &self.link else {
+            return;
+        };
+        let (out, open) = (self.book.outstanding(), expected(&attached.puller));
+        let fits = out.messages.saturating_add(open.messages) <= window.messages
+            && out.bytes.saturating_add(open.bytes) <= window.bytes;
+        if attached.puller.is_idle() || fits {
+            return;
+        }
+        self.slot = None;
+        let previous = std::mem::replace(&mut self.link, Connection::Detached);
+        if let Connection::Attached(mut attached) = previous {
+            let closing = async move { attached.puller.close().await };
+            self.link = Connection::Closing(Box::pin(closing));
+        }
+    }
+
     pub(super) fn back_off(&mut self) {
         self.backoff = (self.backoff * 2).clamp(BACKOFF.0, BACKOFF.1);
         self.pull_at = Instant::now() + self.backoff.mul_f64(0.5 + fastrand::f64() / 2.0);
@@ -128,14 +150,31 @@ impl Session {
         let delay = self.pull_at.saturating_duration_since(Instant::now());
         let attaching = self.source.attach(&self.shared.nats, delay);
         let previous = std::mem::replace(&mut self.link, Connection::Attaching(attaching));
-        if let Connection::Attached(mut attached) = previous {
-            // Usually the connection is gone; where it is not, what was on its way is given back.
-            let (nats, terms) = (self.shared.nats.clone(), self.facts.terms.clone());
-            self.shared.sessions.tasks().spawn(async move {
-                let left = attached.puller.close().await;
-                ending::give_back(&nats, &terms, left.into_iter().map(|left| left.ack)).await;
-            });
+        // Usually the connection is gone; where it is not, what was on its way is given back.
+        let closing = match previous {
+            Connection::Attached(mut attached) => {
+                Box::pin(async move { attached.puller.close().await })
+            }
+            Connection::Closing(closing) => closing,
+            Connection::Attaching(_) | Connection::Detached => return,
+        };
+        let (nats, terms) = (self.shared.nats.clone(), self.facts.terms.clone());
+        self.shared.sessions.tasks().spawn(async move {
+            let left = closing.await;
+            ending::give_back(&nats, &terms, left.into_iter().map(|left| left.ack)).await;
+        });
+    }
+
+    /// The pulls that asked for too much have ended: takes what they brought, and attaches again.
+    pub(super) fn closed(&mut self, left: Vec<Delivery>) {
+        self.link = Connection::Detached;
+        // An ordered read gets it again behind its last message.
+        if !self.source.is_ordered() {
+            let now = Instant::now();
+            let left = left.into_iter().map(|delivery| (now, delivery));
+            self.held.extend(left);
         }
+        self.reattach();
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::terms::Terms;
 use tokio::time::Instant;
 
+use crate::convert::open;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::{ConsumerName, StreamName};
@@ -64,8 +65,9 @@ pub(super) struct Facts {
     pub(super) fingerprint: u32,
     pub(super) slot: Slot,
     pub(super) pending: u64,
-    /// How far the consumer has read.
+    /// How far the consumer has read, and up to where all is settled.
     pub(super) position: u64,
+    pub(super) ack_floor: u64,
     /// When the stream was created; known for ordered reads.
     pub(super) stream_created: Option<prost_types::Timestamp>,
 }
@@ -78,6 +80,19 @@ pub(super) struct Position {
 }
 
 impl Source {
+    /// What a caller asks for; nothing is asked of JetStream yet.
+    pub(super) fn new(nats: &Nats, stream: StreamName, source: open::Source) -> Self {
+        match source {
+            open::Source::Consumer(consumer) => {
+                let durable = Durable::new(nats, stream, consumer, Duration::ZERO);
+                Self::Durable(Box::new(durable))
+            }
+            open::Source::Ordered(config) => {
+                Self::Ordered(Box::new(Ordered::new(nats, stream, *config)))
+            }
+        }
+    }
+
     /// Attaches for the first time; its errors are those of the call.
     pub(super) async fn attach_first(
         &mut self,
@@ -220,6 +235,7 @@ fn facts(nats: &Nats, info: &ConsumerInfo, consumer: &ConsumerName) -> Facts {
         terms,
         pending: info.num_pending,
         position: info.delivered.stream_seq,
+        ack_floor: info.ack_floor.stream_seq,
         stream_created: None,
     }
 }

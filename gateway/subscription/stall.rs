@@ -27,7 +27,7 @@ pub(super) type Probe = Result<Arc<ConsumerInfo>>;
 impl Session {
     /// Asks for the consumer's info, of which the next heartbeat tells.
     pub(super) fn start_probe(&mut self, age: Duration) {
-        if self.probe.is_some() || matches!(self.link, Connection::Attaching(_)) {
+        if self.probe.is_some() || !matches!(self.link, Connection::Attached(_)) {
             return;
         }
         let (nats, stream) = (self.shared.nats.clone(), self.source.stream().clone());
@@ -65,6 +65,7 @@ impl Session {
     /// Time for a heartbeat, whether the consumer has answered or not.
     pub(super) fn beat(&mut self) {
         let stall = match (self.info.take(), &self.link) {
+            (_, Connection::Detached) => StallReason::Unspecified,
             (_, Connection::Attaching(_)) => self.without_answer(),
             (Some(Ok(info)), _) => self.stall(&info),
             (Some(Err(_)) | None, _) => self.without_answer(),

@@ -60,6 +60,26 @@ impl AckSubject {
         parsed.is_well_formed().then_some(parsed)
     }
 
+    /// What the subjects of all deliveries of its consumer begin with.
+    pub fn prefix(&self) -> String {
+        let mut prefix = String::new();
+        // A String takes whatever is written.
+        let _ = self.write_prefix(&mut prefix);
+        prefix
+    }
+
+    fn write_prefix(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str(PREFIX)?;
+        if let Some(hash) = &self.account_hash {
+            write!(
+                out,
+                "{}.{hash}.",
+                self.domain.as_deref().unwrap_or(NO_DOMAIN)
+            )?;
+        }
+        write!(out, "{}.{}.", self.stream, self.consumer)
+    }
+
     /// Whether every part is one token, so that the subject cannot become another one.
     pub(super) fn is_well_formed(&self) -> bool {
         let scope = [&self.domain, &self.account_hash].into_iter().flatten();
@@ -73,22 +93,17 @@ impl AckSubject {
 
 impl fmt::Display for AckSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(PREFIX)?;
-        if let Some(hash) = &self.account_hash {
-            write!(f, "{}.{hash}.", self.domain.as_deref().unwrap_or(NO_DOMAIN))?;
-        }
         let Self {
-            stream,
-            consumer,
             delivered,
             timestamp,
             pending,
             ..
         } = self;
         let (stream_sequence, consumer_sequence) = (self.stream_sequence, self.consumer_sequence);
+        self.write_prefix(f)?;
         write!(
             f,
-            "{stream}.{consumer}.{delivered}.{stream_sequence}.{consumer_sequence}.{timestamp}.{pending}"
+            "{delivered}.{stream_sequence}.{consumer_sequence}.{timestamp}.{pending}"
         )
     }
 }

@@ -9,11 +9,14 @@
 
 mod assert;
 mod cluster;
+pub(crate) mod consume;
 pub(crate) mod consuming;
+pub(crate) mod dead_letters;
 mod eventually;
 mod gateway;
 mod http;
 mod nats;
+pub(crate) mod pki;
 mod process;
 mod proxy;
 pub(crate) mod publishing;

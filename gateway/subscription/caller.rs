@@ -1,0 +1,101 @@
+//! The caller's side of a `Consume`: its frames, and whether it lives.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+use tonic::{Code, Status, Streaming};
+
+use crate::error::{Error, Reason};
+use crate::proto::ConsumeRequest;
+use crate::proto::consume_request::Frame as Requested;
+
+/// After this many intervals without a frame a caller counts as gone.
+const MISSED_PINGS: u32 = 2;
+
+/// The caller of a `Consume`.
+pub struct Caller {
+    requests: Streaming<ConsumeRequest>,
+    /// The longest time between two of its frames that is in order.
+    pub(super) ping_within: Duration,
+    heard: Instant,
+}
+
+/// What comes from the caller.
+pub(super) enum Said {
+    Frame(Requested),
+    /// No more frames will come.
+    HalfClosed,
+    /// The caller broke the protocol.
+    Refused(Error),
+    /// The connection broke.
+    Gone,
+}
+
+impl Caller {
+    /// The caller whose first frame has just been read.
+    pub(super) fn new(requests: Streaming<ConsumeRequest>, ping_within: Duration) -> Self {
+        Self {
+            requests,
+            ping_within,
+            heard: Instant::now(),
+        }
+    }
+
+    /// Waits for what comes next. Safe to drop while it waits. Frames are not read while the caller does
+    /// not read the answers to those before, or JetStream does not keep up.
+    pub(super) async fn next(&mut self, reads_answers: bool, keeps_up: bool) -> Said {
+        if !keeps_up {
+            // What is not read cannot be missed.
+            self.heard = Instant::now();
+        }
+        let silent_at = self.heard + self.ping_within * MISSED_PINGS;
+        tokio::select! {
+            biased;
+            frame = self.requests.message(), if reads_answers && keeps_up => self.heard(frame),
+            () = tokio::time::sleep_until(silent_at) => Said::Refused(silent(self.ping_within)),
+        }
+    }
+
+    /// The next frame if it is here already.
+    pub(super) fn try_next(&mut self) -> Option<Said> {
+        let frame = self.requests.message().now_or_never()?;
+        Some(self.heard(frame))
+    }
+
+    fn heard(&mut self, frame: Result<Option<ConsumeRequest>, Status>) -> Said {
+        self.heard = Instant::now();
+        match frame {
+            Ok(Some(ConsumeRequest { frame: Some(frame) })) => Said::Frame(frame),
+            Ok(Some(ConsumeRequest { frame: None })) => Said::Refused(unexpected(
+                "the frame is empty, or one that this version does not know",
+            )),
+            Ok(None) => Said::HalfClosed,
+            Err(status) => refusal(&status).map_or(Said::Gone, Said::Refused),
+        }
+    }
+}
+
+/// The error of a frame that tonic could not read; `None` where the connection broke.
+pub(super) fn refusal(status: &Status) -> Option<Error> {
+    let reason = match status.code() {
+        // What comes from the transport has the transport's error as its source.
+        _ if status.source().is_some() => return None,
+        Code::OutOfRange | Code::ResourceExhausted => Reason::MessageTooLarge,
+        Code::Internal | Code::Unimplemented => Reason::MalformedRequest,
+        _ => return None,
+    };
+    Some(Error::new(reason, status.message()))
+}
+
+/// The error of a frame that may not come now.
+pub(super) fn unexpected(text: &str) -> Error {
+    Error::new(Reason::UnexpectedFrame, text)
+}
+
+fn silent(within: Duration) -> Error {
+    let silence = within * MISSED_PINGS;
+    let text = format!("no frame came for {silence:?}; ping at least every {within:?}");
+    Error::new(Reason::PingsMissed, text)
+}
