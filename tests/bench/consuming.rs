@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use futures_util::stream;
 use crate::proto::consume_open::Source;
 use crate::proto::consume_request::Frame;
 use crate::proto::consume_response::Frame as Event;
 use crate::proto::subscriber_service_client::SubscriberServiceClient;
-use crate::proto::{
-    ConsumeOpen, ConsumeRequest, ConsumeResponse, FlowLimits, Ping, SettleFrame,
-};
+use crate::proto::{ConsumeOpen, ConsumeRequest, ConsumeResponse, FlowLimits, Ping, SettleFrame};
+use futures_util::stream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::Streaming;

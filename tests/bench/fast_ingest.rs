@@ -39,9 +39,8 @@ pub(crate) async fn ingest(
     let settled = tokio::spawn(settle(answers, Arc::clone(&room)));
 
     let mut sent = 0;
-    let reply = |number: u64, operation: u8| {
-        format!("{inbox}.{FLOW}.fail.{number}.{operation}.$FI")
-    };
+    let reply =
+        |number: u64, operation: u8| format!("{inbox}.{FLOW}.fail.{number}.{operation}.$FI");
     while amount.goes_on(sent, started) {
         let Ok(permits) = room.acquire_many(STEP).await else {
             break; // The batch has ended early, and says why.
@@ -82,7 +81,8 @@ async fn settle(mut answers: Subscriber, room: Arc<Semaphore>) -> Result<u64> {
                 settled += more;
             }
             _ if answer["batch"].is_string() && answer["error"].is_null() => {
-                return answer["count"].as_u64().ok_or("a batch without a count".into());
+                let count = answer["count"].as_u64();
+                return count.ok_or_else(|| "a batch without a count".into());
             }
             _ => {
                 room.close();

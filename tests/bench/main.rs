@@ -31,9 +31,10 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 async fn main() -> Result<ExitCode> {
     let options = Options::parse();
     if options.list {
-        rows::list();
+        rows::names().for_each(|name| println!("{name}"));
         return Ok(ExitCode::SUCCESS);
     }
+    options.check(rows::names())?;
     let mut report = Report::begin(&options)?;
     rows::run(&options, &mut report).await;
     report.finish(&options)

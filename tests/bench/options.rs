@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::Result;
+
 /// Measures jetgate beside the native client and prints tables.
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
-    /// Rows to measure, by the beginnings of their names; all without any
+    /// Rows to measure, by the first parts of their names ("publish-stream/memory"); all without any
     pub(crate) rows: Vec<String>,
     /// Print the names of the rows and measure nothing
     #[arg(long)]
@@ -36,6 +38,21 @@ pub(crate) struct Options {
 impl Options {
     /// Whether the row of this name is measured.
     pub(crate) fn wants(&self, name: &str) -> bool {
-        self.rows.is_empty() || self.rows.iter().any(|row| name.starts_with(row.as_str()))
+        self.rows.is_empty() || self.rows.iter().any(|row| begins(name, row))
     }
+
+    /// Fails where a row is wanted that none of these is.
+    pub(crate) fn check<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
+        let is_unknown = |row: &&String| !names.clone().any(|name| begins(name, row));
+        match self.rows.iter().find(is_unknown) {
+            Some(row) => Err(format!("there is no row {row}; --list names all").into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a name has these first parts.
+fn begins(name: &str, parts: &str) -> bool {
+    let rest = name.strip_prefix(parts);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -91,7 +91,9 @@ impl Drop for Program {
 
 /// Reads a log to its end, so that the program never waits for a reader, and reports the address in it.
 fn read(log: ChildStderr, label: &str, found: oneshot::Sender<Result<String>>) {
-    let mut lines = BufReader::new(log).lines().map_while(std::result::Result::ok);
+    let mut lines = BufReader::new(log)
+        .lines()
+        .map_while(std::result::Result::ok);
     let mut before = String::new();
     let address = lines.find_map(|line| {
         before = format!("{before}{line}\n");

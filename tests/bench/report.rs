@@ -98,7 +98,7 @@ impl Cell {
     /// Whether a ratio is where it should be: at least `least`, better at least `aim`.
     pub(crate) fn at_least(spread: Spread, least: f64, aim: f64) -> Self {
         let wanted = match aim > least {
-            true => format!("{least} (aim {aim})"),
+            true => format!("{least:.1} (aim {aim:.1})"),
             false => least.to_string(),
         };
         Self::text(match spread.median {

@@ -104,11 +104,12 @@ const fn idle(sessions: usize, consumers: usize) -> Row {
     }
 }
 
-/// Prints the names of all rows.
-pub(crate) fn list() {
-    for (name, _) in TABLES.iter().flat_map(|(_, rows)| *rows) {
-        println!("{name}");
-    }
+/// The names of all rows.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
+    TABLES
+        .iter()
+        .flat_map(|(_, rows)| *rows)
+        .map(|(name, _)| *name)
 }
 
 /// Measures the rows that are wanted.

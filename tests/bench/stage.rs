@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::proto::publisher_service_client::PublisherServiceClient;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{self, Context, ContextBuilder};
 use bytes::Bytes;
-use crate::proto::publisher_service_client::PublisherServiceClient;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -152,7 +152,10 @@ impl Stage {
         expected: u64,
     ) -> Result<()> {
         let info = consumer.info().await?;
-        let (delivered, floor) = (info.delivered.consumer_sequence, info.ack_floor.stream_sequence);
+        let (delivered, floor) = (
+            info.delivered.consumer_sequence,
+            info.ack_floor.stream_sequence,
+        );
         if (delivered, floor, info.num_ack_pending) == (expected, expected, 0) {
             return Ok(());
         }

@@ -1,7 +1,5 @@
 //! Consuming a full stream with an acknowledgement for each message, beside a native pull consumer.
 
-use async_nats::jetstream::consumer::PullConsumer;
-use futures_util::TryStreamExt as _;
 use crate::proto::acknowledgement::Target;
 use crate::proto::consume_response::Frame as Event;
 use crate::proto::subscribe_request::Source;
@@ -11,6 +9,8 @@ use crate::proto::{
     AckKind, AcknowledgeRequest, Acknowledgement, DeliveryRange, FlowLimits, ReceivedMessage,
     SettleFrame, SubscribeRequest,
 };
+use async_nats::jetstream::consumer::PullConsumer;
+use futures_util::TryStreamExt as _;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
@@ -61,7 +61,9 @@ enum Side {
 pub(super) async fn row(options: &Options, manner: Manner) -> Result<Vec<Cell>> {
     let stage = Stage::start(options, &[]).await?;
     let messages = (options.time.as_secs_f64() * MESSAGES).max(1.0) as u64;
-    stage.empty_stream(Storage::Memory, serde_json::json!({})).await?;
+    stage
+        .empty_stream(Storage::Memory, serde_json::json!({}))
+        .await?;
     let native = stage.native(4096).await?;
     pipelined(&native, false, Amount::Messages(messages)).await?;
     let channel = stage.channel().await?;
@@ -80,7 +82,11 @@ pub(super) async fn row(options: &Options, manner: Manner) -> Result<Vec<Cell>> 
     })
     .await?;
 
-    let to_native = Spread::of(rounds.iter().map(|[native, gateway]| gateway.rate() / native.rate()));
+    let to_native = Spread::of(
+        rounds
+            .iter()
+            .map(|[native, gateway]| gateway.rate() / native.rate()),
+    );
     let wanted = match manner {
         Manner::Each => Cell::at_least(to_native, 1.0, 1.2),
         _ => Cell::text("-"),
@@ -103,7 +109,10 @@ async fn consume_natively(consumer: &PullConsumer, messages: u64) -> Result<Roun
         .messages()
         .await?;
     for count in 1..=messages {
-        let message = delivered.try_next().await?.ok_or("the native consumer ended")?;
+        let message = delivered
+            .try_next()
+            .await?
+            .ok_or("the native consumer ended")?;
         match count == messages {
             true => message.double_ack().await?,
             false => message.ack().await?,
@@ -191,7 +200,10 @@ pub(super) fn acknowledgements(
     };
     match (manner, messages) {
         (Manner::Ranges, [first, .., last]) => vec![range(first, last)],
-        _ => messages.iter().map(|message| range(message, message)).collect(),
+        _ => messages
+            .iter()
+            .map(|message| range(message, message))
+            .collect(),
     }
 }
 

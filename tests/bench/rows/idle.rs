@@ -35,9 +35,9 @@ pub(super) const TABLE: Table = Table {
     title: "Idle Consume sessions",
     how: "\
 Bytes are the growth of the gateway's resident memory for each session, its share of the connections (1,000 sessions on
-each) included; a first session was opened and closed before. CPU is that of the
-gateway in per cent of one core while the sessions idle, with heartbeats every 15 s and the callers' pings. Afterwards 100
-messages are published to each consumer, and sessions must get all of them.",
+each) included; a first session was opened and closed before. CPU is that of the gateway in per cent of one core while
+the sessions idle, with heartbeats every 15 s and the callers' pings. Afterwards 100 messages are published to each
+consumer, and the sessions must get all of them.",
     columns: &["sessions", "consumers", "bytes/session", "idle CPU %", "RSS MB"],
 };
 
@@ -45,7 +45,9 @@ messages are published to each consumer, and sessions must get all of them.",
 pub(super) async fn row(options: &Options, sessions: usize, consumers: usize) -> Result<Vec<Cell>> {
     let stage = Stage::start(options, &[]).await?;
     stage.empty_stream(Storage::Memory, json!({})).await?;
-    let names: Vec<String> = (0..consumers).map(|number| format!("IDLE{number}")).collect();
+    let names: Vec<String> = (0..consumers)
+        .map(|number| format!("IDLE{number}"))
+        .collect();
     for name in &names {
         stage.new_consumer(name).await?;
     }

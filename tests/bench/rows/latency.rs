@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use async_nats::Client;
-use async_nats::jetstream::consumer::PullConsumer;
-use bytes::Bytes;
-use futures_util::TryStreamExt as _;
 use crate::proto::SettleFrame;
 use crate::proto::consume_response::Frame as Event;
 use crate::proto::received_message::Payload;
 use crate::proto::subscriber_service_client::SubscriberServiceClient;
+use async_nats::Client;
+use async_nats::jetstream::consumer::PullConsumer;
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::transport::Channel;
 
@@ -52,29 +52,37 @@ pub(super) async fn row(options: &Options) -> Result<Vec<Cell>> {
     let stage = Stage::start(options, &[]).await?;
     let publisher = stage.connection().await?;
     let channel = stage.channel().await?;
-    let rounds = alternate(options, [Side::Native, Side::Gateway], async |side, time| {
-        stage.empty_stream(Storage::Memory, serde_json::json!({})).await?;
-        let consumer = stage.new_consumer(CONSUMER).await?;
-        let messages = (time.as_micros() / PAUSE.as_micros()).max(1) as u64;
-        let before = stage.gateway.cpu()?;
-        let mut round = match side {
-            Side::Native => natively(&consumer, &publisher, messages).await?,
-            Side::Gateway => through_gateway(&channel, &publisher, messages).await?,
-        };
-        round.cpu = stage.gateway.cpu()?.saturating_sub(before);
-        round.latencies.sort_unstable();
-        stage.verify(messages).await?;
-        Ok(round)
-    })
+    let rounds = alternate(
+        options,
+        [Side::Native, Side::Gateway],
+        async |side, time| {
+            stage
+                .empty_stream(Storage::Memory, serde_json::json!({}))
+                .await?;
+            let consumer = stage.new_consumer(CONSUMER).await?;
+            let messages = (time.as_micros() / PAUSE.as_micros()).max(1) as u64;
+            let before = stage.gateway.cpu()?;
+            let mut round = match side {
+                Side::Native => natively(&consumer, &publisher, messages).await?,
+                Side::Gateway => through_gateway(&channel, &publisher, messages).await?,
+            };
+            round.cpu = stage.gateway.cpu()?.saturating_sub(before);
+            round.latencies.sort_unstable();
+            stage.verify(messages).await?;
+            Ok(round)
+        },
+    )
     .await?;
 
     let micros = |side: usize, part: f64| {
         Spread::of(rounds.iter().map(|round| round[side].latency(part) * 1e6))
     };
     let added = |part: f64| {
-        Spread::of(rounds.iter().map(|[native, gateway]| {
-            (gateway.latency(part) - native.latency(part)) * 1e6
-        }))
+        Spread::of(
+            rounds
+                .iter()
+                .map(|[native, gateway]| (gateway.latency(part) - native.latency(part)) * 1e6),
+        )
     };
     Ok(vec![
         Cell::count(added(0.5)),
@@ -98,7 +106,10 @@ async fn natively(consumer: &PullConsumer, publisher: &Client, messages: u64) ->
     let publishing = tokio::spawn(publish(publisher.clone(), messages, started));
     let mut latencies = Vec::new();
     while (latencies.len() as u64) < messages {
-        let message = delivered.try_next().await?.ok_or("the native consumer ended")?;
+        let message = delivered
+            .try_next()
+            .await?
+            .ok_or("the native consumer ended")?;
         latencies.push(age(&message.payload, started)?);
         message.ack().await?;
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt as _, stream};
 use crate::proto::publish_request::Payload;
 use crate::proto::publish_stream_request::Frame;
 use crate::proto::publish_stream_response::Frame as Answer;
@@ -12,6 +11,7 @@ use crate::proto::{
     PublishAckMode, PublishAcks, PublishFrame, PublishOpen, PublishPath, PublishRequest,
     PublishStreamRequest,
 };
+use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -73,7 +73,11 @@ pub(super) async fn per_message(
     let mode = PublishAckMode::PerMessage;
     let sides = [Side::Native, Side::Gateway];
     let (stage, rounds) = measure(options, sides, mode, storage, ids).await?;
-    let to_native = Spread::of(rounds.iter().map(|[native, gateway]| gateway.rate() / native.rate()));
+    let to_native = Spread::of(
+        rounds
+            .iter()
+            .map(|[native, gateway]| gateway.rate() / native.rate()),
+    );
     let (least, aim) = match storage {
         Storage::Memory => (1.1, 1.3),
         Storage::File => (0.9, 1.1),
@@ -99,7 +103,11 @@ pub(super) async fn cumulative(
     let (stage, rounds) = measure(options, sides, mode, storage, ids).await?;
     let rate = |side: usize| Spread::of(rounds.iter().map(|round| round[side].rate()));
     let to = |side: usize| {
-        Spread::of(rounds.iter().map(|round| round[2].rate() / round[side].rate()))
+        Spread::of(
+            rounds
+                .iter()
+                .map(|round| round[2].rate() / round[side].rate()),
+        )
     };
     Ok(vec![
         Cell::ratio(to(0)),
@@ -197,7 +205,11 @@ fn frames(
             let messages = (sent..sent + u64::from(FRAME)).map(|number| PublishRequest {
                 subject: SUBJECT.to_owned(),
                 payload: Some(Payload::Data(PAYLOAD)),
-                message_id: if ids { message_id(number) } else { String::new() },
+                message_id: if ids {
+                    message_id(number)
+                } else {
+                    String::new()
+                },
                 ..PublishRequest::default()
             });
             let frame = PublishFrame {
@@ -212,7 +224,11 @@ fn frames(
 /// How many messages more are stored than `before`.
 fn stored(mode: PublishAckMode, acks: &PublishAcks, before: u64) -> Result<u64> {
     if let Some(failure) = acks.failed.first() {
-        return Err(format!("message {} failed: {:?}", failure.first_number, failure.status).into());
+        return Err(format!(
+            "message {} failed: {:?}",
+            failure.first_number, failure.status
+        )
+        .into());
     }
     if mode == PublishAckMode::Cumulative {
         return Ok(acks.settled_through.saturating_sub(before));

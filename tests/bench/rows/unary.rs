@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
-use async_nats::jetstream::message::PublishMessage;
 use crate::proto::PublishRequest;
 use crate::proto::publish_request::Payload;
 use crate::proto::publisher_service_client::PublisherServiceClient;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::message::PublishMessage;
 use serde_json::json;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
