@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,8 @@ pub struct StreamFacts {
 
 /// The answers that are kept.
 pub(super) struct Lookups {
-    streams: Mutex<HashMap<String, (Instant, StreamFacts)>>,
+    /// Read by every publish, which must not wait for another.
+    streams: RwLock<HashMap<String, (Instant, StreamFacts)>>,
     /// Who may ask for a stream now: a batch can miss a thousand times at once.
     turns: Semaphore,
     consumers: Cache<(String, String), ConsumerInfo>,
@@ -67,7 +68,7 @@ pub(super) struct Lookups {
 impl Default for Lookups {
     fn default() -> Self {
         Self {
-            streams: Mutex::default(),
+            streams: RwLock::default(),
             turns: Semaphore::new(LOOKUPS),
             consumers: Cache::default(),
             names: Cache::default(),
@@ -80,9 +81,14 @@ impl Nats {
     /// The stream that takes a subject, as far as that can be found out quickly; `None` where it
     /// cannot, or where there is none in the gateway's own JetStream domain.
     pub async fn stream_of(&self, subject: &Subject, deadline: Deadline) -> Option<StreamFacts> {
-        if let Some(known) = self.lookups().known_stream(subject) {
-            return Some(known);
+        match self.lookups().known_stream(subject) {
+            Some(known) => Some(known),
+            // Boxed: the calls that find what they need here are many, and need not carry it.
+            None => Box::pin(self.find_stream(subject, deadline)).await,
         }
+    }
+
+    async fn find_stream(&self, subject: &Subject, deadline: Deadline) -> Option<StreamFacts> {
         if self.lookups().is_denied() {
             return None;
         }
@@ -252,10 +258,11 @@ impl Lookups {
     }
 
     fn known_stream(&self, subject: &Subject) -> Option<StreamFacts> {
-        let streams = self.streams();
+        let now = Instant::now();
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
         let mut known = streams
             .values()
-            .filter(|(asked, _)| asked.elapsed() < STREAM_AGE)
+            .filter(|(asked, _)| now.duration_since(*asked) < STREAM_AGE)
             .filter(|(_, facts)| facts.takes(subject));
         known.next().map(|(_, facts)| facts.clone())
     }
@@ -277,8 +284,8 @@ impl Lookups {
         facts
     }
 
-    fn streams(&self) -> MutexGuard<'_, HashMap<String, (Instant, StreamFacts)>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    fn streams(&self) -> RwLockWriteGuard<'_, HashMap<String, (Instant, StreamFacts)>> {
+        self.streams.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
