@@ -1,5 +1,6 @@
 //! The command line: what can be asked of the binary, and which keys its flags set.
 
+mod api_key;
 mod exec_with_parent;
 mod failure;
 mod probe;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::probe::reachable;
 pub use self::{
+    api_key::ApiKeyArgs,
     exec_with_parent::{ExecWithParent, NAME as EXEC_WITH_PARENT},
     failure::Failure,
     probe::{Probe, ProbeError},
@@ -43,6 +45,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Ask a running gateway whether it is ready: exit code 0 if so, 1 if not
     Probe(Probe),
+    /// Make an API key for a caller, and the entry for the gateway's file (auth.api_keys_file)
+    ApiKey(ApiKeyArgs),
     /// Replace this process by a program that ends together with its parent
     #[command(name = EXEC_WITH_PARENT, hide = true)]
     ExecWithParent(ExecWithParent),

@@ -3,9 +3,11 @@
 pub mod batch;
 pub mod config;
 pub mod consumer;
+pub mod dead_letter;
 pub mod json;
 pub mod message;
 pub mod open;
+pub mod publish_stream;
 pub mod received;
 mod schedule;
 pub mod stored;

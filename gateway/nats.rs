@@ -7,9 +7,11 @@ pub mod api;
 mod atomic;
 pub mod config;
 mod error;
+mod lanes;
 mod link;
 mod lookup;
 mod malformed;
+mod pipeline;
 mod publish;
 pub mod pull;
 mod quarantine;
@@ -31,8 +33,10 @@ use async_nats::ServerInfo;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+pub use lanes::Lanes;
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};
+pub use pipeline::{Pipeline, Settled};
 pub use publish::{Begun, HEADER_OVERHEAD, Outgoing};
 pub use settle::Settlement;
 pub use slots::Slot;
@@ -144,6 +148,11 @@ impl Nats {
     pub fn delivery_connection(&self) -> Connection {
         let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
         self.0.deliveries[turn % self.0.deliveries.len()].clone()
+    }
+
+    /// A connection for whom others shall not be broken by; `role` names it in logs and metrics.
+    pub fn own_connection(&self, role: &'static str) -> Connection {
+        Connection::start(self.0.config.clone(), role, self.0.metrics.clone())
     }
 
     /// A fingerprint of the NATS account, the same on every replica. 0 where the NATS user may not

@@ -10,6 +10,7 @@ pub mod config;
 mod delivering;
 mod ending;
 pub mod fetch;
+mod frame;
 mod heartbeat;
 pub mod in_flight;
 mod labels;
@@ -17,7 +18,6 @@ mod link;
 mod opening;
 mod origin;
 mod outbox;
-mod output;
 mod pulling;
 mod settling;
 mod source;
@@ -40,22 +40,23 @@ use crate::error::{Error, Reason, Result};
 use crate::metrics::{Metrics, SessionGuard};
 use crate::nats::pull::{Delivery, End, Event};
 use crate::nats::{Nats, Settlement};
+use crate::output::Output;
 use crate::proto::consume_request::Frame as Requested;
 use crate::proto::{
     DrainingReason, FlowLimits, Gap, Pong, SessionHeartbeat, SessionOpened, StallReason,
 };
 use crate::sessions::{Change, Notice, Registration, Sessions};
 use adopting::Adopted;
-use caller::{Caller, Said, unexpected};
+use caller::{Caller, Said};
 use ending::{Ending, Phase};
+use frame::Frame;
+pub use frame::{Responses, responses};
 use heartbeat::Clock;
 use in_flight::{InFlight, Key};
 use labels::Labeller;
 use link::{Connection, LinkEvent};
 pub use opening::consume;
 use origin::Origin;
-use output::Frame;
-pub use output::{Frames, Output, channel};
 use settling::Settling;
 pub use source::{Durable, Ordered, Source};
 use source::{Facts, Seat};
@@ -111,7 +112,7 @@ pub struct Session {
     phase: Phase,
     /// When the session is too old.
     ends_at: Instant,
-    out: Output,
+    out: Output<Box<Frame>>,
     book: InFlight,
     origin: Origin,
     labeller: Labeller,
@@ -146,20 +147,20 @@ impl Session {
         shared: Shared,
         open: Open,
         caller: Option<Box<Caller>>,
-        out: Output,
+        out: Output<Box<Frame>>,
         deadline: Deadline,
     ) -> Result<Self> {
         // Kept until the end is said: without it the caller would see none.
         let way = out.clone();
         let opened = Self::attach(shared, open, caller, out, deadline).await;
-        opened.inspect_err(|error| way.end(Err(error.clone())))
+        opened.inspect_err(|error| way.end(error.clone()))
     }
 
     async fn attach(
         shared: Shared,
         open: Open,
         caller: Option<Box<Caller>>,
-        out: Output,
+        out: Output<Box<Frame>>,
         deadline: Deadline,
     ) -> Result<Self> {
         let registration = shared.sessions.register()?;
@@ -339,8 +340,8 @@ impl Session {
     async fn take_frame(&mut self, frame: Requested) -> Result<(), Ending> {
         match frame {
             Requested::Open(_) => {
-                let text = "`open` comes once, as the first frame";
-                return Err(Ending::Refused(unexpected(text)));
+                let error = Error::invalid("open", "is for the first frame only");
+                return Err(Ending::Refused(error));
             }
             Requested::Settle(settle) => self.settle(settle)?,
             Requested::Flow(flow) => {
@@ -349,9 +350,7 @@ impl Session {
                 self.set_window(window);
             }
             Requested::Drain(_) => self.leave().await,
-            Requested::Ping(ping) => self.answers.push_back(Frame::Pong(Pong {
-                ping_id: ping.ping_id,
-            })),
+            Requested::Ping(_) => self.answers.push_back(Frame::Pong(Pong {})),
         }
         Ok(())
     }
@@ -526,7 +525,7 @@ impl Session {
 
     /// A heartbeat that finds no room is not missed: the caller has an event to read.
     fn send(&self, frame: Frame) {
-        self.out.send(frame);
+        self.out.send(Box::new(frame));
     }
 
     fn id(&self) -> u64 {

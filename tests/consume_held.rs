@@ -13,7 +13,7 @@ use crate::support::consuming::{
     CONSUMER, STREAM, Session, ack, acknowledge, create_consumer, fetch, fetched, item_reason,
     nanoseconds, say, sequences, start_with_consumer, store_many, subscribe_window, time,
 };
-use crate::support::{Gateway, SOON, Wire, eventually, refused, violated_field};
+use crate::support::{Gateway, Wire, refused, violated_field};
 
 async fn info(wire: &mut Wire) -> Value {
     wire.consumer_info(STREAM, CONSUMER).await
@@ -49,7 +49,7 @@ async fn a_caller_at_work_keeps_its_deliveries() {
 
     // R6: for three times the ack wait, while it only pings.
     for _ in 0..9 {
-        session.ping(1);
+        session.ping();
         let heartbeat = session.heartbeat().await;
         assert_eq!(heartbeat.outstanding_messages, 10);
     }

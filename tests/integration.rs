@@ -22,6 +22,8 @@ mod publish_readback;
 mod batches;
 // Callers that go away while their messages are on their way.
 mod publish_abandoned;
+// Publish streams.
+mod publish_stream;
 // Messages that produce others.
 mod schedules;
 // Streams: create, get, list, update, delete.
@@ -106,3 +108,13 @@ mod consume_held;
 mod consume_faults;
 // Gateways that are restarted one after the other.
 mod rolling_restart;
+// Many sessions of that stream.
+mod consume_scale;
+// TLS on the public listener.
+mod tls;
+// Who may call.
+mod auth;
+// Messages that JetStream gives up: their letters, however they die.
+mod dead_letters;
+// Many sessions at once.
+mod scale;

@@ -155,6 +155,11 @@ impl Link {
         )
     }
 
+    /// Sends in bulk; what comes back is the user's own business.
+    pub(super) fn sink(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Subscribes; messages come until the link is lost.
     pub async fn subscribe(&self, subject: String) -> Result<Subscriber, RequestError> {
         let subscribing = self.client.subscribe(subject);
@@ -267,7 +272,8 @@ impl OpenRequest<'_> {
     }
 }
 
-fn is_no_responders(message: &Message) -> bool {
+/// Whether nobody listened to a request.
+pub(super) fn is_no_responders(message: &Message) -> bool {
     message
         .status
         .is_some_and(|status| status == async_nats::StatusCode::NO_RESPONDERS)

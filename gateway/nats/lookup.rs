@@ -18,8 +18,8 @@ use super::Nats;
 use super::api::{ConsumerInfo, StreamConfig, StreamInfo};
 use super::error::too_late;
 use crate::deadline::Deadline;
-use crate::error::Result;
-use crate::names::{ConsumerName, StreamName, Subject};
+use crate::error::{Error, Reason, Result};
+use crate::names::{ConsumerName, StreamName, Subject, subject_matches};
 
 /// How old what is known of a stream may be.
 const STREAM_AGE: Duration = Duration::from_secs(30);
@@ -74,13 +74,13 @@ impl Nats {
     /// The stream that takes a subject, as far as that can be found out quickly; `None` where it
     /// cannot, or where there is none in the gateway's own JetStream domain.
     pub async fn stream_of(&self, subject: &Subject, deadline: Deadline) -> Option<StreamFacts> {
-        if let Some(known) = self.lookups().known_stream(subject.as_str()) {
+        if let Some(known) = self.lookups().known_stream(subject) {
             return Some(known);
         }
         let deadline = deadline.at_most(PATIENCE.min(deadline.remaining() / 2));
         let _turn = deadline.bound(self.lookups().turns.acquire()).await.ok()?;
         // The lookup that this one waited for may have found the same stream.
-        if let Some(known) = self.lookups().known_stream(subject.as_str()) {
+        if let Some(known) = self.lookups().known_stream(subject) {
             return Some(known);
         }
         let key = subject.to_string();
@@ -116,6 +116,36 @@ impl Nats {
         Ok(names.streams.unwrap_or_default())
     }
 
+    /// The same, looked up since `since`: those who ask for one subject together share a request.
+    pub(super) async fn streams_taking(
+        &self,
+        subject: &str,
+        since: Instant,
+        deadline: Deadline,
+    ) -> Result<Arc<Vec<String>>> {
+        let ask = async { self.stream_names(subject, deadline).await };
+        let names = self
+            .lookups()
+            .names
+            .get(subject.to_owned(), AsOf::since(since), ask);
+        // Whoever waits for another's question keeps to its own deadline.
+        let names = deadline.bound(names).await;
+        names.unwrap_or_else(|_| Err(too_late("the stream's name")))
+    }
+
+    /// What is known of the stream that takes a subject, without asking.
+    pub(super) fn known_stream(&self, subject: &Subject) -> Option<StreamFacts> {
+        self.lookups().known_stream(subject)
+    }
+
+    /// A stream by its name.
+    pub async fn stream_facts(&self, name: &StreamName, deadline: Deadline) -> Result<StreamFacts> {
+        let info: StreamInfo = self
+            .api_get(&format!("STREAM.INFO.{name}"), deadline)
+            .await?;
+        Ok(self.lookups().learn_stream(info.config))
+    }
+
     /// A consumer's info.
     pub async fn consumer_info(
         &self,
@@ -132,6 +162,28 @@ impl Nats {
             .await;
         // Whoever waits for another's question keeps to its own deadline.
         info.unwrap_or_else(|_| Err(too_late("the consumer's info")))
+    }
+}
+
+impl StreamFacts {
+    /// Fails for a stream with `no_ack`, which never answers: nobody could say what became of a message.
+    pub fn refuse_without_acks(&self) -> Result<()> {
+        if !self.no_ack {
+            return Ok(());
+        }
+        let text = format!(
+            "stream {} has no_ack: it never confirms a message",
+            self.name
+        );
+        Err(Error::new(Reason::StreamWithoutAcks, text).with("stream", &self.name))
+    }
+
+    /// Whether the stream takes a subject.
+    pub fn takes(&self, subject: &Subject) -> bool {
+        let filters = &self.config.subjects;
+        filters
+            .iter()
+            .any(|filter| subject_matches(filter, subject.as_str()))
     }
 }
 
@@ -152,18 +204,12 @@ impl Lookups {
         self.consumers.clear();
     }
 
-    fn known_stream(&self, subject: &str) -> Option<StreamFacts> {
+    fn known_stream(&self, subject: &Subject) -> Option<StreamFacts> {
         let streams = self.streams();
         let mut known = streams
             .values()
             .filter(|(asked, _)| asked.elapsed() < STREAM_AGE)
-            .filter(|(_, facts)| {
-                facts
-                    .config
-                    .subjects
-                    .iter()
-                    .any(|filter| matches(filter, subject))
-            });
+            .filter(|(_, facts)| facts.takes(subject));
         known.next().map(|(_, facts)| facts.clone())
     }
 
@@ -186,18 +232,6 @@ impl Lookups {
 
     fn streams(&self) -> MutexGuard<'_, HashMap<String, (Instant, StreamFacts)>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether a subject matches a filter: `*` is one token, `>` one or more at the end.
-pub(super) fn matches(filter: &str, subject: &str) -> bool {
-    let (mut filter, mut subject) = (filter.split('.'), subject.split('.'));
-    loop {
-        match (filter.next(), subject.next()) {
-            (Some(">"), Some(_)) | (None, None) => return true,
-            (Some(wanted), Some(token)) if wanted == "*" || wanted == token => {}
-            _ => return false,
-        }
     }
 }
 
@@ -311,23 +345,6 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Error, Reason};
-
-    #[test]
-    fn filters_match_as_in_nats() {
-        for (filter, subject, expected) in [
-            ("users.*", "users.login", true),
-            ("users.*", "users", false),
-            ("users.*", "users.login.events", false),
-            ("users.*.events", "users.login.events", true),
-            ("users.>", "users.login.events", true),
-            ("users.>", "users", false),
-            ("users.login", "users.login", true),
-            ("users.login", "users.logout", false),
-        ] {
-            assert_eq!(matches(filter, subject), expected, "{filter} {subject}");
-        }
-    }
 
     #[tokio::test]
     async fn callers_of_one_key_share_a_request() {

@@ -7,14 +7,15 @@ use tonic::{Request, Response, Status};
 
 use crate::admin::Readiness;
 use crate::config::Config;
+use crate::dead_letters::{DeadLetters, State};
 use crate::deadline::Deadline;
 use crate::error;
 use crate::nats::Nats;
 use crate::nats::api::AccountInfo;
 use crate::proto::gateway_service_server::GatewayService;
 use crate::proto::{
-    GatewayState, GetInfoRequest, GetInfoResponse, Limits, ListErrorReasonsRequest,
-    ListErrorReasonsResponse, NatsInfo,
+    DeadLetterInfo, DeadLetterState, GatewayState, GetInfoRequest, GetInfoResponse, Limits,
+    ListErrorReasonsRequest, ListErrorReasonsResponse, NatsInfo,
 };
 
 /// How long asking JetStream may take; the rest of the info does not wait for it longer.
@@ -25,6 +26,7 @@ pub struct Gateway {
     nats: Nats,
     id: u64,
     readiness: watch::Receiver<Readiness>,
+    dead_letters: Option<DeadLetters>,
     limits: Limits,
 }
 
@@ -34,6 +36,7 @@ impl Gateway {
         nats: Nats,
         id: u64,
         readiness: watch::Receiver<Readiness>,
+        dead_letters: Option<DeadLetters>,
         config: &Config,
     ) -> Self {
         let (server, subscribe) = (&config.server, &config.subscribe);
@@ -50,6 +53,7 @@ impl Gateway {
             nats,
             id,
             readiness,
+            dead_letters,
             limits,
         }
     }
@@ -76,6 +80,23 @@ impl Gateway {
             consumers: account.consumers,
         })
     }
+
+    async fn dead_letter_info(&self) -> Option<DeadLetterInfo> {
+        let dead_letters = self.dead_letters.as_ref()?;
+        let pending = dead_letters.pending(Deadline::within(PATIENCE)).await;
+        let (state, problem) = match dead_letters.state() {
+            State::Starting => (DeadLetterState::Starting, String::new()),
+            State::Collecting => (DeadLetterState::Collecting, String::new()),
+            State::Failing(error) => (DeadLetterState::Failing, error.to_string()),
+        };
+        Some(DeadLetterInfo {
+            letters: dead_letters.letters().to_string(),
+            advisories: dead_letters.advisories().to_string(),
+            state: state as i32,
+            problem,
+            pending: pending.unwrap_or_default(),
+        })
+    }
 }
 
 #[tonic::async_trait]
@@ -85,11 +106,13 @@ impl GatewayService for Gateway {
         _request: Request<GetInfoRequest>,
     ) -> Result<Response<GetInfoResponse>, Status> {
         let max_payload = self.nats.max_payload().unwrap_or_default();
+        let (nats, dead_letters) = tokio::join!(self.nats_info(), self.dead_letter_info());
         Ok(Response::new(GetInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             gateway_id: format!("{:016x}", self.id),
             state: self.state() as i32,
-            nats: self.nats_info().await,
+            nats,
+            dead_letters,
             limits: Some(Limits {
                 max_message_bytes: max_payload as u64,
                 ..self.limits

@@ -9,6 +9,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::listener;
 use crate::names::{ConsumerName, StreamName};
+use crate::output::channel;
 use crate::proto::subscriber_service_server::SubscriberService;
 use crate::proto::{
     AcknowledgeRequest, AcknowledgeResponse, ConsumeRequest, ConsumeResponse, FetchRequest,
@@ -16,7 +17,7 @@ use crate::proto::{
 };
 use crate::subscription::config::Config;
 use crate::subscription::{
-    Durable, Frames, Session, Shared, Source, acknowledge, channel, consume, fetch,
+    Durable, Responses, Session, Shared, Source, acknowledge, consume, fetch, responses,
 };
 
 /// How long opening a session, or an acknowledgement without a deadline, may take.
@@ -49,7 +50,10 @@ impl Subscriber {
         }
     }
 
-    async fn open(&self, request: Request<SubscribeRequest>) -> Result<Frames<SubscribeResponse>> {
+    async fn open(
+        &self,
+        request: Request<SubscribeRequest>,
+    ) -> Result<Responses<SubscribeResponse>> {
         // The deadline of a stream is its end; opening it is bounded by itself.
         let deadline =
             Deadline::of_call(request.metadata(), DEFAULT_TIMEOUT)?.at_most(DEFAULT_TIMEOUT);
@@ -57,16 +61,16 @@ impl Subscriber {
         let (out, frames) = channel();
         let session = Session::open(self.shared.clone(), open, None, out, deadline).await?;
         self.shared.sessions.tasks().spawn(session.run());
-        Ok(frames)
+        Ok(responses(frames))
     }
 
     /// The call is answered before its first frame has come: some clients send none before.
-    fn begin(&self, requests: Streaming<ConsumeRequest>) -> Frames<ConsumeResponse> {
+    fn begin(&self, requests: Streaming<ConsumeRequest>) -> Responses<ConsumeResponse> {
         let (out, frames) = channel();
         let (shared, limits) = (self.shared.clone(), self.limits.clone());
         let serving = consume(shared, limits, requests, out);
         self.shared.sessions.tasks().spawn(serving);
-        frames
+        responses(frames)
     }
 
     async fn fetch_batch(&self, request: Request<FetchRequest>) -> Result<FetchResponse> {
@@ -143,8 +147,8 @@ fn batch(batch: u32) -> Result<u32> {
 
 #[tonic::async_trait]
 impl SubscriberService for Subscriber {
-    type SubscribeStream = Frames<SubscribeResponse>;
-    type ConsumeStream = Frames<ConsumeResponse>;
+    type SubscribeStream = Responses<SubscribeResponse>;
+    type ConsumeStream = Responses<ConsumeResponse>;
 
     async fn subscribe(
         &self,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::frame::Frame;
 use super::in_flight::{Entry, Key};
-use super::output::Frame;
 use super::{Connection, Ending, Session, labels};
 use crate::nats::pull::{Delivery, Event};
 use crate::proto::{MessageBatch, ReceivedMessage};

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use prost_types::Timestamp;
 use tokio::time::{Instant, timeout};
 
-use super::output::Frame;
+use super::frame::Frame;
 use super::terms::Terms;
 use super::{Connection, Session};
 use crate::deadline::Deadline;
@@ -118,13 +118,14 @@ impl Session {
         if !is_drained && !matches!(ending, Ending::Failed(_)) {
             self.hand_over().await;
         }
-        self.out.end(match ending {
-            Ending::HalfClosed | Ending::Done | Ending::Complete => Ok(()),
-            Ending::Refused(error) | Ending::Failed(error) => Err(error),
-            Ending::Drained => Err(drained()),
-            // Nobody reads it.
-            Ending::CallerGone => Ok(()),
-        });
+        match ending {
+            // A caller that is gone reads none.
+            Ending::CallerGone | Ending::HalfClosed | Ending::Done | Ending::Complete => {
+                self.out.finish();
+            }
+            Ending::Refused(error) | Ending::Failed(error) => self.out.end(error),
+            Ending::Drained => self.out.end(drained()),
+        }
         if has_consumer_to_delete {
             let (nats, stream) = (&self.shared.nats, self.source.stream());
             super::source::delete(nats, stream, &self.facts.consumer).await;
@@ -169,7 +170,7 @@ impl Session {
             self.note_settled();
         }
         while let Some(answer) = self.answers.pop_front() {
-            self.out.send_later(answer).await;
+            self.out.send_later(Box::new(answer)).await;
         }
     }
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tonic::Streaming;
 
-use super::caller::{Caller, refusal, unexpected};
-use super::{Output, Session, Shared};
+use super::caller::Caller;
+use super::frame::Frame;
+use super::{Session, Shared};
 use crate::convert::open::{Limits, Open};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::output::Output;
 use crate::proto::consume_request::Frame as Requested;
 use crate::proto::{ConsumeOpen, ConsumeRequest};
 
@@ -21,7 +23,7 @@ pub async fn consume(
     shared: Shared,
     limits: Limits,
     mut requests: Streaming<ConsumeRequest>,
-    out: Output,
+    out: Output<Box<Frame>>,
 ) {
     let draining = shared.sessions.draining().clone();
     let open = tokio::select! {
@@ -33,7 +35,7 @@ pub async fn consume(
     };
     let open = match open {
         Ok(open) => open,
-        Err(error) => return out.end(Err(error)),
+        Err(error) => return out.end(error),
     };
     let caller = Caller::new(requests, limits.sessions.ping_within);
     let deadline = Deadline::within(OPENING);
@@ -45,15 +47,15 @@ pub async fn consume(
 
 async fn first_frame(requests: &mut Streaming<ConsumeRequest>, limits: &Limits) -> Result<Open> {
     let Ok(frame) = timeout(OPENING, requests.message()).await else {
-        return Err(unexpected("no `open` came within 10 s"));
+        return Err(Error::invalid("open", "did not come within 10 s"));
     };
     match frame {
         Ok(Some(ConsumeRequest {
             frame: Some(Requested::Open(open)),
         })) => check(open, limits),
-        Ok(Some(_)) => Err(unexpected("the first frame must be `open`")),
-        Ok(None) => Err(unexpected("the call ended without `open`")),
-        Err(status) => Err(refusal(&status).unwrap_or_else(|| unexpected("the call broke off"))),
+        Ok(_) => Err(Error::invalid("open", "must be the first frame")),
+        Err(status) => Err(Error::unreadable(&status)
+            .unwrap_or_else(|| Error::new(Reason::Internal, "the caller is gone"))),
     }
 }
 

@@ -1,0 +1,49 @@
+//! How the messages of a publish stream go to JetStream: plain data in, events out.
+
+use crate::deadline::Deadline;
+use crate::nats::{Outgoing, Pipeline, Settled};
+use crate::proto::PublishPath;
+
+/// A way that messages take. It settles every message that it is given once, whatever happens.
+pub(super) enum Way {
+    /// A publish each.
+    Pipelined(Pipeline),
+}
+
+/// What a way has to say.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The outcome of single messages.
+    Settled(Vec<Settled>),
+}
+
+impl Way {
+    /// Publishes a message by `deadline`. Its user bounds how much is under way.
+    pub(super) fn publish(&mut self, number: u64, message: Outgoing, deadline: Deadline) {
+        match self {
+            Self::Pipelined(pipeline) => pipeline.publish(number, message, deadline),
+        }
+    }
+
+    /// What has happened since; sends what waits meanwhile. Safe to drop.
+    pub(super) async fn next(&mut self) -> Event {
+        match self {
+            Self::Pipelined(pipeline) => Event::Settled(pipeline.settled().await),
+        }
+    }
+
+    /// Whether there is a connection to JetStream.
+    pub(super) fn is_connected(&self) -> bool {
+        match self {
+            Self::Pipelined(pipeline) => pipeline.is_connected(),
+        }
+    }
+
+    /// How callers know it.
+    pub(super) fn path(&self, one_at_a_time: bool) -> PublishPath {
+        match self {
+            Self::Pipelined(_) if one_at_a_time => PublishPath::OneInFlight,
+            Self::Pipelined(_) => PublishPath::Pipelined,
+        }
+    }
+}
