@@ -113,7 +113,9 @@ impl Authenticator {
         headers: &HeaderMap,
         certificate: Option<&ClientName>,
     ) -> Result<Caller> {
-        if let (Some(keys), Some(shown)) = (&self.0.keys, shown(headers)?) {
+        if let Some(keys) = &self.0.keys
+            && let Some(shown) = shown(headers)?
+        {
             let keys = keys.read().unwrap_or_else(PoisonError::into_inner);
             let name = keys.holder(shown, SystemTime::now());
             return name.map(Caller::ApiKey);

@@ -4,7 +4,6 @@
 //! enum in `proto/jetgate/v1/error.proto`, so that table, documentation and code cannot differ.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -59,20 +58,6 @@ impl Error {
             .violations
             .push(FieldViolation::new(field, description));
         error
-    }
-
-    /// The error of a frame of a stream that could not be read; `None` where there is nobody to tell.
-    pub fn unreadable(status: &Status) -> Option<Self> {
-        let reason = match status.code() {
-            // What comes from the transport has the transport's error as its source.
-            _ if status.source().is_some() => return None,
-            Code::OutOfRange | Code::ResourceExhausted => Reason::MessageTooLarge,
-            Code::Internal | Code::InvalidArgument | Code::Unimplemented => {
-                Reason::MalformedRequest
-            }
-            _ => return None,
-        };
-        Some(Self::new(reason, status.message()))
     }
 
     /// Adds a fact that programs can use.

@@ -1,5 +1,6 @@
 //! The way from a session to its caller: one frame at a time, and a status at the end.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -12,25 +13,28 @@ use crate::error::{Error, Reason};
 
 /// A session's end of the way.
 pub struct Output<F> {
-    frames: mpsc::Sender<F>,
+    /// In boxes: the channel has room for more frames than it ever holds.
+    frames: mpsc::Sender<Box<F>>,
     end: Arc<OnceLock<Result<(), Status>>>,
 }
 
-/// The caller's end: the stream that the transport reads.
-pub struct Frames<F> {
-    frames: mpsc::Receiver<F>,
+/// The caller's end: the stream that the transport reads, of the responses that frames are put into.
+pub struct Frames<F, R = F> {
+    frames: mpsc::Receiver<Box<F>>,
     end: Arc<OnceLock<Result<(), Status>>>,
     ended: bool,
+    response: PhantomData<fn() -> R>,
 }
 
 /// Both ends. One frame may wait: the session holds back what follows before the transport has taken it.
-pub fn channel<F>() -> (Output<F>, Frames<F>) {
+pub fn channel<F, R>() -> (Output<F>, Frames<F, R>) {
     let (sender, receiver) = mpsc::channel(1);
     let end = Arc::new(OnceLock::new());
     let frames = Frames {
         frames: receiver,
         end: end.clone(),
         ended: false,
+        response: PhantomData,
     };
     (
         Output {
@@ -69,34 +73,29 @@ impl<F> Output<F> {
 
     /// Sends a frame if there is room; only the session sends, so room that was seen stays.
     pub fn send(&self, frame: F) {
-        let _ = self.frames.try_send(frame);
+        let _ = self.frames.try_send(Box::new(frame));
     }
 
     /// Sends a frame when there is room.
     pub async fn send_later(&self, frame: F) {
-        let _ = self.frames.send(frame).await;
+        let _ = self.frames.send(Box::new(frame)).await;
     }
 
     /// Says how the stream ends, behind the frames that still wait. The first word counts.
-    pub fn end(&self, error: Error) {
-        let _ = self.end.set(Err(error.into()));
-    }
-
-    /// Says that the stream ends well, behind the frames that still wait.
-    pub fn finish(&self) {
-        let _ = self.end.set(Ok(()));
+    pub fn end(&self, end: Result<(), Error>) {
+        let _ = self.end.set(end.map_err(Status::from));
     }
 }
 
-impl<F> Stream for Frames<F> {
-    type Item = Result<F, Status>;
+impl<F, R: From<F>> Stream for Frames<F, R> {
+    type Item = Result<R, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.ended {
             return Poll::Ready(None);
         }
         if let Some(frame) = ready!(self.frames.poll_recv(cx)) {
-            return Poll::Ready(Some(Ok(frame)));
+            return Poll::Ready(Some(Ok(R::from(*frame))));
         }
         self.ended = true;
         match self.end.get() {
@@ -118,10 +117,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_status_comes_behind_the_last_frame() {
-        let (output, mut frames) = channel();
+        let (output, mut frames) = channel::<u32, u64>();
         output.send(7);
         assert!(!output.has_room());
-        output.end(Error::new(Reason::Draining, "over"));
+        output.end(Err(Error::new(Reason::Draining, "over")));
         drop(output);
 
         assert_eq!(frames.next().await.unwrap().unwrap(), 7);
@@ -134,12 +133,12 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_session_that_says_so_ends_well() {
-        let (output, mut frames) = channel::<u32>();
-        output.finish();
+        let (output, mut frames) = channel::<u32, u32>();
+        output.end(Ok(()));
         drop(output);
         assert!(frames.next().await.is_none());
 
-        let (output, mut frames) = channel::<u32>();
+        let (output, mut frames) = channel::<u32, u32>();
         drop(output);
         let status = frames.next().await.unwrap().unwrap_err();
         assert_eq!(status.code(), tonic::Code::Internal);

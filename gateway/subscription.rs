@@ -48,8 +48,7 @@ use crate::sessions::{Registration, Sessions};
 use adopting::Adopted;
 use caller::Caller;
 use ending::{Ending, Phase};
-use frame::Frame;
-pub use frame::{Responses, responses};
+pub use frame::Frame;
 use hearing::next_word;
 use heartbeat::Clock;
 use in_flight::InFlight;
@@ -110,7 +109,7 @@ pub struct Session {
     phase: Phase,
     /// When the session is too old.
     ends_at: Instant,
-    out: Output<Box<Frame>>,
+    out: Output<Frame>,
     book: InFlight,
     origin: Origin,
     labeller: Labeller,
@@ -145,20 +144,20 @@ impl Session {
         shared: Shared,
         open: Open,
         caller: Option<Box<Caller>>,
-        out: Output<Box<Frame>>,
+        out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
         // Kept until the end is said: without it the caller would see none.
         let way = out.clone();
         let opened = Self::attach(shared, open, caller, out, deadline).await;
-        opened.inspect_err(|error| way.end(error.clone()))
+        opened.inspect_err(|error| way.end(Err(error.clone())))
     }
 
     async fn attach(
         shared: Shared,
         open: Open,
         caller: Option<Box<Caller>>,
-        out: Output<Box<Frame>>,
+        out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
         let registration = shared.sessions.register()?;
@@ -359,7 +358,8 @@ impl Session {
             End::Expired => {}
             End::TooLarge(left) => self.oversized = Some(left),
             End::Moved | End::MaxWaiting => self.back_off(),
-            End::Deleted | End::NoResponders if self.source.is_ordered() => {
+            // Attaching makes another consumer, where that is how to go on.
+            End::NoResponders if self.source.is_own() => {
                 self.back_off();
                 self.reattach();
             }
@@ -442,7 +442,7 @@ impl Session {
 
     /// A heartbeat that finds no room is not missed: the caller has an event to read.
     fn send(&self, frame: Frame) {
-        self.out.send(Box::new(frame));
+        self.out.send(frame);
     }
 
     fn id(&self) -> u64 {

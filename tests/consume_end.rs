@@ -109,8 +109,8 @@ async fn a_drain_ends_when_all_is_settled() {
 
     // R8: no more deliveries, acknowledgements still taken; pings, too.
     session.drain();
-    session.ping();
-    session.pong().await;
+    session.ping(7);
+    assert_eq!(session.pong().await, 7);
     let settled = session.settle(vec![range(AckKind::Ack, 1, 3)], true).await;
     assert_eq!(settled.results[0].code, 0);
     assert_eq!(session.heartbeat().await.outstanding_messages, 2);
@@ -147,7 +147,7 @@ async fn a_caller_that_leaves_while_it_drains_hands_over_what_it_held() {
 
     // R8, R7: it is its own drain, not the gateway's.
     session.drain();
-    session.ping();
+    session.ping(1);
     session.pong().await;
     session.half_close();
     session.end().await.unwrap();
@@ -174,9 +174,9 @@ async fn a_gateway_that_ends_takes_settlements_until_all_is_settled() {
     let draining = session.draining().await;
     assert_eq!(draining.reason(), DrainingReason::Shutdown);
     assert!(SystemTime::try_from(draining.deadline.unwrap()).unwrap() > SystemTime::now());
-    session.ping();
+    session.ping(1);
     session.resize(100);
-    session.pong().await;
+    assert_eq!(session.pong().await, 1);
     let settled = session.settle(vec![range(AckKind::Ack, 1, 5)], true).await;
     assert_eq!(settled.results[0].code, 0);
 

@@ -328,7 +328,7 @@ async fn a_caller_that_is_cut_off_behind_a_proxy_is_found_by_its_pings() {
     let mut other = Consume::open(&gateway, open()).await;
     let pinging = async {
         loop {
-            other.ping();
+            other.ping(1);
             other.pong().await;
             let frame = tokio::time::timeout(Duration::from_millis(200), other.messages(1)).await;
             if let Ok(messages) = frame {

@@ -49,7 +49,7 @@ async fn a_caller_at_work_keeps_its_deliveries() {
 
     // R6: for three times the ack wait, while it only pings.
     for _ in 0..9 {
-        session.ping();
+        session.ping(1);
         let heartbeat = session.heartbeat().await;
         assert_eq!(heartbeat.outstanding_messages, 10);
     }

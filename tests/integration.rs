@@ -96,6 +96,14 @@ mod apply;
 mod maintenance_cluster;
 // The list of reasons that errors can have.
 mod error_reasons;
+// TLS on the public listener.
+mod tls;
+// Who may call.
+mod auth;
+// Messages that JetStream gives up: their letters, however they die.
+mod dead_letters;
+// Many sessions at once.
+mod scale;
 // Consuming with acknowledgements in the stream: its frames and their order.
 mod consume;
 // Settling inside of that stream.
@@ -108,13 +116,5 @@ mod consume_held;
 mod consume_faults;
 // Gateways that are restarted one after the other.
 mod rolling_restart;
-// Many sessions of that stream.
+// Many sessions of Consume at once.
 mod consume_scale;
-// TLS on the public listener.
-mod tls;
-// Who may call.
-mod auth;
-// Messages that JetStream gives up: their letters, however they die.
-mod dead_letters;
-// Many sessions at once.
-mod scale;

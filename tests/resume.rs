@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jetgate::proto::subscribe_request::Source;
+use jetgate::proto::subscribe_response::Event;
 use jetgate::proto::{
     DeliverPolicy, OrderedConsumer, ReceivedMessage, Resumption, SubscribeRequest,
 };
 use serde_json::json;
 
 use crate::support::consuming::{STREAM, Session, sequences, subscribe, subscribe_window};
-use crate::support::{Clients, NatsServer, Replica, Wire};
+use crate::support::{Clients, Gateway, NatsServer, Replica, Wire};
 
 // What the stream no longer has.
 mod gaps;
@@ -159,6 +160,34 @@ async fn last_goes_on_where_it_began_when_killed_before_the_first_message() {
     let mut session = go_on(&replica.clients, &request, &token).await;
 
     assert_eq!(sequences(&session.messages(3).await), [2, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_drained_read_goes_on_elsewhere() {
+    let (nats, mut wire) = start().await;
+    store(&mut wire, 20).await;
+    let (one, other) = (
+        Gateway::start(&nats.url()).await,
+        Gateway::start(&nats.url()).await,
+    );
+    let request = ordered(OrderedConsumer::default());
+    let mut session = Session::open(&one, request.clone()).await;
+    let mut messages = read(&mut session, 5).await;
+
+    // R9, R13: the announcement has the token of all that came before it.
+    one.request_shutdown();
+    let token = loop {
+        match session.event().await {
+            Event::Messages(batch) => messages.extend(batch.messages),
+            Event::Draining(draining) => break draining.resume_token,
+            Event::Heartbeat(_) => {}
+            unexpected => panic!("{unexpected:?}"),
+        }
+    };
+    let mut session = go_on(&other, &request, &token).await;
+    messages.extend(session.messages(20 - messages.len()).await);
+
+    assert_eq!(sequences(&messages), (1..=20).collect::<Vec<_>>());
 }
 
 /// The last message of each of many subjects.

@@ -10,11 +10,12 @@ mod ledger;
 mod opening;
 mod way;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 use tracing::info;
 
 use super::{Config, Outlet};
@@ -27,20 +28,21 @@ use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::publish_stream_response::Frame;
 use crate::proto::{
-    Draining, PublishFrame, PublishHeartbeat, PublishStall, PublishStreamRequest,
+    Draining, Pong, PublishFrame, PublishHeartbeat, PublishStall, PublishStreamRequest,
     PublishStreamResponse,
 };
 use crate::sessions::{Registration, Sessions};
 use backlog::{Backlog, Numbered};
 use ending::Ending;
 use ledger::{Ledger, Verdict};
+use opening::unexpected;
 use way::{Event, Way};
 
 /// The most messages of one frame.
 const LARGEST_FRAME: usize = 10_000;
 
 /// Pings that wait for their answers; a caller that reads none is not read either.
-const PINGS: u32 = 16;
+const PINGS: usize = 16;
 
 /// Intervals without a frame from the caller after which it is taken for gone.
 const MISSED_PINGS: u32 = 2;
@@ -92,7 +94,8 @@ enum Reading {
 #[derive(Default)]
 struct Words {
     draining: Option<Draining>,
-    pongs: u32,
+    /// The ids of pings that wait for their answers.
+    pongs: VecDeque<u64>,
     heartbeat: bool,
 }
 
@@ -104,7 +107,7 @@ pub async fn serve(
 ) {
     let session = match opening::open(shared, requests, out).await {
         Ok(session) => session,
-        Err((error, out)) => return out.end(error),
+        Err((error, out)) => return out.end(Err(error)),
     };
     session.run().await;
 }
@@ -157,7 +160,9 @@ impl Session {
 
     /// Whether the next frame is read: only when the last one is taken up.
     fn reads(&self) -> bool {
-        matches!(self.reading, Reading::On) && self.backlog.is_empty() && self.words.pongs < PINGS
+        matches!(self.reading, Reading::On)
+            && self.backlog.is_empty()
+            && self.words.pongs.len() < PINGS
     }
 
     fn heard(&mut self, request: Result<Option<PublishStreamRequest>, Status>) -> Option<Ending> {
@@ -168,7 +173,7 @@ impl Session {
                 self.reading = Reading::Off(None);
                 Ok(())
             }
-            Err(status) => match Error::unreadable(&status) {
+            Err(status) => match unreadable(&status) {
                 Some(error) => Err(error),
                 None => return Some(Ending::CallerGone),
             },
@@ -183,12 +188,14 @@ impl Session {
         match request.frame {
             Some(Request::Messages(frame)) => self.arrived(frame),
             Some(Request::Resume(resume)) => self.ledger.resume(resume.through),
-            Some(Request::Ping(_)) => {
-                self.words.pongs += 1;
+            Some(Request::Ping(ping)) => {
+                self.words.pongs.push_back(ping.ping_id);
                 Ok(())
             }
-            Some(Request::Open(_)) => Err(Error::invalid("open", "is for the first frame only")),
-            None => Err(Error::invalid("frame", "must be set")),
+            Some(Request::Open(_)) => Err(unexpected("open is for the first frame only")),
+            None => Err(unexpected(
+                "a frame is empty, or not one that this version knows",
+            )),
         }
     }
 
@@ -254,9 +261,8 @@ impl Session {
         if let Some(acks) = self.ledger.next_acks() {
             return Some(Frame::Acks(acks));
         }
-        if self.words.pongs > 0 {
-            self.words.pongs -= 1;
-            return Some(Frame::Pong(crate::proto::Pong {}));
+        if let Some(ping_id) = self.words.pongs.pop_front() {
+            return Some(Frame::Pong(Pong { ping_id }));
         }
         std::mem::take(&mut self.words.heartbeat).then(|| Frame::Heartbeat(self.heartbeat()))
     }
@@ -311,12 +317,26 @@ impl Session {
         }
         if reads && self.lost_at() <= now {
             let text = "no frame came for too long, not even a ping";
-            self.reading = Reading::Off(Some(Error::new(Reason::SessionLost, text)));
+            self.reading = Reading::Off(Some(Error::new(Reason::PingsMissed, text)));
         }
         None
     }
 
     fn lost_at(&self) -> Instant {
         self.heard_at + self.shared.config.ping_within * MISSED_PINGS
+    }
+}
+
+/// The error of a frame that could not be read; `None` where there is nobody to tell.
+fn unreadable(status: &Status) -> Option<Error> {
+    let text = status.message();
+    match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => {
+            Some(Error::new(Reason::MessageTooLarge, text))
+        }
+        Code::Internal | Code::InvalidArgument | Code::Unimplemented => {
+            Some(Error::new(Reason::MalformedRequest, text))
+        }
+        _ => None,
     }
 }

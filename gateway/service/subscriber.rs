@@ -9,16 +9,14 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::listener;
 use crate::names::{ConsumerName, StreamName};
-use crate::output::channel;
+use crate::output::{Frames, channel};
 use crate::proto::subscriber_service_server::SubscriberService;
 use crate::proto::{
     AcknowledgeRequest, AcknowledgeResponse, ConsumeRequest, ConsumeResponse, FetchRequest,
     FetchResponse, SubscribeRequest, SubscribeResponse,
 };
 use crate::subscription::config::Config;
-use crate::subscription::{
-    Durable, Responses, Session, Shared, Source, acknowledge, consume, fetch, responses,
-};
+use crate::subscription::{Durable, Frame, Session, Shared, Source, acknowledge, consume, fetch};
 
 /// How long opening a session, or an acknowledgement without a deadline, may take.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,7 +51,7 @@ impl Subscriber {
     async fn open(
         &self,
         request: Request<SubscribeRequest>,
-    ) -> Result<Responses<SubscribeResponse>> {
+    ) -> Result<Frames<Frame, SubscribeResponse>> {
         // The deadline of a stream is its end; opening it is bounded by itself.
         let deadline =
             Deadline::of_call(request.metadata(), DEFAULT_TIMEOUT)?.at_most(DEFAULT_TIMEOUT);
@@ -61,16 +59,16 @@ impl Subscriber {
         let (out, frames) = channel();
         let session = Session::open(self.shared.clone(), open, None, out, deadline).await?;
         self.shared.sessions.tasks().spawn(session.run());
-        Ok(responses(frames))
+        Ok(frames)
     }
 
     /// The call is answered before its first frame has come: some clients send none before.
-    fn begin(&self, requests: Streaming<ConsumeRequest>) -> Responses<ConsumeResponse> {
+    fn begin(&self, requests: Streaming<ConsumeRequest>) -> Frames<Frame, ConsumeResponse> {
         let (out, frames) = channel();
         let (shared, limits) = (self.shared.clone(), self.limits.clone());
         let serving = consume(shared, limits, requests, out);
         self.shared.sessions.tasks().spawn(serving);
-        responses(frames)
+        frames
     }
 
     async fn fetch_batch(&self, request: Request<FetchRequest>) -> Result<FetchResponse> {
@@ -147,8 +145,8 @@ fn batch(batch: u32) -> Result<u32> {
 
 #[tonic::async_trait]
 impl SubscriberService for Subscriber {
-    type SubscribeStream = Responses<SubscribeResponse>;
-    type ConsumeStream = Responses<ConsumeResponse>;
+    type SubscribeStream = Frames<Frame, SubscribeResponse>;
+    type ConsumeStream = Frames<Frame, ConsumeResponse>;
 
     async fn subscribe(
         &self,

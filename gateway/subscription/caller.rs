@@ -1,10 +1,11 @@
 //! The caller's side of a `Consume`: its frames, and whether it lives.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::error::{Error, Reason};
 use crate::proto::ConsumeRequest;
@@ -67,17 +68,34 @@ impl Caller {
         self.heard = Instant::now();
         match frame {
             Ok(Some(ConsumeRequest { frame: Some(frame) })) => Said::Frame(frame),
-            Ok(Some(ConsumeRequest { frame: None })) => {
-                Said::Refused(Error::invalid("frame", "must be set"))
-            }
+            Ok(Some(ConsumeRequest { frame: None })) => Said::Refused(unexpected(
+                "the frame is empty, or one that this version does not know",
+            )),
             Ok(None) => Said::HalfClosed,
-            Err(status) => Error::unreadable(&status).map_or(Said::Gone, Said::Refused),
+            Err(status) => refusal(&status).map_or(Said::Gone, Said::Refused),
         }
     }
+}
+
+/// The error of a frame that tonic could not read; `None` where the connection broke.
+pub(super) fn refusal(status: &Status) -> Option<Error> {
+    let reason = match status.code() {
+        // What comes from the transport has the transport's error as its source.
+        _ if status.source().is_some() => return None,
+        Code::OutOfRange | Code::ResourceExhausted => Reason::MessageTooLarge,
+        Code::Internal | Code::Unimplemented => Reason::MalformedRequest,
+        _ => return None,
+    };
+    Some(Error::new(reason, status.message()))
+}
+
+/// The error of a frame that may not come now.
+pub(super) fn unexpected(text: &str) -> Error {
+    Error::new(Reason::UnexpectedFrame, text)
 }
 
 fn silent(within: Duration) -> Error {
     let silence = within * MISSED_PINGS;
     let text = format!("no frame came for {silence:?}; ping at least every {within:?}");
-    Error::new(Reason::SessionLost, text)
+    Error::new(Reason::PingsMissed, text)
 }

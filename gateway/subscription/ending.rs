@@ -118,14 +118,13 @@ impl Session {
         if !is_drained && !matches!(ending, Ending::Failed(_)) {
             self.hand_over().await;
         }
-        match ending {
-            // A caller that is gone reads none.
-            Ending::CallerGone | Ending::HalfClosed | Ending::Done | Ending::Complete => {
-                self.out.finish();
-            }
-            Ending::Refused(error) | Ending::Failed(error) => self.out.end(error),
-            Ending::Drained => self.out.end(drained()),
-        }
+        self.out.end(match ending {
+            Ending::HalfClosed | Ending::Done | Ending::Complete => Ok(()),
+            Ending::Refused(error) | Ending::Failed(error) => Err(error),
+            Ending::Drained => Err(drained()),
+            // Nobody reads it.
+            Ending::CallerGone => Ok(()),
+        });
         if has_consumer_to_delete {
             let (nats, stream) = (&self.shared.nats, self.source.stream());
             super::source::delete(nats, stream, &self.facts.consumer).await;
@@ -170,7 +169,7 @@ impl Session {
             self.note_settled();
         }
         while let Some(answer) = self.answers.pop_front() {
-            self.out.send_later(Box::new(answer)).await;
+            self.out.send_later(answer).await;
         }
     }
 

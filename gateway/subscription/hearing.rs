@@ -1,9 +1,8 @@
 //! What the caller of a `Consume` says, and what the session makes of it.
 
-use super::caller::{Caller, Said};
+use super::caller::{Caller, Said, unexpected};
 use super::frame::Frame;
 use super::{Ending, MOST_ANSWERS, Session};
-use crate::error::Error;
 use crate::proto::Pong;
 use crate::proto::consume_request::Frame as Requested;
 
@@ -36,8 +35,8 @@ impl Session {
     async fn take_frame(&mut self, frame: Requested) -> Result<(), Ending> {
         match frame {
             Requested::Open(_) => {
-                let error = Error::invalid("open", "is for the first frame only");
-                return Err(Ending::Refused(error));
+                let text = "`open` comes once, as the first frame";
+                return Err(Ending::Refused(unexpected(text)));
             }
             Requested::Settle(settle) => self.settle(settle)?,
             Requested::Flow(flow) => {
@@ -46,7 +45,9 @@ impl Session {
                 self.set_window(window);
             }
             Requested::Drain(_) => self.leave().await,
-            Requested::Ping(_) => self.answers.push_back(Frame::Pong(Pong {})),
+            Requested::Ping(ping) => self.answers.push_back(Frame::Pong(Pong {
+                ping_id: ping.ping_id,
+            })),
         }
         Ok(())
     }

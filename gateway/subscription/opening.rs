@@ -5,9 +5,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tonic::Streaming;
 
-use super::caller::Caller;
-use super::frame::Frame;
-use super::{Session, Shared};
+use super::caller::{Caller, refusal, unexpected};
+use super::{Frame, Session, Shared};
 use crate::convert::open::{Limits, Open};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -23,7 +22,7 @@ pub async fn consume(
     shared: Shared,
     limits: Limits,
     mut requests: Streaming<ConsumeRequest>,
-    out: Output<Box<Frame>>,
+    out: Output<Frame>,
 ) {
     let draining = shared.sessions.draining().clone();
     let open = tokio::select! {
@@ -35,7 +34,7 @@ pub async fn consume(
     };
     let open = match open {
         Ok(open) => open,
-        Err(error) => return out.end(error),
+        Err(error) => return out.end(Err(error)),
     };
     let caller = Caller::new(requests, limits.sessions.ping_within);
     let deadline = Deadline::within(OPENING);
@@ -47,15 +46,15 @@ pub async fn consume(
 
 async fn first_frame(requests: &mut Streaming<ConsumeRequest>, limits: &Limits) -> Result<Open> {
     let Ok(frame) = timeout(OPENING, requests.message()).await else {
-        return Err(Error::invalid("open", "did not come within 10 s"));
+        return Err(unexpected("no `open` came within 10 s"));
     };
     match frame {
         Ok(Some(ConsumeRequest {
             frame: Some(Requested::Open(open)),
         })) => check(open, limits),
-        Ok(_) => Err(Error::invalid("open", "must be the first frame")),
-        Err(status) => Err(Error::unreadable(&status)
-            .unwrap_or_else(|| Error::new(Reason::Internal, "the caller is gone"))),
+        Ok(Some(_)) => Err(unexpected("the first frame must be `open`")),
+        Ok(None) => Err(unexpected("the call ended without `open`")),
+        Err(status) => Err(refusal(&status).unwrap_or_else(|| unexpected("the call broke off"))),
     }
 }
 

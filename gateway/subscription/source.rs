@@ -3,6 +3,7 @@
 mod durable;
 mod ephemeral;
 mod floor;
+mod gap;
 mod ordered;
 mod priority;
 mod resume;
@@ -85,6 +86,8 @@ pub(super) struct Facts {
     /// consumers.
     pub(super) stream_created: Option<prost_types::Timestamp>,
     pub(super) stream_last: u64,
+    /// A crash took the stream's last messages; it goes on behind this one.
+    stream_fell_back_to: Option<u64>,
     /// The consumer was made just now, and begins behind this sequence.
     made_behind: Option<u64>,
     /// The session's place, where the consumer has priority groups.
@@ -299,6 +302,11 @@ impl Source {
         matches!(self, Self::Ephemeral(_))
     }
 
+    /// The consumer is one that the gateway made.
+    pub(super) fn is_own(&self) -> bool {
+        self.is_ordered() || self.is_ephemeral()
+    }
+
     pub(super) fn is_ordered(&self) -> bool {
         matches!(self, Self::Ordered(_))
     }
@@ -353,6 +361,7 @@ fn facts(nats: &Nats, info: &ConsumerInfo, consumer: &ConsumerName) -> Facts {
         ack_floor: info.ack_floor.stream_seq,
         stream_created: None,
         stream_last: 0,
+        stream_fell_back_to: None,
         made_behind: None,
         seat: None,
     }

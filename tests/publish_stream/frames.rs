@@ -55,7 +55,7 @@ async fn the_first_frame_opens_and_no_other_does() {
         vec![open(|_| ()), open(|_| ())],
     ] {
         let status = status_of(&gateway, frames).await;
-        assert_eq!(reason(&status), "INVALID_REQUEST");
+        assert_eq!(reason(&status), "UNEXPECTED_FRAME");
         assert_eq!(violated_field(&status), "open");
     }
 }
@@ -157,7 +157,7 @@ async fn a_caller_that_sends_nothing_is_taken_for_gone() {
 
     assert_eq!(
         (status.code(), reason(&status).as_str()),
-        (Code::Aborted, "SESSION_LOST")
+        (Code::Unavailable, "PINGS_MISSED")
     );
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use jetgate::proto::subscribe_request::Source;
 use jetgate::proto::subscribe_response::Event;
-use jetgate::proto::{AckPolicy, DeliverPolicy, EphemeralConsumer, Resumption, SubscribeRequest};
+use jetgate::proto::{
+    AckPolicy, DeliverPolicy, EphemeralConsumer, ReceivedMessage, Resumption, SubscribeRequest,
+};
 use serde_json::{Value, json};
 
 use super::{resumed, start, store};
@@ -23,6 +25,22 @@ fn ephemeral(ephemeral: EphemeralConsumer) -> SubscribeRequest {
 async fn delete_consumer(wire: &mut Wire, name: &str) {
     wire.api(&format!("CONSUMER.DELETE.{STREAM}.{name}"), Value::Null)
         .await;
+}
+
+/// Acks these deliveries, the first ones, and waits for the token that knows of it.
+async fn token_behind(
+    gateway: &Gateway,
+    session: &mut Session,
+    messages: &[ReceivedMessage],
+) -> String {
+    let old = session.token.clone();
+    ack(gateway, messages).await;
+    eventually(SOON, async || {
+        session.heartbeat().await;
+        (session.token != old).then_some(())
+    })
+    .await;
+    session.token.clone()
 }
 
 #[tokio::test]
@@ -70,15 +88,8 @@ async fn one_that_is_gone_is_made_anew_behind_its_ack_floor() {
     let request = ephemeral(EphemeralConsumer::default());
     let mut session = Session::open(&gateway, request.clone()).await;
     let messages = session.messages(6).await;
-    ack(&gateway, &messages[..3]).await;
     ack(&gateway, &messages[4..5]).await;
-    let old = session.token.clone();
-    eventually(SOON, async || {
-        session.heartbeat().await;
-        (session.token != old).then_some(())
-    })
-    .await;
-    let token = session.token.clone();
+    let token = token_behind(&gateway, &mut session, &messages[..3]).await;
     delete_consumer(&mut wire, &session.opened.consumer).await;
     drop(session);
     store(&mut wire, 1).await;
@@ -144,14 +155,7 @@ async fn what_is_gone_behind_the_ack_floor_is_a_gap() {
     let request = ephemeral(EphemeralConsumer::default());
     let mut session = Session::open(&gateway, request.clone()).await;
     let messages = session.messages(4).await;
-    ack(&gateway, &messages[..2]).await;
-    let old = session.token.clone();
-    eventually(SOON, async || {
-        session.heartbeat().await;
-        (session.token != old).then_some(())
-    })
-    .await;
-    let token = session.token.clone();
+    let token = token_behind(&gateway, &mut session, &messages[..2]).await;
     delete_consumer(&mut wire, &session.opened.consumer).await;
     drop(session);
     store(&mut wire, 4).await;

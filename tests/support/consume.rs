@@ -125,8 +125,8 @@ impl Consume {
         self.requests = None;
     }
 
-    pub(crate) fn ping(&self) {
-        self.send(Request::Ping(Ping {}));
+    pub(crate) fn ping(&self, ping_id: u64) {
+        self.send(Request::Ping(Ping { ping_id }));
     }
 
     pub(crate) fn drain(&self) {
@@ -224,9 +224,12 @@ impl Consume {
     }
 
     /// The next answer to a ping.
-    pub(crate) async fn pong(&mut self) {
-        let pick = |frame: &Frame| matches!(frame, Frame::Pong(_)).then_some(());
-        self.first("pong", pick).await;
+    pub(crate) async fn pong(&mut self) -> u64 {
+        let pick = |frame: &Frame| match frame {
+            Frame::Pong(pong) => Some(pong.ping_id),
+            _ => None,
+        };
+        self.first("pong", pick).await
     }
 
     /// The announcement that the gateway will end the session.

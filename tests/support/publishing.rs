@@ -125,7 +125,7 @@ impl Publishing {
     }
 
     pub(crate) async fn ping(&self) {
-        self.send(Request::Ping(Ping {})).await;
+        self.send(Request::Ping(Ping { ping_id: 7 })).await;
     }
 
     /// Ends the caller's side.

@@ -165,7 +165,7 @@ impl Work {
                         is_draining = true;
                         self.ended_at.get_or_insert_with(Instant::now);
                     }
-                    Ok(Some(Frame::Heartbeat(_))) => session.ping(),
+                    Ok(Some(Frame::Heartbeat(_))) => session.ping(1),
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => return None,
                 },

@@ -36,7 +36,7 @@ impl Session {
         self.words.draining = Some(Draining {
             reason: DrainingReason::Shutdown as i32,
             deadline: Some(Timestamp::from(SystemTime::now() + drain)),
-            ..Draining::default()
+            resume_token: String::new(),
         });
     }
 
@@ -47,18 +47,18 @@ impl Session {
             && self.ledger.in_flight().messages == 0
             && !self.ledger.has_answers()
             && self.words.draining.is_none()
-            && self.words.pongs == 0
+            && self.words.pongs.is_empty()
     }
 
     /// Brings the stream to its end.
     pub(super) async fn finish(mut self, ending: Ending) {
         match ending {
             Ending::Done => match self.reading {
-                Reading::Off(Some(error)) => self.out.end(error),
-                _ => self.out.finish(),
+                Reading::Off(Some(error)) => self.out.end(Err(error)),
+                _ => self.out.end(Ok(())),
             },
             Ending::CallerGone => self.see_through().await,
-            Ending::OutOfTime => self.out.end(draining()),
+            Ending::OutOfTime => self.out.end(Err(draining())),
         }
     }
 

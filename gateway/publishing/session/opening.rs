@@ -9,7 +9,7 @@ use super::answers::{Answers, Style};
 use super::backlog::Backlog;
 use super::ledger::{Ledger, Rules};
 use super::way::Way;
-use super::{Reading, Session, Shared, Words};
+use super::{Reading, Session, Shared, Words, unreadable};
 use crate::alarm::Alarm;
 use crate::convert::publish_stream::{Terms, terms};
 use crate::deadline::Deadline;
@@ -77,15 +77,20 @@ pub(super) async fn open(
     Ok(session)
 }
 
+/// The error of a frame that may not come now.
+pub(super) fn unexpected(text: &str) -> Error {
+    Error::new(Reason::UnexpectedFrame, text)
+}
+
 async fn first_frame(requests: &mut Requests) -> Result<PublishOpen> {
     let frame = tokio::time::timeout(OPENING, requests.message()).await;
-    let frame = frame.map_err(|_| Error::invalid("open", "did not come within 10 s"))?;
+    let frame = frame.map_err(|_| unexpected("no open came within 10 s"))?;
     match frame {
         Ok(Some(PublishStreamRequest {
             frame: Some(Request::Open(open)),
         })) => Ok(open),
-        Ok(_) => Err(Error::invalid("open", "must be the first frame")),
-        Err(status) => Err(Error::unreadable(&status)
+        Ok(_) => Err(unexpected("the first frame must be open")),
+        Err(status) => Err(unreadable(&status)
             .unwrap_or_else(|| Error::new(Reason::Internal, "the caller is gone"))),
     }
 }

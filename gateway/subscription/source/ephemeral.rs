@@ -8,7 +8,7 @@ use std::time::Duration;
 use prost_types::Timestamp;
 
 use super::floor::Floor;
-use super::{Attached, Durable, Facts, new_name, resume, start};
+use super::{Attached, Durable, Facts, gap, new_name, resume, start};
 use crate::convert::open::Reading;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -144,7 +144,9 @@ impl Ephemeral {
         nats: &Nats,
         deadline: Deadline,
     ) -> Result<Option<Box<Attached>>> {
-        match self.durable.attach(nats, deadline).await {
+        // Time must be left to make another.
+        let half = deadline.at_most(deadline.remaining() / 2);
+        match self.durable.attach(nats, half).await {
             Ok(mut attached) => {
                 attached.facts = told(stream, &attached.facts);
                 let is_known = Some(attached.facts.terms.incarnation) == self.incarnation;
@@ -158,31 +160,43 @@ impl Ephemeral {
             Err(error) if error.reason() == Reason::ConsumerNotFound && self.may_be_lost => {
                 Ok(None)
             }
+            Err(error) if !super::is_final(&error) && self.is_given_up() => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether nothing was heard of the consumer for as long as it stays by itself: the only server that has
+    /// it may never come back.
+    fn is_given_up(&self) -> bool {
+        let detached_at = self.durable.detached_at;
+        detached_at.is_some_and(|detached_at| detached_at.elapsed() > self.inactive_threshold())
+    }
+
+    fn inactive_threshold(&self) -> Duration {
+        match self.config.inactive_threshold {
+            0 => INACTIVE,
+            nanos => Duration::from_nanos(nanos),
         }
     }
 
     /// Messages behind the ack floor that the stream no longer has, or all of them where it was made anew.
     fn find_gap(&mut self, stream: &StreamInfo) -> Option<Gap> {
-        let last_sequence = self.floor.sequence();
-        let first_available_sequence = stream.state.first_seq;
-        let gap = Gap {
-            last_sequence,
-            first_available_sequence,
-            stream_recreated: false,
-        };
-        if stream.created != self.stream_created {
-            self.floor = Floor::default();
-            start::apply(&mut self.config, Start::All);
-            return Some(Gap {
-                stream_recreated: true,
-                ..gap
-            });
-        }
+        let position = self.floor.sequence();
         // Other streams remove what is settled.
         let keeps_settled = stream.config.retention == Retention::Limits;
-        let is_gap = keeps_settled && self.incarnation.is_some() && last_sequence > 0;
-        (is_gap && first_available_sequence > last_sequence + 1).then_some(gap)
+        let place = gap::Place {
+            created: self.stream_created,
+            position,
+            next: (keeps_settled && position > 0).then_some(position + 1),
+        };
+        let gap = gap::find(stream, place)?;
+        if gap.stream_recreated {
+            self.floor = Floor::default();
+            start::apply(&mut self.config, Start::All);
+        } else if let Some(last) = gap::lost_end(stream, position) {
+            self.floor = Floor::new(last);
+        }
+        Some(gap)
     }
 
     async fn create_consumer(

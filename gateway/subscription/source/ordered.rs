@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use prost_types::Timestamp;
 
-use super::{Attached, Facts, Position, facts, open_puller, resume, start};
+use super::{Attached, Facts, Position, facts, gap, open_puller, resume, start};
 use crate::convert::open::Reading;
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -171,6 +171,7 @@ impl Ordered {
         let (name, info) = read.create_consumer(nats, &stream, deadline).await?;
         let puller = open_puller(nats, &connection, &self.stream, &name, None, deadline).await?;
         let facts = Facts {
+            stream_fell_back_to: gap::lost_end(&stream, self.position.stream_sequence),
             stream_created: stream.created,
             stream_last: stream.state.last_seq,
             ..facts(nats, &info, &name)
@@ -204,31 +205,28 @@ impl Ordered {
 
     /// Messages that the stream no longer has, or all of them where it was made anew.
     fn find_gap(&mut self, stream: &StreamInfo) -> Option<Gap> {
-        let last_sequence = self.position.stream_sequence;
-        let first_available_sequence = stream.state.first_seq;
-        let gap = Gap {
-            last_sequence,
-            first_available_sequence,
-            stream_recreated: false,
-        };
-        if self.stream_created != stream.created {
-            self.start_over(stream.created);
-            return Some(Gap {
-                stream_recreated: true,
-                ..gap
-            });
-        }
+        let position = self.position.stream_sequence;
         let removes_updated = stream.config.max_msgs_per_subject.is_some_and(|it| it > 0);
-        let expected = match self.config.deliver_policy {
-            DeliverPolicy::ByStartSequence if last_sequence == 0 => self.config.opt_start_seq,
+        let next = match self.config.deliver_policy {
+            DeliverPolicy::ByStartSequence if position == 0 => Some(self.config.opt_start_seq),
             // Such a stream begins further behind with every update of its first message.
             DeliverPolicy::LastPerSubject if self.is_in_snapshot() && removes_updated => {
-                self.snapshot_end + 1
+                Some(self.snapshot_end + 1)
             }
-            _ if last_sequence == 0 => return None,
-            _ => last_sequence + 1,
+            _ => (position > 0).then_some(position + 1),
         };
-        (first_available_sequence > expected).then_some(gap)
+        let place = gap::Place {
+            created: self.stream_created,
+            position,
+            next,
+        };
+        let gap = gap::find(stream, place)?;
+        if gap.stream_recreated {
+            self.start_over(stream.created);
+        } else if let Some(last) = gap::lost_end(stream, position) {
+            self.fall_back(last);
+        }
+        Some(gap)
     }
 
     /// Looked for only when a connection broke. Before the first message the start is not always a
@@ -288,9 +286,17 @@ impl Ordered {
         start::apply(&mut self.config, Start::All);
     }
 
+    /// The stream ends there now, and goes on behind it.
+    fn fall_back(&mut self, last: u64) {
+        self.position.stream_sequence = last;
+        self.snapshot_end = self.snapshot_end.min(last);
+    }
+
     pub(super) fn attached(&mut self, facts: &Facts) {
         if self.stream_created != facts.stream_created {
             self.start_over(facts.stream_created);
+        } else if let Some(last) = facts.stream_fell_back_to {
+            self.fall_back(last);
         }
         self.attached_at = self.position.stream_sequence;
         // A consumer counts its deliveries from 1.
