@@ -138,14 +138,6 @@ impl Session {
         }
     }
 
-    /// Where the session is the pinned client of a group, another need not wait.
-    async fn leave_seat(&mut self) {
-        if let Some(seat) = &self.facts.seat {
-            let (nats, stream) = (&self.shared.nats, self.source.stream());
-            seat.leave(nats, stream, &self.facts.consumer).await;
-        }
-    }
-
     async fn stop_pulling(&mut self) {
         self.slot = None;
         self.probe = None;
@@ -166,7 +158,10 @@ impl Session {
             Connection::Attaching(_) | Connection::Detached => {}
         }
         give_back(&self.shared.nats, &self.facts.terms, left).await;
-        self.leave_seat().await;
+        if let Some(seat) = &self.facts.seat {
+            let (nats, stream) = (&self.shared.nats, self.source.stream());
+            seat.leave(nats, stream, &self.facts.consumer).await;
+        }
     }
 
     /// Brings settlements that are under way to their end, and their answers to a caller that reads.
