@@ -49,7 +49,7 @@ pub enum Command {
     Probe(Probe),
     /// What people ask of a gateway that runs
     #[command(flatten)]
-    Client(ClientCommand),
+    Client(Box<ClientCommand>),
     /// Print a script that completes this command line in a shell
     Completions(CompletionsArgs),
     /// Replace this process by a program that ends together with its parent
