@@ -9,16 +9,20 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 14] = [
+const PROTOS: [&str; 17] = [
     "jetgate/v1/apply.proto",
     "jetgate/v1/consume.proto",
     "jetgate/v1/consumer.proto",
     "jetgate/v1/consumer_config.proto",
+    "jetgate/v1/dead_letter.proto",
     "jetgate/v1/error.proto",
     "jetgate/v1/gateway.proto",
     "jetgate/v1/live_session.proto",
+    "jetgate/v1/publish_message.proto",
+    "jetgate/v1/publish_stream.proto",
     "jetgate/v1/publisher.proto",
     "jetgate/v1/session.proto",
+    "jetgate/v1/source.proto",
     "jetgate/v1/stream.proto",
     "jetgate/v1/stream_config.proto",
     "jetgate/v1/stream_message.proto",

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -10,14 +11,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::admin::{self, Readiness};
+use crate::auth::{Authenticator, KeysError};
 use crate::config::Config;
+use crate::dead_letters::{Collector, DeadLetters};
 use crate::health::Health;
-use crate::listener;
+use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::nats::Nats;
-use crate::publishing::{Orphans, Outlet};
+use crate::publishing::{self, Budget, Orphans, Outlet};
 use crate::server::{self, Services};
 use crate::service::consumer::ConsumerService;
+use crate::service::dead_letter::DeadLetterService;
 use crate::service::gateway::Gateway;
 use crate::service::publisher::Publisher;
 use crate::service::stream::StreamService;
@@ -25,10 +29,14 @@ use crate::service::subscriber::Subscriber;
 use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::subscription::Shared;
+use crate::tls::{MaterialError, Tls};
 
 /// A gateway whose ports are bound and which serves nothing yet.
 pub struct App {
     config: Config,
+    metrics: Metrics,
+    tls: Option<Tls>,
+    authenticator: Authenticator,
     public: TcpListener,
     admin: TcpListener,
     public_addr: SocketAddr,
@@ -37,11 +45,23 @@ pub struct App {
 
 /// Why a gateway cannot start.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address} ({key})")]
-pub struct StartError {
-    address: SocketAddr,
-    key: &'static str,
-    source: io::Error,
+pub enum StartError {
+    /// An address is taken, or not this machine's.
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Bind {
+        /// Which address.
+        address: SocketAddr,
+        /// The key that it is from.
+        key: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] MaterialError),
+    /// The API keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 impl App {
@@ -49,12 +69,19 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When an address is taken or not this machine's.
+    /// When an address is taken or not this machine's, or the certificates or keys cannot be
+    /// used.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let metrics = Metrics::new();
+        let tls = Tls::load(&config.tls, metrics.clone())?;
+        let authenticator = Authenticator::load(&config.auth, config.tls.authenticates())?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
         Ok(Self {
             config,
+            metrics,
+            tls,
+            authenticator,
             public,
             admin,
             public_addr,
@@ -76,11 +103,13 @@ impl App {
     pub async fn run(self, shutdown: Shutdown) {
         let Self {
             config,
+            metrics,
+            tls,
+            authenticator,
             public,
             admin,
             ..
         } = self;
-        let metrics = Metrics::new();
         let nats = Nats::start(config.nats.clone(), metrics.clone());
         let most = config.subscribe.max_sessions as usize;
         let draining = shutdown.draining().clone();
@@ -97,10 +126,17 @@ impl App {
             metrics: metrics.clone(),
             max_stream_age: config.subscribe.max_stream_age,
         };
-        let outlet = Outlet::new(nats.clone(), metrics.clone());
+        let outlet = || Outlet::new(nats.clone(), &metrics);
+        let publishing = publishing::session::Shared {
+            outlet: Arc::new(outlet()),
+            sessions: sessions.clone(),
+            budget: Budget::new(config.publish.max_total_in_flight_bytes),
+            config: config.publish.clone(),
+        };
         let orphans = Orphans::default();
+        let dead_letters = DeadLetters::new(nats.clone(), &config.dead_letters);
         let services = Services {
-            publisher: Publisher::new(outlet, config.publish.clone(), orphans.clone()),
+            publisher: Publisher::new(publishing, orphans.clone()),
             subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
             stream: StreamService::new(
                 nats.clone(),
@@ -108,12 +144,32 @@ impl App {
                 config.publish.timeout,
             ),
             consumer: ConsumerService::new(nats.clone(), config.publish.timeout),
-            gateway: Gateway::new(nats.clone(), sessions.clone(), readiness.clone(), &config),
+            dead_letter: DeadLetterService::new(
+                dead_letters.clone(),
+                outlet(),
+                orphans.clone(),
+                shutdown.draining().clone(),
+                config.publish.timeout,
+            ),
+            gateway: Gateway::new(
+                nats.clone(),
+                sessions.clone(),
+                readiness.clone(),
+                dead_letters.clone(),
+                &config,
+            ),
             health: health_service,
         };
 
         let ended = CancellationToken::new();
         let background = ended.clone().drop_guard();
+        if let Some(dead_letters) = dead_letters {
+            let collector = Collector::new(dead_letters, metrics.clone());
+            let collecting = collector.run(shutdown.draining().clone());
+            // A drain waits for the letters that are being written.
+            let tasks = sessions.tasks();
+            tasks.spawn(ended.clone().run_until_cancelled_owned(collecting));
+        }
         tokio::spawn(ended.clone().run_until_cancelled_owned(health.watch()));
         tokio::spawn(
             ended
@@ -130,12 +186,26 @@ impl App {
                 .clone()
                 .run_until_cancelled_owned(nats.clone().follow_advisories()),
         );
+        tokio::spawn(
+            ended
+                .clone()
+                .run_until_cancelled_owned(authenticator.clone().keep_fresh()),
+        );
+        if let Some(tls) = tls.clone() {
+            tokio::spawn(ended.clone().run_until_cancelled_owned(tls.keep_fresh()));
+        }
         tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
 
         let stop = CancellationToken::new();
-        let stack = server::stack(services, &config.server, metrics);
+        let stack = server::stack(services, &config.server, authenticator, metrics.clone());
         let hard_stop = shutdown.hard_stop().clone();
-        let serving = listener::serve(public, &config.server, stack, stop.clone(), hard_stop);
+        let listener = Listener {
+            socket: public,
+            config: config.server,
+            tls,
+            metrics,
+        };
+        let serving = listener.serve(stack, stop.clone(), hard_stop);
         tokio::join!(serving, drain(&shutdown, &sessions, stop));
         orphans.wait(shutdown.hard_stop()).await;
         drop(background);
@@ -148,7 +218,7 @@ async fn bind(
     address: SocketAddr,
     key: &'static str,
 ) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError {
+    let failed = |source| StartError::Bind {
         address,
         key,
         source,

@@ -1,5 +1,6 @@
 //! The command line: what can be asked of the binary, and which keys its flags set.
 
+mod api_key;
 mod client;
 mod completions;
 mod exec_with_parent;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::probe::reachable;
 pub use self::{
+    api_key::ApiKeyArgs,
     client::ClientCommand,
     completions::CompletionsArgs,
     exec_with_parent::{ExecWithParent, NAME as EXEC_WITH_PARENT},
@@ -47,6 +49,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Ask a running gateway whether it is ready: exit code 0 if so, 1 if not
     Probe(Probe),
+    /// Make an API key for a caller, and the entry for the gateway's file (auth.api_keys_file)
+    ApiKey(ApiKeyArgs),
     /// What people ask of a gateway that runs
     #[command(flatten)]
     Client(Box<ClientCommand>),

@@ -8,6 +8,7 @@ mod byte_size;
 mod checks;
 mod environment;
 mod load;
+mod path_list;
 mod problem;
 mod secret;
 mod suggestion;
@@ -19,11 +20,14 @@ pub use self::{
     byte_size::ByteSize,
     checks::Checks,
     load::Sources,
+    path_list::PathList,
     problem::{Problem, Problems, Source},
     secret::Secret,
 };
 use crate::convert::stream::reach;
-use crate::{admin, listener, nats, publishing, shutdown, subscription, telemetry};
+use crate::{
+    admin, auth, dead_letters, listener, nats, publishing, shutdown, subscription, telemetry, tls,
+};
 
 /// Everything that can be configured; each section is documented where it is defined.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -31,6 +35,10 @@ use crate::{admin, listener, nats, publishing, shutdown, subscription, telemetry
 pub struct Config {
     /// The public gRPC listener.
     pub server: listener::Config,
+    /// Certificates of the public listener.
+    pub tls: tls::Config,
+    /// What callers prove themselves with.
+    pub auth: auth::Config,
     /// The operator's listener: probes and metrics.
     pub admin: admin::Config,
     /// The connections to NATS.
@@ -39,6 +47,8 @@ pub struct Config {
     pub publish: publishing::Config,
     /// Consuming.
     pub subscribe: subscription::config::Config,
+    /// Messages that JetStream gave up.
+    pub dead_letters: dead_letters::config::Config,
     /// What streams may be configured to do.
     pub streams: reach::Config,
     /// How the gateway ends.
@@ -67,10 +77,13 @@ impl Config {
     pub fn validate(&self) -> Result<(), Problems> {
         let mut checks = Checks::default();
         self.server.check(checks.section("server"));
+        self.tls.check(checks.section("tls"));
+        self.auth.check(checks.section("auth"));
         self.admin.check(checks.section("admin"));
         self.nats.check(checks.section("nats"));
         self.publish.check(checks.section("publish"));
         self.subscribe.check(checks.section("subscribe"));
+        self.dead_letters.check(checks.section("dead_letters"));
         self.shutdown.check(checks.section("shutdown"));
         self.log.check(checks.section("log"));
 
@@ -80,7 +93,18 @@ impl Config {
             "listen",
             "must differ from server.listen: probes and metrics have a listener of their own",
         );
+        checks.section("server").require(
+            self.server.is_local() || self.asks_callers() || self.server.allow_anonymous,
+            "listen",
+            "is reachable from outside, and nobody is asked who they are: set auth.api_keys_file or \
+             tls.client_ca_file, or server.allow_anonymous where something in front authenticates",
+        );
         checks.finish()
+    }
+
+    /// Whether every caller has to prove who it is.
+    fn asks_callers(&self) -> bool {
+        self.tls.authenticates() || self.auth.api_keys_file.is_some()
     }
 
     /// The whole configuration as a TOML file, with secrets as `"[redacted]"`.
@@ -150,6 +174,23 @@ mod tests {
         let problems = config.validate().unwrap_err();
 
         assert_eq!(problems.keys(), ["admin.listen"]);
+    }
+
+    #[test]
+    fn listening_beyond_loopback_needs_authentication_or_consent() {
+        let mut config = Config::default();
+        config.server.listen = SocketAddr::from(([0, 0, 0, 0], 50051));
+        assert_eq!(config.validate().unwrap_err().keys(), ["server.listen"]);
+
+        config.server.allow_anonymous = true;
+        assert_eq!(config.validate(), Ok(()));
+
+        config.server.allow_anonymous = false;
+        config.tls.cert_file = "a.pem".parse().unwrap();
+        config.tls.key_file = "a.key".parse().unwrap();
+        assert_eq!(config.validate().unwrap_err().keys(), ["server.listen"]);
+        config.tls.client_ca_file = Some("ca.pem".into());
+        assert_eq!(config.validate(), Ok(()));
     }
 
     #[test]

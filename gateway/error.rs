@@ -92,6 +92,17 @@ impl Error {
         self
     }
 
+    /// Moves the field violations from below one prefix to below another.
+    #[must_use]
+    pub fn renamed(mut self, from: &str, to: &str) -> Self {
+        for violation in &mut self.0.violations {
+            if let Some(field) = violation.field.strip_prefix(from) {
+                violation.field = format!("{to}{field}");
+            }
+        }
+        self
+    }
+
     /// Reports another gRPC code than the reason's own: an unknown outcome is DEADLINE_EXCEEDED or
     /// UNAVAILABLE, depending on what came first.
     #[must_use]

@@ -6,10 +6,13 @@
 //! `app` is the only place that wires these together.
 
 pub mod admin;
+pub mod alarm;
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod convert;
+pub mod dead_letters;
 pub mod deadline;
 pub mod dev;
 pub mod error;
@@ -18,6 +21,7 @@ pub mod listener;
 pub mod metrics;
 pub mod names;
 pub mod nats;
+pub mod output;
 pub mod proto;
 pub mod publishing;
 mod server;
@@ -26,4 +30,5 @@ pub mod sessions;
 pub mod shutdown;
 pub mod subscription;
 pub mod telemetry;
+pub mod tls;
 pub mod token;

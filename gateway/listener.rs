@@ -5,27 +5,32 @@
 //! bound for connections whose clients stopped answering.
 
 mod connection;
+mod limit;
 mod preface;
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
-use self::connection::Connection;
-use crate::config::{ByteSize, Checks};
+use self::{connection::Connection, limit::Limit};
+use crate::{
+    config::{ByteSize, Checks},
+    metrics::Metrics,
+    tls::Tls,
+};
 
 /// The shortest and the longest pause after `accept` failed for want of resources.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// The longest that a connection may be asked to live.
+const LONGEST_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The public gRPC listener.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -44,10 +49,32 @@ pub struct Config {
     /// Longest wait for the answer to such a ping. Default 20 s.
     #[serde(with = "humantime_serde")]
     pub http2_keepalive_timeout: Duration,
+    /// What one call may have sent and the gateway not read. Default 256 KiB.
+    pub http2_stream_window: ByteSize,
+    /// The same for all calls of a connection. h2 ends a connection that holds so many unread DATA frames
+    /// below 256 bytes that what they lack to 256 makes half of this. Default 16 MiB.
+    pub http2_connection_window: ByteSize,
     /// Calls that run at a time on one connection. Default 1,000.
     pub max_concurrent_streams: u32,
     /// Connections open at a time; more are closed at once. Default 10,000.
     pub max_connections: u32,
+    /// Connections open at a time from one address. Behind a proxy all come from its own. Default
+    /// 1,000.
+    pub max_connections_per_address: u32,
+    /// Age at which a connection is told to go, give or take a tenth: calls that run go on, new ones
+    /// take a new connection, perhaps to another replica. `0s` is never. Default 1 h.
+    #[serde(with = "humantime_serde")]
+    pub max_connection_age: Duration,
+    /// How long the calls of such a connection may go on. Default 1 h, longer than sessions last.
+    #[serde(with = "humantime_serde")]
+    pub max_connection_age_grace: Duration,
+    /// Largest header list of a request, in bytes. Default 16 KiB.
+    pub max_header_list_bytes: ByteSize,
+    /// What is buffered for a caller that does not read, for each call. Default 128 KiB.
+    pub max_send_buffer_bytes: ByteSize,
+    /// Allows to listen beyond loopback without asking callers who they are, because something in
+    /// front does. Default false.
+    pub allow_anonymous: bool,
     /// Whether tools may ask for the services and their messages. Default true.
     pub reflection: bool,
 }
@@ -60,8 +87,16 @@ impl Default for Config {
             max_response_bytes: ByteSize::mib(3),
             http2_keepalive_interval: Duration::from_secs(30),
             http2_keepalive_timeout: Duration::from_secs(20),
+            http2_stream_window: ByteSize::kib(256),
+            http2_connection_window: ByteSize::mib(16),
             max_concurrent_streams: 1000,
             max_connections: 10_000,
+            max_connections_per_address: 1_000,
+            max_connection_age: Duration::from_secs(60 * 60),
+            max_connection_age_grace: Duration::from_secs(60 * 60),
+            max_header_list_bytes: ByteSize::kib(16),
+            max_send_buffer_bytes: ByteSize::kib(128),
+            allow_anonymous: false,
             reflection: true,
         }
     }
@@ -81,12 +116,44 @@ impl Config {
         );
         checks.whole_seconds("http2_keepalive_interval", self.http2_keepalive_interval);
         checks.whole_seconds("http2_keepalive_timeout", self.http2_keepalive_timeout);
+        let (least, most) = (ByteSize::kib(64), ByteSize::mib(1024));
+        let connection_window = self.http2_connection_window;
+        checks.within("http2_connection_window", connection_window, least..=most);
+        checks.within(
+            "http2_stream_window",
+            self.http2_stream_window,
+            least..=connection_window.max(least),
+        );
         checks.within(
             "max_concurrent_streams",
             self.max_concurrent_streams,
             1..=1_000_000,
         );
         checks.within("max_connections", self.max_connections, 1..=1_000_000);
+        checks.within(
+            "max_connections_per_address",
+            self.max_connections_per_address,
+            1..=1_000_000,
+        );
+        let age = Duration::ZERO..=LONGEST_AGE;
+        checks.time_within("max_connection_age", self.max_connection_age, age.clone());
+        checks.time_within(
+            "max_connection_age_grace",
+            self.max_connection_age_grace,
+            age,
+        );
+        let bytes = ByteSize::kib(4)..=ByteSize::mib(16);
+        checks.within(
+            "max_header_list_bytes",
+            self.max_header_list_bytes,
+            bytes.clone(),
+        );
+        checks.within("max_send_buffer_bytes", self.max_send_buffer_bytes, bytes);
+    }
+
+    /// Whether only this machine reaches the listener.
+    pub(crate) fn is_local(&self) -> bool {
+        self.listen.ip().is_loopback()
     }
 }
 
@@ -94,43 +161,56 @@ impl Config {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PeerAddr(pub SocketAddr);
 
-/// Serves `service` on every connection that `listener` accepts.
-///
-/// When `stop` is cancelled, no connection is accepted any more and every open one gets a GOAWAY.
-/// Returns once all have ended, or when `hard_stop` is cancelled, which drops them.
-pub async fn serve<S, B>(
-    listener: TcpListener,
-    config: &Config,
-    service: S,
-    stop: CancellationToken,
-    hard_stop: CancellationToken,
-) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let connection = Connection::new(config, stop.clone());
-    let mut limit = Limit::new(config.max_connections);
-    let connections = TaskTracker::new();
+/// The public listener, bound and serving nothing yet.
+pub struct Listener {
+    /// Where connections come in.
+    pub socket: TcpListener,
+    /// Its limits.
+    pub config: Config,
+    /// Its certificates; `None` is plain text.
+    pub tls: Option<Tls>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
 
-    while let Some((stream, peer)) = accept(&listener, &stop).await {
-        let Some(slot) = limit.take() else {
-            continue; // The stream is dropped, which closes it.
-        };
-        let serving = connection.clone().serve(stream, peer, service.clone());
-        let hard_stop = hard_stop.clone();
-        connections.spawn(async move {
-            let _slot = slot;
-            hard_stop.run_until_cancelled(serving).await;
-        });
+impl Listener {
+    /// Serves `service` on every connection.
+    ///
+    /// When `stop` is cancelled, no connection is accepted any more and every open one gets a GOAWAY.
+    /// Returns once all have ended, or when `hard_stop` is cancelled, which drops them.
+    pub async fn serve<S, B>(
+        self,
+        service: S,
+        stop: CancellationToken,
+        hard_stop: CancellationToken,
+    ) where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let mut limit = Limit::new(&self.config, self.metrics.clone());
+        let connection = Connection::new(&self.config, self.tls, self.metrics, stop.clone());
+        let connections = TaskTracker::new();
+
+        while let Some((stream, peer)) = accept(&self.socket, &stop).await {
+            let Some(slot) = limit.take(peer.ip()) else {
+                continue; // The stream is dropped, which closes it.
+            };
+            let serving = connection.clone().serve(stream, peer, service.clone());
+            let hard_stop = hard_stop.clone();
+            connections.spawn(async move {
+                let _slot = slot;
+                hard_stop.run_until_cancelled(serving).await;
+            });
+        }
+
+        // Whoever connects from here on is refused by the kernel and tries another replica.
+        drop(self.socket);
+        connections.close();
+        connections.wait().await;
     }
-
-    // Whoever connects from here on is refused by the kernel and tries another replica.
-    drop(listener);
-    connections.close();
-    connections.wait().await;
 }
 
 /// The next connection, or `None` when it is time to stop.
@@ -165,33 +245,6 @@ fn concerns_one_connection(error: &io::Error) -> bool {
         Interrupted,
     ]
     .contains(&error.kind())
-}
-
-/// The bound on open connections.
-struct Limit {
-    slots: Arc<Semaphore>,
-    reached: bool,
-}
-
-impl Limit {
-    fn new(max_connections: u32) -> Self {
-        let slots = usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS);
-        Self {
-            slots: Arc::new(Semaphore::new(slots)),
-            reached: false,
-        }
-    }
-
-    /// A slot, if one is free. Logs once each time the limit is reached, not for each connection
-    /// refused: whoever connects in a loop would fill the log.
-    fn take(&mut self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
-        if slot.is_none() && !self.reached {
-            tracing::warn!("server.max_connections is reached, refusing connections");
-        }
-        self.reached = slot.is_none();
-        slot
-    }
 }
 
 #[cfg(test)]

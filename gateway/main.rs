@@ -12,6 +12,9 @@ use jetgate::{
     telemetry,
 };
 
+/// The streams of dead letters that `jetgate dev` makes in a nats-server of its own.
+const DEAD_LETTERS: (&str, &str) = ("DEAD_LETTERS", "DEAD_LETTER_ADVISORIES");
+
 fn main() -> ExitCode {
     match Cli::from_arguments() {
         Ok(cli) => run(&cli.command).map_or_else(Failure::report, ExitCode::from),
@@ -30,6 +33,7 @@ fn run(command: &Command) -> Result<u8, Failure> {
         }
         Command::Config(args) => args.run().map(|()| 0),
         Command::Probe(probe) => probe.run().map(|()| 0).map_err(Failure::other),
+        Command::ApiKey(args) => args.run().map(|()| 0),
         Command::Client(client) => client.run().map(|()| 0),
         Command::Completions(completions) => completions.run().map(|()| 0),
         Command::ExecWithParent(exec) => Err(Failure::other(exec.run())),
@@ -69,6 +73,8 @@ async fn dev(args: &DevArgs, mut config: Config, shutdown: Shutdown) -> Result<u
         () = shutdown.draining().cancelled() => return Ok(0),
     };
     config.nats = config.nats.for_open_server(nats.url().clone());
+    let (letters, advisories) = DEAD_LETTERS;
+    config.dead_letters = config.dead_letters.or_with_streams(letters, advisories);
     let app = bind(config).await?;
     welcome(&app, nats.url(), Some(nats.store_dir()))?;
     let code = tokio::select! {

@@ -5,17 +5,24 @@
 
 mod labels;
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    metrics::{family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
 use tonic::Code;
 
 use self::labels::code_name;
-pub use self::labels::{PublishOutcome, SettlementKind, SettlementOutcome};
+pub use prometheus_client::metrics::counter::Counter;
+
+pub use self::labels::{PublishOutcome, Refusal, SettlementKind, SettlementOutcome};
 
 /// Upper bounds in seconds; the last are for streams, which last as long as their caller likes.
 const RPC_BUCKETS: [f64; 14] = [
@@ -33,10 +40,16 @@ pub struct Metrics {
     published_messages: Family<Published, Counter>,
     delivered_messages: Counter,
     settlements: Family<Settlement, Counter>,
+    dead_letters: Counter,
     sessions: Gauge,
     outstanding_messages: Gauge,
     nats_connected: Family<Connection, Gauge>,
     nats_reconnects: Family<Connection, Counter>,
+    connections: Gauge,
+    refused_connections: Family<Refused, Counter>,
+    tls_expiry: Gauge,
+    tls_reload_failures: Counter,
+    refused_callers: Counter,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -64,6 +77,11 @@ struct Settlement {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Refused {
+    why: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Connection {
     role: &'static str,
 }
@@ -84,10 +102,16 @@ impl Metrics {
             published_messages: Family::default(),
             delivered_messages: Counter::default(),
             settlements: Family::default(),
+            dead_letters: Counter::default(),
             sessions: Gauge::default(),
             outstanding_messages: Gauge::default(),
             nats_connected: Family::default(),
             nats_reconnects: Family::default(),
+            connections: Gauge::default(),
+            refused_connections: Family::default(),
+            tls_expiry: Gauge::default(),
+            tls_reload_failures: Counter::default(),
+            refused_callers: Counter::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -110,6 +134,8 @@ impl Metrics {
         registry.register("delivered_messages", help, self.delivered_messages.clone());
         let help = "Acknowledgements of every kind that callers gave";
         registry.register("settlements", help, self.settlements.clone());
+        let help = "Dead letters that this gateway wrote";
+        registry.register("dead_letters", help, self.dead_letters.clone());
         let help = "Consuming sessions that are open";
         registry.register("sessions", help, self.sessions.clone());
         let help = "Messages delivered, neither settled nor expired";
@@ -123,6 +149,30 @@ impl Metrics {
         registry.register("nats_connected", help, self.nats_connected.clone());
         let help = "Connections to NATS that came back or were replaced";
         registry.register("nats_reconnects", help, self.nats_reconnects.clone());
+
+        let help = "Callers' connections that are open";
+        registry.register("connections", help, self.connections.clone());
+        let help = "Callers' connections that were not served, by reason";
+        registry.register(
+            "refused_connections",
+            help,
+            self.refused_connections.clone(),
+        );
+        let help =
+            "When the first of the listener's certificates ends, in Unix time; 0 without TLS";
+        registry.register(
+            "tls_certificate_expiry_seconds",
+            help,
+            self.tls_expiry.clone(),
+        );
+        let help = "Changed certificates that could not be used";
+        registry.register(
+            "tls_reload_failures",
+            help,
+            self.tls_reload_failures.clone(),
+        );
+        let help = "Calls whose callers did not prove who they are";
+        registry.register("refused_callers", help, self.refused_callers.clone());
         registry
     }
 
@@ -151,12 +201,12 @@ impl Metrics {
         self.rpc_requests.get_or_create(&result).inc();
     }
 
-    /// Counts one published message.
-    pub fn message_published(&self, outcome: PublishOutcome) {
+    /// The counter of published messages with this outcome.
+    pub fn published_messages(&self, outcome: PublishOutcome) -> Counter {
         let published = Published {
             outcome: outcome.label(),
         };
-        self.published_messages.get_or_create(&published).inc();
+        self.published_messages.get_or_create_owned(&published)
     }
 
     /// Counts messages sent to a caller.
@@ -171,6 +221,11 @@ impl Metrics {
             outcome: outcome.label(),
         };
         self.settlements.get_or_create(&settlement).inc_by(count);
+    }
+
+    /// Counts one dead letter.
+    pub fn dead_letter_written(&self) {
+        self.dead_letters.inc();
     }
 
     /// Counts a session until the guard is dropped, together with what it has outstanding.
@@ -198,6 +253,36 @@ impl Metrics {
         self.nats_reconnects
             .get_or_create(&Connection { role })
             .inc();
+    }
+
+    /// Counts a caller's connection until the guard is dropped.
+    pub fn connection_opened(&self) -> ConnectionGuard {
+        self.connections.inc();
+        ConnectionGuard(self.connections.clone())
+    }
+
+    /// Counts a connection that is not served.
+    pub fn connection_refused(&self, why: Refusal) {
+        let refused = Refused { why: why.label() };
+        self.refused_connections.get_or_create(&refused).inc();
+    }
+
+    /// Says when the first of the listener's certificates ends.
+    pub fn tls_certificate_expires(&self, at: SystemTime) {
+        let since_1970 = at.duration_since(SystemTime::UNIX_EPOCH);
+        let seconds = since_1970.map_or(0, |time| time.as_secs());
+        self.tls_expiry
+            .set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// Counts changed certificates that cannot be used.
+    pub fn tls_reload_failed(&self) {
+        self.tls_reload_failures.inc();
+    }
+
+    /// Counts a call whose caller did not prove who it is.
+    pub fn caller_refused(&self) {
+        self.refused_callers.inc();
     }
 
     /// Everything in the OpenMetrics text format.
@@ -236,6 +321,16 @@ impl Drop for SessionGuard {
     }
 }
 
+/// A connection in the gauge; leaves it when dropped.
+#[derive(Debug)]
+pub struct ConnectionGuard(Gauge);
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,7 +344,7 @@ mod tests {
             Code::Ok,
             Duration::ZERO,
         );
-        metrics.message_published(PublishOutcome::Stored);
+        metrics.published_messages(PublishOutcome::Stored).inc();
         metrics.messages_delivered(3);
         metrics.settled(SettlementKind::InProgress, SettlementOutcome::Confirmed, 1);
         metrics.nats_connected("requests", true);

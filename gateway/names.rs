@@ -16,7 +16,7 @@ mod subject;
 
 pub use filter::{NamePattern, filters_overlap};
 pub use routing::{ApiPrefix, RepublishDestination, TransformDestination};
-pub use subject::{Reserved, StreamSubject, Subject, SubjectFilter};
+pub use subject::{Reserved, StreamSubject, Subject, SubjectFilter, subject_matches};
 
 /// The longest stream or consumer name, in bytes; JetStream makes a file name of it.
 const LONGEST_NAME: usize = 255;

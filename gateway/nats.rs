@@ -7,9 +7,13 @@ pub mod api;
 mod atomic;
 pub mod config;
 mod error;
+mod fast_publish;
+mod lanes;
 mod link;
 mod lookup;
 mod malformed;
+mod outlet;
+mod pipeline;
 mod publish;
 pub mod pull;
 mod quarantine;
@@ -33,8 +37,11 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 pub use error::from_request as request_failed;
+pub use fast_publish::{FastIngest, Halts, Item, Progress};
+pub use lanes::Lanes;
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};
+pub use pipeline::{Pipeline, Settled};
 pub use publish::{Begun, HEADER_OVERHEAD, Outgoing};
 pub use settle::Settlement;
 pub use slots::Slot;
@@ -66,6 +73,7 @@ struct Inner {
     account: OnceCell<u32>,
     lookups: Lookups,
     slots: Slots,
+    batch_slots: Slots,
     quarantine: Register,
 }
 
@@ -86,6 +94,7 @@ impl Nats {
             },
             reserved: Reserved::new(&config.inbox_prefix),
             slots: Slots::new(config.pull_slots),
+            batch_slots: Slots::new(fast_publish::OPEN_BATCHES),
             turn: AtomicUsize::new(0),
             account: OnceCell::new(),
             lookups: Lookups::default(),
@@ -146,6 +155,11 @@ impl Nats {
     pub fn delivery_connection(&self) -> Connection {
         let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
         self.0.deliveries[turn % self.0.deliveries.len()].clone()
+    }
+
+    /// A connection for whom others shall not be broken by; `role` names it in logs and metrics.
+    pub fn own_connection(&self, role: &'static str) -> Connection {
+        Connection::start(self.0.config.clone(), role, self.0.metrics.clone())
     }
 
     /// A fingerprint of the NATS account, the same on every replica. 0 where the NATS user may not

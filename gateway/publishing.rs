@@ -2,18 +2,21 @@
 //! take out of the gateway, and what goes on when their caller is gone.
 
 mod batch;
+mod budget;
 mod orphans;
 mod outlet;
+pub mod session;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use batch::Batch;
+pub use budget::Budget;
 pub use orphans::Orphans;
 pub use outlet::{Accepted, Outlet};
 
-use crate::config::Checks;
+use crate::config::{ByteSize, Checks};
 
 /// How messages are published.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -24,6 +27,27 @@ pub struct Config {
     pub timeout: Duration,
     /// Which messages get an id from the gateway when the caller gives none. Default `unary`.
     pub mint_message_id: MintMessageId,
+    /// Messages of a publish stream that may be unanswered, unless the caller says otherwise.
+    /// Default 1,024.
+    pub max_in_flight: u32,
+    /// Bytes of a publish stream that may be on their way, unless the caller says otherwise.
+    /// Default 8 MiB.
+    pub max_in_flight_bytes: ByteSize,
+    /// The most messages that a caller may ask to have unanswered. Default 16,384.
+    pub max_window_messages: u32,
+    /// The most bytes that a caller may ask to have on their way. Default 64 MiB.
+    pub max_window_bytes: ByteSize,
+    /// Bytes that all publish streams of this gateway together may have on their way, beyond 64 KiB of
+    /// each; a message counts 512 bytes more than it has. At least `max_window_bytes`. Default 512 MiB.
+    pub max_total_in_flight_bytes: ByteSize,
+    /// Time between two heartbeats of a publish stream, unless the caller says otherwise; 1 s at
+    /// least. Default 15 s.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat_interval: Duration,
+    /// How often the caller of a publish stream sends a frame; one that sends none for twice this time
+    /// is taken for gone. Default 20 s.
+    #[serde(with = "humantime_serde")]
+    pub ping_within: Duration,
 }
 
 /// Which messages without an id get one, so that a retry cannot store them twice.
@@ -46,6 +70,13 @@ impl Default for Config {
         Self {
             timeout: Duration::from_secs(10),
             mint_message_id: MintMessageId::default(),
+            max_in_flight: 1_024,
+            max_in_flight_bytes: ByteSize::mib(8),
+            max_window_messages: 16_384,
+            max_window_bytes: ByteSize::mib(64),
+            max_total_in_flight_bytes: ByteSize::mib(512),
+            heartbeat_interval: Duration::from_secs(15),
+            ping_within: Duration::from_secs(20),
         }
     }
 }
@@ -53,5 +84,44 @@ impl Default for Config {
 impl Config {
     pub(crate) fn check(&self, checks: &mut Checks) {
         checks.positive_time("timeout", self.timeout);
+        checks.within("max_window_messages", self.max_window_messages, 1..=32_768);
+        checks.size("max_window_bytes", self.max_window_bytes, ByteSize::kib(1));
+        let total = self.max_total_in_flight_bytes;
+        checks.size("max_total_in_flight_bytes", total, self.max_window_bytes);
+        checks.whole_seconds("heartbeat_interval", self.heartbeat_interval);
+        checks.whole_seconds("ping_within", self.ping_within);
+        checks.require(
+            (1..=self.max_window_messages).contains(&self.max_in_flight),
+            "max_in_flight",
+            "must be from 1 to publish.max_window_messages",
+        );
+        checks.require(
+            (ByteSize::kib(1)..=self.max_window_bytes).contains(&self.max_in_flight_bytes),
+            "max_in_flight_bytes",
+            "must be from 1KiB to publish.max_window_bytes",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config as WholeConfig;
+
+    #[test]
+    fn the_default_window_fits_the_largest_and_that_the_budget() {
+        let mut config = WholeConfig::default();
+        config.publish.max_window_messages = 100;
+        config.publish.max_window_bytes = ByteSize::mib(2);
+        config.publish.max_total_in_flight_bytes = ByteSize::mib(1);
+
+        assert_eq!(
+            config.validate().unwrap_err().keys(),
+            [
+                "publish.max_total_in_flight_bytes",
+                "publish.max_in_flight",
+                "publish.max_in_flight_bytes"
+            ]
+        );
     }
 }

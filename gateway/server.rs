@@ -1,9 +1,11 @@
 //! The stack that every call goes through, outermost first, and the services at its end.
 
+mod authenticate;
 mod observe;
 mod rescue;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -12,23 +14,27 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::{Service, ServiceBuilder};
 
+use crate::auth::Authenticator;
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::proto::DESCRIPTORS;
 use crate::proto::consumer_service_server::{self, ConsumerServiceServer};
+use crate::proto::dead_letter_service_server::{self, DeadLetterServiceServer};
 use crate::proto::gateway_service_server::{self, GatewayServiceServer};
 use crate::proto::publisher_service_server::{self, PublisherServiceServer};
 use crate::proto::stream_service_server::{self, StreamServiceServer};
 use crate::proto::subscriber_service_server::{self, SubscriberServiceServer};
 use crate::service::consumer::ConsumerService;
+use crate::service::dead_letter::DeadLetterService;
 use crate::service::gateway::Gateway;
 use crate::service::publisher::Publisher;
 use crate::service::stream::StreamService;
 use crate::service::subscriber::Subscriber;
 
 /// The full names of the gateway's own services.
-pub(crate) const SERVICES: [&str; 5] = [
+pub(crate) const SERVICES: [&str; 6] = [
     consumer_service_server::SERVICE_NAME,
+    dead_letter_service_server::SERVICE_NAME,
     gateway_service_server::SERVICE_NAME,
     publisher_service_server::SERVICE_NAME,
     stream_service_server::SERVICE_NAME,
@@ -41,6 +47,7 @@ pub(crate) struct Services<H: Health> {
     pub(crate) subscriber: Subscriber,
     pub(crate) stream: StreamService,
     pub(crate) consumer: ConsumerService,
+    pub(crate) dead_letter: DeadLetterService,
     pub(crate) gateway: Gateway,
     pub(crate) health: HealthServer<H>,
 }
@@ -49,6 +56,7 @@ pub(crate) struct Services<H: Health> {
 pub(crate) fn stack<H: Health>(
     services: Services<H>,
     config: &listener::Config,
+    authenticator: Authenticator,
     metrics: Metrics,
 ) -> impl Service<
     Request<Incoming>,
@@ -58,9 +66,16 @@ pub(crate) fn stack<H: Health>(
 > + Clone
 + Send
 + use<H> {
+    // The layers are cloned for each call; the metrics are many handles.
+    let metrics = Arc::new(metrics);
+    let counted = metrics.clone();
     ServiceBuilder::new()
         // Sees every call and every status, those of the layers below included.
         .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
+        // Behind it every call has a caller.
+        .layer_fn(move |inner| {
+            authenticate::Authenticate::new(inner, authenticator.clone(), counted.clone())
+        })
         // Gives a reason to what tonic refuses by itself.
         .layer_fn(rescue::Rescue::new)
         .service(routes(services, config))
@@ -78,6 +93,9 @@ fn routes<H: Health>(services: Services<H>, config: &listener::Config) -> Routes
         )
         .add_service(StreamServiceServer::new(services.stream).max_decoding_message_size(most))
         .add_service(ConsumerServiceServer::new(services.consumer).max_decoding_message_size(most))
+        .add_service(
+            DeadLetterServiceServer::new(services.dead_letter).max_decoding_message_size(most),
+        )
         .add_service(GatewayServiceServer::new(services.gateway))
         .add_service(services.health);
     if config.reflection {

@@ -1,6 +1,7 @@
 //! One file per gRPC service: unpack the request, convert it, call, convert the answer.
 
 pub mod consumer;
+pub mod dead_letter;
 pub mod gateway;
 mod page;
 pub mod publisher;

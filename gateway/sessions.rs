@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use caller::Caller;
+pub use caller::{Caller, identity};
 use entry::Entry;
 pub use entry::{Description, Order, State};
 pub use id::gateway_text;

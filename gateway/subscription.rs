@@ -10,6 +10,7 @@ pub mod config;
 mod delivering;
 mod ending;
 pub mod fetch;
+mod frame;
 mod heartbeat;
 pub mod in_flight;
 mod labels;
@@ -17,11 +18,12 @@ mod link;
 mod opening;
 mod origin;
 mod outbox;
-mod output;
 mod pulling;
 mod settling;
 mod source;
 mod stall;
+mod stop;
+mod stopping;
 pub mod terms;
 
 use std::collections::VecDeque;
@@ -38,6 +40,7 @@ use crate::error::{Error, Reason, Result};
 use crate::metrics::{Metrics, SessionGuard};
 use crate::nats::pull::{Delivery, End, Event};
 use crate::nats::{Nats, Settlement};
+use crate::output::Output;
 use crate::proto::consume_request::Frame as Requested;
 use crate::proto::{
     DrainingReason, FlowLimits, Gap, Pong, SessionHeartbeat, SessionKind, SessionOpened,
@@ -47,18 +50,19 @@ use crate::sessions::{self, Change, Description, Notice, Registration, Sessions}
 use adopting::Adopted;
 use caller::{Caller, Said, unexpected};
 use ending::{Ending, Phase};
+pub use frame::Frame;
 use heartbeat::Clock;
 use in_flight::{InFlight, Key};
 use labels::Labeller;
 use link::{Connection, LinkEvent};
 pub use opening::consume;
 use origin::Origin;
-use output::Frame;
-pub use output::{Frames, Output, channel};
 use settling::Settling;
-use source::Facts;
 pub use source::{Durable, Ordered, Source};
+use source::{Facts, Seat};
 use stall::Probe;
+use stop::Stop;
+pub use stop::StopAt;
 
 /// A pull that ends sooner without a message is not repeated at once.
 const SHORTEST_PULL: Duration = Duration::from_millis(100);
@@ -106,7 +110,7 @@ pub struct Session {
     phase: Phase,
     /// When the session is too old.
     ends_at: Instant,
-    out: Output,
+    out: Output<Frame>,
     book: InFlight,
     origin: Origin,
     labeller: Labeller,
@@ -131,6 +135,9 @@ pub struct Session {
     /// Why nothing is delivered, as last said.
     stall: StallReason,
     delivered_at: Instant,
+    stop: Option<Stop>,
+    /// The end of a bounded read has been passed; what is not settled before it may still come.
+    is_stopping: bool,
     metrics: SessionGuard,
 }
 
@@ -141,7 +148,7 @@ impl Session {
         open: Open,
         who: sessions::Caller,
         caller: Option<Box<Caller>>,
-        out: Output,
+        out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
         // Kept until the end is said: without it the caller would see none.
@@ -155,7 +162,7 @@ impl Session {
         open: Open,
         who: sessions::Caller,
         caller: Option<Box<Caller>>,
-        out: Output,
+        out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
         let registration = shared.sessions.register(Description {
@@ -169,9 +176,15 @@ impl Session {
             window: open.settings.window,
         })?;
         let account = shared.nats.account(deadline).await?;
-        let mut source = Source::new(&shared.nats, open.stream, open.source);
+        let mut source = Source::new(&shared.nats, account, open.stream, open.source)?;
         let settings = open.settings;
         let attached = source.attach_first(&shared.nats, deadline).await?;
+        if let Some(gap) = attached.gap
+            && let Err(error) = settings.judge(gap)
+        {
+            source::delete(&shared.nats, source.stream(), &attached.facts.consumer).await;
+            return Err(error);
+        }
         let labeller = Labeller::new(account, registration.route);
         let jitter = 1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64();
         let mut session = Self {
@@ -198,6 +211,8 @@ impl Session {
             pending: attached.facts.pending,
             stall: StallReason::Unspecified,
             facts: attached.facts.clone(),
+            stop: settings.stop_at.map(Stop::new),
+            is_stopping: false,
             link: Connection::Attached(attached),
             metrics: shared.metrics.session_opened(),
             shared,
@@ -218,8 +233,10 @@ impl Session {
         let id = self.registration.id();
         info!(session = %id, stream = %self.source.stream(), consumer = %self.facts.consumer,
             client = self.registration.client_name(), "session opened");
-        self.take_over();
-        let ending = self.serve().await;
+        let ending = match self.take_over() {
+            Ok(()) => self.serve().await,
+            Err(ending) => ending,
+        };
         info!(session = %id, reason = ?ending, "session ends");
         self.finish(ending).await;
     }
@@ -233,7 +250,7 @@ impl Session {
             if let Some(ending) = self.settled_ending() {
                 return ending;
             }
-            if let Err(ending) = self.flush() {
+            if let Err(ending) = self.flush().and_then(|()| self.check_the_end()) {
                 return ending;
             }
             self.show();
@@ -242,6 +259,7 @@ impl Session {
             let has_room = self.out.has_room();
             let impatient_at = self.impatient_at();
             let next_expiry = self.book.next_expiry();
+            let stop_due = self.stop_due();
             let next_extension = self.book.next_extension();
             let pull_at = Some(self.pull_at).filter(|at| *at > Instant::now());
             let is_draining = matches!(self.phase, Phase::Draining(_));
@@ -277,6 +295,10 @@ impl Session {
                 () = sleep_until(next_expiry) => Ok(()),
                 () = sleep_until(drained_at) => Ok(()),
                 () = sleep_until(pull_at) => Ok(()),
+                () = sleep_until(stop_due) => {
+                    self.look_for_the_end();
+                    Ok(())
+                }
                 () = sleep_until(next_extension) => {
                     self.extend_leases();
                     Ok(())
@@ -362,8 +384,7 @@ impl Session {
             LinkEvent::Attached(Err(error)) => Err(Ending::Failed(error)),
             LinkEvent::Attached(Ok(attached)) => {
                 self.link = Connection::Attached(attached);
-                self.take_over();
-                Ok(())
+                self.take_over()
             }
             LinkEvent::Closed(left) => {
                 self.closed(left);
@@ -376,8 +397,8 @@ impl Session {
     fn handle_pull(&mut self, event: Event) -> Result<(), Ending> {
         match event {
             Event::Message(delivery) => self.arrived(delivery),
-            Event::Idle(position) => {
-                self.position = self.position.max(position.unwrap_or_default());
+            Event::Idle(passed) => {
+                self.idle(passed);
                 Ok(())
             }
             Event::Ended(end) => self.pull_ended(end),
@@ -398,13 +419,14 @@ impl Session {
 
     fn pull_ended(&mut self, end: End) -> Result<(), Ending> {
         match end {
-            End::Complete => {}
+            End::Complete | End::PinLost => {}
             // A consumer may allow its pulls next to no time.
             End::Expired if self.asked_at.elapsed() < SHORTEST_PULL => self.back_off(),
             End::Expired => {}
             End::TooLarge(left) => self.oversized = Some(left),
             End::Moved | End::MaxWaiting => self.back_off(),
-            End::Deleted | End::NoResponders if self.source.is_ordered() => {
+            // Attaching makes another consumer, where that is how to go on.
+            End::NoResponders if self.source.is_own() => {
                 self.back_off();
                 self.reattach();
             }
@@ -444,10 +466,16 @@ impl Session {
             return;
         }
         match notice.change {
-            Change::Settled => self.book.settle_message(notice.key.stream_sequence),
+            Change::Settled => {
+                self.source.settled(notice.key.stream_sequence);
+                self.book.settle_message(notice.key.stream_sequence);
+            }
             Change::Returned => self.book.settle(notice.key),
             Change::Refused => self.book.answered(),
-            Change::SettledThrough => self.book.settle_through(notice.key),
+            Change::SettledThrough => {
+                self.source.settled_through(notice.key.stream_sequence);
+                self.book.settle_through(notice.key);
+            }
             Change::Extended(lease) => {
                 self.book
                     .extend(notice.key, Instant::now() + lease.min(LONGEST_LEASE));
@@ -455,6 +483,7 @@ impl Session {
         }
         let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
         note_suspect(&self.shared.nats, stream, consumer, notice);
+        self.ask_for_the_rest();
     }
 
     /// The same for what this session settles itself.
@@ -490,6 +519,9 @@ impl Session {
                 .then_some(terms.ack_wait)
                 .and_then(|wait| wait.try_into().ok()),
             ack_policy: terms.ack_policy as i32,
+            resumed: self.source.resumption() as i32,
+            resume_token: self.resume_token(),
+            priority: self.facts.seat.as_ref().map(Seat::shown),
             ping_within: self
                 .caller
                 .as_ref()
@@ -527,7 +559,13 @@ impl Session {
             outstanding_messages: outstanding.messages,
             outstanding_bytes: outstanding.bytes,
             stall_reason: stall_reason as i32,
+            resume_token: self.resume_token(),
         }));
+    }
+
+    /// Goes on from here in another session; empty where the consumer itself knows.
+    fn resume_token(&self) -> String {
+        self.source.resume_token(self.labeller.account())
     }
 
     /// A heartbeat that finds no room is not missed: the caller has an event to read.

@@ -18,10 +18,16 @@ mod publish;
 mod publish_cluster;
 // Messages with conditions that an earlier attempt has made untrue.
 mod publish_readback;
+// Publishing in fast batches.
+mod fast_ingest;
 // Publishing several messages in one call.
 mod batches;
 // Callers that go away while their messages are on their way.
 mod publish_abandoned;
+// Publish streams.
+mod publish_stream;
+// Publish streams while servers of a cluster crash.
+mod publish_stream_cluster;
 // Messages that produce others.
 mod schedules;
 // Streams: create, get, list, update, delete.
@@ -52,6 +58,16 @@ mod subscribe_end;
 mod ordered;
 // Ordered subscriptions that lose their consumer, server or stream.
 mod ordered_faults;
+// Consumers of one session.
+mod ephemeral;
+// Reads that have an end.
+mod stop_at;
+// Reads that go on in another session.
+mod resume;
+// Sources, ends and places of a `Consume`.
+mod consume_sources;
+// Sessions in priority groups.
+mod priority;
 // Messages that the NATS library cannot receive.
 mod malformed;
 // Sessions while NATS is away.
@@ -94,7 +110,23 @@ mod account_limits;
 mod settings;
 // Configurations that come back as they were sent.
 mod round_trips;
+// TLS on the public listener.
+mod tls;
+// Who may call.
+mod auth;
+// Messages that JetStream gives up: their letters, however they die.
+mod dead_letters;
+// Many sessions at once.
+mod scale;
 // Consuming with acknowledgements in the stream: its frames and their order.
 mod consume;
 // Settling inside of that stream.
 mod consume_settle;
+// How that stream ends.
+mod consume_end;
+// What its callers hold while they work, and take along.
+mod consume_held;
+// That stream while things break.
+mod consume_faults;
+// Gateways that are restarted one after the other.
+mod rolling_restart;

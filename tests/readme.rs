@@ -21,7 +21,10 @@ const LONGEST: Duration = Duration::from_secs(120);
 const FAILURES: [&str; 2] = ["# fails: ", "# ends with: "];
 
 /// Metrics that appear once there is something to count.
-const RARE_METRICS: [&str; 1] = ["jetgate_nats_reconnects_total"];
+const RARE_METRICS: [&str; 2] = [
+    "jetgate_nats_reconnects_total",
+    "jetgate_refused_connections_total",
+];
 
 #[tokio::test]
 async fn the_commands_of_the_readme_do_what_it_says() {
@@ -87,7 +90,7 @@ fn check_tour(ran: &Ran) {
     let fetched = ran.output("SubscriberService/Fetch");
     assert_contains(fetched, r#"\"user_id\":42"#);
     assert_contains(fetched, r#""text": "ada logged in""#);
-    let settled = ran.output("SubscriberService/Acknowledge");
+    let settled = ran.output("ACK_KIND_NAK");
     let settled: String = settled.split_whitespace().collect();
     assert_eq!(settled, r#"{"results":[{},{}]}"#);
 
@@ -96,6 +99,15 @@ fn check_tour(ran: &Ran) {
     assert_contains(subscribed, r#""deliveryAttempt": 2"#);
     assert_contains(subscribed, r#""text": "ada logged in""#);
     assert!(!subscribed.contains("user_id"), "{subscribed}");
+    let terminated = ran.output("ACK_KIND_TERM");
+    let terminated: String = terminated.split_whitespace().collect();
+    assert_eq!(terminated, r#"{"results":[{}]}"#);
+    let replayed = ran.output("ReplayDeadLetters");
+    assert_contains(replayed, r#""reason": "unknown user""#);
+    assert_contains(replayed, r#""published": "1""#);
+    let streamed = ran.output("PublishStream");
+    assert_contains(streamed, r#""lastNumber": "2""#);
+    assert_contains(streamed, "NO_STREAM_FOR_SUBJECT");
     let ordered = ran.output(r#""ordered": "#);
     assert_contains(ordered, "ACK_POLICY_NONE");
     assert_contains(ordered, "user_id");

@@ -16,6 +16,8 @@ use crate::support::consuming::{
 };
 use crate::support::{Clients, Gateway, SOON, eventually, reason, refused, violated_field};
 
+mod consume;
+mod publish_stream;
 mod replicas;
 
 /// What `ListSessions` answers.

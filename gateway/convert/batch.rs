@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::message::outgoing;
+use super::message::{DefaultId, outgoing};
 use crate::error::{Error, Result};
 use crate::names::Reserved;
 use crate::nats::Outgoing;
@@ -44,7 +44,8 @@ pub fn batch(
     })
 }
 
-fn mints(asked: bool, configured: MintMessageId) -> Result<bool> {
+/// Whether messages get an id from the gateway.
+pub(super) fn mints(asked: bool, configured: MintMessageId) -> Result<bool> {
     match configured {
         MintMessageId::Never if asked => Err(Error::invalid(
             "mint_message_ids",
@@ -60,7 +61,7 @@ fn item(message: PublishRequest, mint: bool, reserved: &Reserved) -> Result<Outg
     if message.validate_only {
         return Err(Error::invalid("validate_only", "is for Publish alone"));
     }
-    outgoing(message, None, mint, reserved)
+    outgoing(message, None, DefaultId::minted(mint), reserved)
 }
 
 /// One wrong message makes an atomic batch wrong.

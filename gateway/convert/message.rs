@@ -18,15 +18,41 @@ const HEADERS: usize = 64 * 1024;
 /// The longest time to live: more seconds than this would not be a Go duration.
 const LONGEST_TTL: i64 = 9_000_000_000;
 
-/// Reads a request. `mint` makes an id where the caller gave none.
+/// The id of a message whose caller gave none.
+#[derive(Clone, Copy, Debug)]
+pub enum DefaultId<'a> {
+    /// None.
+    Absent,
+    /// One that nobody else has.
+    Unique,
+    /// That of a numbered message of a producer, whose id is short enough for it.
+    Numbered(&'a str, u64),
+}
+
+impl DefaultId<'_> {
+    /// A unique one, where ids are made.
+    pub fn minted(mint: bool) -> Self {
+        if mint { Self::Unique } else { Self::Absent }
+    }
+
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Absent => None,
+            Self::Unique => Some(uuid::Uuid::now_v7().to_string()),
+            Self::Numbered(producer, number) => Some(format!("{producer}:{number}")),
+        }
+    }
+}
+
+/// Reads a request.
 pub fn outgoing(
     request: PublishRequest,
     idempotency_key: Option<&str>,
-    mint: bool,
+    default_id: DefaultId<'_>,
     reserved: &Reserved,
 ) -> Result<Outgoing> {
     let subject = Subject::parse("subject", &request.subject, reserved)?;
-    let id = message_id(&request.message_id, idempotency_key, mint)?;
+    let id = message_id(&request.message_id, idempotency_key, default_id)?;
     let mut headers = Headers::default();
     headers.callers(request.headers)?;
     if let Some(id) = &id {
@@ -50,7 +76,7 @@ pub fn outgoing(
     })
 }
 
-fn message_id(field: &str, key: Option<&str>, mint: bool) -> Result<Option<MessageId>> {
+fn message_id(field: &str, key: Option<&str>, default: DefaultId<'_>) -> Result<Option<MessageId>> {
     let key = key
         .map(|key| MessageId::parse("idempotency-key", key))
         .transpose()?;
@@ -64,11 +90,10 @@ fn message_id(field: &str, key: Option<&str>, mint: bool) -> Result<Option<Messa
             "differs from the metadata entry idempotency-key",
         )),
         (Some(id), _) | (None, Some(id)) => Ok(Some(id)),
-        (None, None) if mint => {
-            let id = uuid::Uuid::now_v7().to_string();
-            MessageId::parse("message_id", &id).map(Some)
+        (None, None) => {
+            let id = default.text();
+            id.map(|id| MessageId::parse("message_id", &id)).transpose()
         }
-        (None, None) => Ok(None),
     }
 }
 
@@ -254,7 +279,7 @@ mod tests {
     }
 
     fn convert(request: PublishRequest) -> Result<Outgoing> {
-        outgoing(request, None, true, &Reserved::new("_INBOX"))
+        outgoing(request, None, DefaultId::Unique, &Reserved::new("_INBOX"))
     }
 
     fn header<'a>(message: &'a Outgoing, name: &str) -> Option<&'a str> {
@@ -272,21 +297,22 @@ mod tests {
         };
         assert_eq!(header(&convert(own).unwrap(), "Nats-Msg-Id"), Some("mine"));
 
-        let unmarked = outgoing(request(), None, false, &Reserved::new("_INBOX")).unwrap();
+        let unmarked =
+            outgoing(request(), None, DefaultId::Absent, &Reserved::new("_INBOX")).unwrap();
         assert!(unmarked.id.is_none() && unmarked.headers.is_empty());
     }
 
     #[test]
     fn an_idempotency_key_is_the_id() {
         let reserved = Reserved::new("_INBOX");
-        let message = outgoing(request(), Some("key"), true, &reserved).unwrap();
+        let message = outgoing(request(), Some("key"), DefaultId::Unique, &reserved).unwrap();
         assert_eq!(header(&message, "Nats-Msg-Id"), Some("key"));
 
         let other = PublishRequest {
             message_id: "mine".to_owned(),
             ..request()
         };
-        let error = outgoing(other, Some("key"), true, &reserved).unwrap_err();
+        let error = outgoing(other, Some("key"), DefaultId::Unique, &reserved).unwrap_err();
         assert_eq!(error.reason(), Reason::InvalidRequest);
     }
 

@@ -7,24 +7,25 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
 use super::{Config, PeerAddr, preface};
+use crate::{
+    config::ByteSize,
+    metrics::{Metrics, Refusal},
+    tls::{self, ClientName, Tls},
+};
 
 /// Longest wait for a new connection to speak HTTP/2. hyper sets none: silent clients would fill
 /// the connection limit, and its graceful shutdown would wait for them.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Received and not yet read, per call and per connection: enough for 20 MB/s at 50 ms, little
-/// enough that a slow handler holds its caller back soon.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
-
-/// All header fields of a request together; ordinary gRPC metadata takes less than 1 KiB.
-const MAX_HEADER_LIST: u32 = 16 << 10;
 
 /// Streams that a client may reset before they are served, and errors of its own that we answer
 /// with a reset, before the connection ends ("rapid reset", CVE-2023-44487 and RUSTSEC-2024-0003).
@@ -35,27 +36,45 @@ const MAX_ERROR_RESETS: usize = 256;
 #[derive(Clone)]
 pub(super) struct Connection {
     http2: http2::Builder<TokioExecutor>,
+    tls: Option<Tls>,
+    /// When a connection is told to go; `None` is never.
+    age: Option<Duration>,
+    grace: Duration,
+    metrics: Metrics,
     stop: CancellationToken,
 }
 
 impl Connection {
-    pub(super) fn new(config: &Config, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        tls: Option<Tls>,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> Self {
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
             .keep_alive_interval(config.http2_keepalive_interval)
             .keep_alive_timeout(config.http2_keepalive_timeout)
             .max_concurrent_streams(config.max_concurrent_streams)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(MAX_HEADER_LIST)
+            .initial_stream_window_size(window(config.http2_stream_window))
+            .initial_connection_window_size(window(config.http2_connection_window))
+            .max_header_list_size(bytes(config.max_header_list_bytes))
+            .max_send_buf_size(config.max_send_buffer_bytes.as_usize())
             .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
             .max_local_error_reset_streams(MAX_ERROR_RESETS);
-        Self { http2, stop }
+        Self {
+            http2,
+            tls,
+            age: Some(config.max_connection_age).filter(|age| !age.is_zero()),
+            grace: config.max_connection_age_grace,
+            metrics,
+            stop,
+        }
     }
 
     /// Serves one connection until it ends; after `stop`, until its last call has ended.
-    pub(super) async fn serve<S, B>(self, mut stream: TcpStream, peer: SocketAddr, service: S)
+    pub(super) async fn serve<S, B>(self, stream: TcpStream, peer: SocketAddr, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + 'static,
@@ -71,17 +90,56 @@ impl Connection {
             local_addr: stream.local_addr().ok(),
             remote_addr: Some(peer),
         };
+        let Some(tls) = &self.tls else {
+            return self
+                .serve_http2(stream, preface::PLAIN, info, None, service)
+                .await;
+        };
+        match self.stop.run_until_cancelled(tls.accept(stream)).await {
+            None => {}
+            Some(Ok(stream)) => {
+                let client = tls::client_name(&stream);
+                self.serve_http2(stream, preface::ENCRYPTED, info, client, service)
+                    .await;
+            }
+            Some(Err(error)) => {
+                self.metrics.connection_refused(Refusal::Handshake);
+                tracing::debug!(%peer, %error, "connection refused");
+            }
+        }
+    }
 
-        let preface = timeout(PREFACE_TIMEOUT, preface::read(&mut stream));
+    async fn serve_http2<I, S, B>(
+        &self,
+        mut stream: I,
+        what_this_is: &str,
+        info: TcpConnectInfo,
+        client: Option<ClientName>,
+        service: S,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Some(peer) = info.remote_addr else { return };
+        let preface = timeout(PREFACE_TIMEOUT, preface::read(&mut stream, what_this_is));
         match self.stop.run_until_cancelled(preface).await {
             None => return,
-            Some(Err(_elapsed)) => return tracing::debug!(%peer, "connection sent no request"),
-            Some(Ok(Err(error))) => return tracing::debug!(%peer, %error, "connection refused"),
             Some(Ok(Ok(()))) => {}
+            Some(refused) => {
+                self.metrics.connection_refused(Refusal::Protocol);
+                return tracing::debug!(%peer, error = ?refused, "connection refused");
+            }
         }
 
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddr(peer));
+            if let Some(client) = &client {
+                request.extensions_mut().insert(client.clone());
+            }
             request.extensions_mut().insert(info.clone()); // What `tonic::Request::remote_addr` reads.
             service.clone().oneshot(request)
         });
@@ -93,9 +151,35 @@ impl Connection {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
+            () = old_age(self.age) => {
+                connection.as_mut().graceful_shutdown();
+                match timeout(self.grace, connection).await {
+                    Ok(result) => result,
+                    Err(_elapsed) => return tracing::debug!(%peer, "connection outlived its grace"),
+                }
+            }
         };
         if let Err(error) = result {
             tracing::debug!(%peer, %error, "connection failed");
         }
     }
+}
+
+/// Waits for the age at which this connection goes. Not the same for all: connections that were
+/// opened together would come back together.
+async fn old_age(age: Option<Duration>) {
+    match age {
+        Some(age) => tokio::time::sleep(age.mul_f64(0.9 + 0.2 * fastrand::f64())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Such settings are checked to be small.
+fn bytes(size: ByteSize) -> u32 {
+    u32::try_from(size.as_u64()).unwrap_or(u32::MAX)
+}
+
+/// HTTP/2's windows have 31 bits, which the configuration keeps to.
+fn window(size: ByteSize) -> u32 {
+    u32::try_from(size.as_u64()).unwrap_or(u32::MAX >> 1)
 }

@@ -11,17 +11,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 /// What every HTTP/2 client sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Says what is wrong to those who come with `curl` or a browser.
-const WRONG_PROTOCOL: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported\r\n\
-    content-type: text/plain\r\ncontent-length: 44\r\nconnection: close\r\n\r\n\
-    this port speaks gRPC: HTTP/2 without TLS.\r\n";
+/// What the port speaks, for those who come with `curl` or a browser.
+pub(super) const PLAIN: &str = "this port speaks gRPC: HTTP/2 without TLS.\r\n";
+pub(super) const ENCRYPTED: &str = "this port speaks gRPC: HTTP/2 over TLS.\r\n";
 
 /// Reads the preface.
 ///
 /// # Errors
 ///
 /// When the connection ends, or begins with something else; an HTTP/1 client is told so.
-pub(super) async fn read<I: AsyncRead + AsyncWrite + Unpin>(stream: &mut I) -> io::Result<()> {
+pub(super) async fn read<I: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut I,
+    what_this_is: &str,
+) -> io::Result<()> {
     let mut received = [0; PREFACE.len()];
     let mut filled = 0;
     while filled < PREFACE.len() {
@@ -31,22 +33,28 @@ pub(super) async fn read<I: AsyncRead + AsyncWrite + Unpin>(stream: &mut I) -> i
         }
         // Compared as it arrives: another protocol's greeting may be shorter than the preface.
         if received[..filled] != PREFACE[..filled] {
-            return refuse(stream, received[0]).await;
+            return refuse(stream, received[0], what_this_is).await;
         }
     }
     Ok(())
 }
 
-async fn refuse<I: AsyncWrite + Unpin>(stream: &mut I, first: u8) -> io::Result<()> {
+async fn refuse<I: AsyncWrite + Unpin>(
+    stream: &mut I,
+    first: u8,
+    what_this_is: &str,
+) -> io::Result<()> {
     // A TLS handshake begins with 22: the client's own error is clearer than our text.
     if first.is_ascii_uppercase() {
-        stream.write_all(WRONG_PROTOCOL).await?;
+        let answer = format!(
+            "HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{what_this_is}",
+            what_this_is.len()
+        );
+        stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;
     }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidData,
-        "not HTTP/2 without TLS",
-    ))
+    Err(io::Error::new(io::ErrorKind::InvalidData, "not HTTP/2"))
 }
 
 /// A stream whose preface was read, and that reads as if it were not.

@@ -7,6 +7,7 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
     task::JoinHandle,
 };
 use tower::service_fn;
@@ -22,8 +23,14 @@ struct Running {
 
 /// Answers `/hang` never and everything else with the peer's address as a header.
 async fn run(config: Config) -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let listener = Listener {
+        socket,
+        config,
+        tls: None,
+        metrics: Metrics::new(),
+    };
     let (stop, hard_stop) = (CancellationToken::new(), CancellationToken::new());
     let service = service_fn(async |request: Request<Incoming>| {
         if request.uri().path() == "/hang" {
@@ -35,7 +42,7 @@ async fn run(config: Config) -> Running {
     });
     let tokens = (stop.clone(), hard_stop.clone());
     let server = tokio::spawn(async move {
-        serve(listener, &config, service, tokens.0, tokens.1).await;
+        listener.serve(service, tokens.0, tokens.1).await;
     });
     Running {
         address,
@@ -169,5 +176,61 @@ async fn clients_of_http_1_are_told_what_this_is() {
     assert!(
         head.contains(&format!("content-length: {}", body.len())),
         "{head}: {body}"
+    );
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_of_their_address_are_closed() {
+    let running = run(Config {
+        max_connections_per_address: 1,
+        ..Config::default()
+    })
+    .await;
+    let (mut sender, _) = connect(running.address).await;
+    sender
+        .send_request(get(running.address, "/"))
+        .await
+        .unwrap();
+
+    let mut refused = TcpStream::connect(running.address).await.unwrap();
+
+    assert_eq!(refused.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    let other = TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let stream = other.connect(running.address).await.unwrap();
+    let (mut sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    sender
+        .send_request(get(running.address, "/"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_old_connection_is_told_to_go_and_its_calls_end_with_the_grace() {
+    let running = run(Config {
+        max_connection_age: Duration::from_millis(200),
+        max_connection_age_grace: Duration::from_millis(300),
+        ..Config::default()
+    })
+    .await;
+    let (mut sender, _) = connect(running.address).await;
+    let start = Instant::now();
+
+    let hanging = sender.send_request(get(running.address, "/hang"));
+
+    assert!(hanging.await.is_err());
+    assert!(
+        start.elapsed() >= Duration::from_millis(480),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(
+        sender
+            .send_request(get(running.address, "/"))
+            .await
+            .is_err()
     );
 }

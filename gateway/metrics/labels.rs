@@ -41,6 +41,30 @@ pub enum SettlementOutcome {
     Unknown,
 }
 
+/// Why a caller's connection is not served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// There are as many as there may be.
+    Full,
+    /// Its address has as many as one address may have.
+    AddressFull,
+    /// No TLS connection came about.
+    Handshake,
+    /// It did not speak HTTP/2, or not in time.
+    Protocol,
+}
+
+impl Refusal {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::AddressFull => "address_full",
+            Self::Handshake => "handshake",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
 impl PublishOutcome {
     pub(super) fn label(self) -> &'static str {
         match self {

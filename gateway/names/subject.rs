@@ -113,6 +113,18 @@ displayed!(Subject);
 displayed!(SubjectFilter);
 displayed!(StreamSubject);
 
+/// Whether a subject matches a filter: `*` is one token, `>` one or more at the end.
+pub fn subject_matches(filter: &str, subject: &str) -> bool {
+    let (mut filter, mut subject) = (filter.split('.'), subject.split('.'));
+    loop {
+        match (filter.next(), subject.next()) {
+            (Some(">"), Some(_)) | (None, None) => return true,
+            (Some(wanted), Some(token)) if wanted == "*" || wanted == token => {}
+            _ => return false,
+        }
+    }
+}
+
 /// Checks what holds for every subject.
 pub(super) fn check_tokens(text: &str) -> Result<(), &'static str> {
     if text.is_empty() {
@@ -180,17 +192,24 @@ mod tests {
         "gateway.inbox.7",
     ];
 
-    fn matches(filter: &str, subject: &str) -> bool {
-        let mut subject = subject.split('.');
-        for token in filter.split('.') {
-            match (token, subject.next()) {
-                (">", Some(_)) => return true,
-                (_, None) => return false,
-                (token, Some(other)) if token == "*" || token == other => {}
-                _ => return false,
-            }
+    #[test]
+    fn filters_match_as_in_nats() {
+        for (filter, subject, expected) in [
+            ("users.*", "users.login", true),
+            ("users.*", "users", false),
+            ("users.*", "users.login.events", false),
+            ("users.*.events", "users.login.events", true),
+            ("users.>", "users.login.events", true),
+            ("users.>", "users", false),
+            ("users.login", "users.login", true),
+            ("users.login", "users.logout", false),
+        ] {
+            assert_eq!(
+                subject_matches(filter, subject),
+                expected,
+                "{filter} {subject}"
+            );
         }
-        subject.next().is_none()
     }
 
     #[test]
@@ -301,7 +320,7 @@ mod tests {
             let text = tokens.join(".");
             if let Ok(subject) = StreamSubject::parse("subjects[0]", &text, &reserved()) {
                 for dangerous in DANGEROUS {
-                    prop_assert!(!matches(subject.as_str(), dangerous), "{text} matches {dangerous}");
+                    prop_assert!(!subject_matches(subject.as_str(), dangerous), "{text} matches {dangerous}");
                 }
             }
         }

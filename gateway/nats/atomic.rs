@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use prost_types::Timestamp;
 use serde::Deserialize;
+use tokio::time::Instant;
 use tonic::Code;
 
 use super::Nats;
@@ -19,8 +20,7 @@ use super::error::{from_api, from_request, is_passing, too_late};
 use super::link::{Link, OpenRequest, RequestError};
 use super::lookup::StreamFacts;
 use super::publish::{
-    ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Outgoing, judge, out_of_time, refuse_without_acks,
-    unknown,
+    ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Outgoing, judge, out_of_time, unknown,
 };
 use super::request::Pause;
 use crate::deadline::Deadline;
@@ -79,7 +79,9 @@ impl Nats {
                 // No stream, or no answer: JetStream will say more to the message itself.
                 break;
             };
-            refuse_without_acks(&stream).map_err(|error| blame(error, place))?;
+            stream
+                .refuse_without_acks()
+                .map_err(|error| blame(error, place))?;
             match &found {
                 Some(first) if first.name != stream.name => {
                     return Err(blame(spans(&first.name, &stream.name), place));
@@ -186,7 +188,11 @@ impl BatchAttempt<'_> {
     async fn not_stored(&self, error: RequestError, place: usize) -> Attempt {
         let subject = &self.messages[place].subject;
         let attempt = match error {
-            RequestError::NoResponders => self.nats.nobody_listens(subject, self.deadline).await,
+            RequestError::NoResponders => {
+                self.nats
+                    .nobody_listens(subject, Instant::now(), self.deadline)
+                    .await
+            }
             RequestError::Denied | RequestError::TooLarge => Attempt::Failed(refusal(error)),
             RequestError::NotSent | RequestError::Lost | RequestError::TimedOut => {
                 Attempt::Refused(refusal(error))
@@ -220,7 +226,10 @@ impl BatchAttempt<'_> {
     async fn not_of_a_batch(&self, place: usize) -> Attempt {
         let subject = &self.messages[place].subject;
         let is_commit = place + 1 == self.messages.len();
-        match self.nats.stranger_answered(subject, self.deadline).await {
+        let answer = self
+            .nats
+            .stranger_answered(subject, Instant::now(), self.deadline);
+        match answer.await {
             Attempt::Unknown(_) if !is_commit => {
                 let text = "someone answers on this subject who does not know batches";
                 Attempt::Failed(Error::new(Reason::FailedPrecondition, text))
@@ -250,11 +259,11 @@ struct Refusal {
     stream: String,
 }
 
-async fn begin<'a>(
-    link: &'a Link,
+async fn begin(
+    link: &Link,
     message: &Outgoing,
     deadline: Deadline,
-) -> Result<OpenRequest<'a>, RequestError> {
+) -> Result<OpenRequest, RequestError> {
     let headers = Some(message.headers.clone());
     let subject = message.subject.as_str();
     link.begin(subject, headers, message.payload.clone(), deadline)

@@ -156,6 +156,11 @@ impl Link {
         )
     }
 
+    /// Sends in bulk; what comes back is the user's own business.
+    pub(super) fn sink(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Subscribes; messages come until the link is lost.
     pub async fn subscribe(&self, subject: String) -> Result<Subscriber, RequestError> {
         let subscribing = self.client.subscribe(subject);
@@ -185,15 +190,12 @@ impl Link {
         headers: Option<HeaderMap>,
         payload: Bytes,
         deadline: Deadline,
-    ) -> Result<OpenRequest<'_>, RequestError> {
+    ) -> Result<OpenRequest, RequestError> {
         let expected = self.replies.expect(subject);
         let reply = Some(expected.subject());
         self.send(subject, reply, headers, payload, deadline)
             .await?;
-        Ok(OpenRequest {
-            link: self,
-            expected,
-        })
+        Ok(OpenRequest { expected })
     }
 
     /// Sends a message. OK means that it was handed to the connection.
@@ -247,28 +249,27 @@ impl Link {
 }
 
 /// A request that was sent. Safe to drop at any point.
-pub(super) struct OpenRequest<'a> {
-    link: &'a Link,
+pub(super) struct OpenRequest {
     expected: Expected,
 }
 
-impl OpenRequest<'_> {
-    /// Waits for the reply.
+impl OpenRequest {
+    /// Waits for the reply. A link that is lost fails its requests itself.
     pub(super) async fn answer(mut self, deadline: Deadline) -> Result<Message, RequestError> {
-        let reply = self.link.unless_lost(self.expected.reply());
-        match deadline.bound(reply).await {
+        match deadline.bound(self.expected.reply()).await {
             Err(_) => Err(RequestError::TimedOut),
-            Ok(None | Some(None)) => Err(RequestError::Lost),
-            Ok(Some(Some(Reply::Denied))) => Err(RequestError::Denied),
-            Ok(Some(Some(Reply::Message(message)))) if is_no_responders(&message) => {
+            Ok(None) => Err(RequestError::Lost),
+            Ok(Some(Reply::Denied)) => Err(RequestError::Denied),
+            Ok(Some(Reply::Message(message))) if is_no_responders(&message) => {
                 Err(RequestError::NoResponders)
             }
-            Ok(Some(Some(Reply::Message(message)))) => Ok(message),
+            Ok(Some(Reply::Message(message))) => Ok(message),
         }
     }
 }
 
-fn is_no_responders(message: &Message) -> bool {
+/// Whether nobody listened to a request.
+pub(super) fn is_no_responders(message: &Message) -> bool {
     message
         .status
         .is_some_and(|status| status == async_nats::StatusCode::NO_RESPONDERS)

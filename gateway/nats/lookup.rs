@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,8 @@ use super::Nats;
 use super::api::{ConsumerInfo, StreamConfig, StreamInfo};
 use super::error::too_late;
 use crate::deadline::Deadline;
-use crate::error::{Reason, Result};
-use crate::names::{ConsumerName, StreamName, Subject};
+use crate::error::{Error, Reason, Result};
+use crate::names::{ConsumerName, StreamName, Subject, subject_matches};
 
 /// How old what is known of a stream may be.
 const STREAM_AGE: Duration = Duration::from_secs(30);
@@ -54,7 +54,8 @@ pub struct StreamFacts {
 
 /// The answers that are kept.
 pub(super) struct Lookups {
-    streams: Mutex<HashMap<String, (Instant, StreamFacts)>>,
+    /// Read by every publish, which must not wait for another.
+    streams: RwLock<HashMap<String, (Instant, StreamFacts)>>,
     /// Who may ask for a stream now: a batch can miss a thousand times at once.
     turns: Semaphore,
     consumers: Cache<(String, String), ConsumerInfo>,
@@ -67,7 +68,7 @@ pub(super) struct Lookups {
 impl Default for Lookups {
     fn default() -> Self {
         Self {
-            streams: Mutex::default(),
+            streams: RwLock::default(),
             turns: Semaphore::new(LOOKUPS),
             consumers: Cache::default(),
             names: Cache::default(),
@@ -80,16 +81,21 @@ impl Nats {
     /// The stream that takes a subject, as far as that can be found out quickly; `None` where it
     /// cannot, or where there is none in the gateway's own JetStream domain.
     pub async fn stream_of(&self, subject: &Subject, deadline: Deadline) -> Option<StreamFacts> {
-        if let Some(known) = self.lookups().known_stream(subject.as_str()) {
-            return Some(known);
+        match self.lookups().known_stream(subject) {
+            Some(known) => Some(known),
+            // Boxed: the calls that find what they need here are many, and need not carry it.
+            None => Box::pin(self.find_stream(subject, deadline)).await,
         }
+    }
+
+    async fn find_stream(&self, subject: &Subject, deadline: Deadline) -> Option<StreamFacts> {
         if self.lookups().is_denied() {
             return None;
         }
         let deadline = deadline.at_most(PATIENCE.min(deadline.remaining() / 2));
         let _turn = deadline.bound(self.lookups().turns.acquire()).await.ok()?;
         // The lookup that this one waited for may have found the same stream.
-        if let Some(known) = self.lookups().known_stream(subject.as_str()) {
+        if let Some(known) = self.lookups().known_stream(subject) {
             return Some(known);
         }
         match self.look_up(subject, deadline).await {
@@ -138,6 +144,51 @@ impl Nats {
         Ok(names.streams.unwrap_or_default())
     }
 
+    /// The same, looked up since `since`: those who ask for one subject together share a request.
+    pub(super) async fn streams_taking(
+        &self,
+        subject: &str,
+        since: Instant,
+        deadline: Deadline,
+    ) -> Result<Arc<Vec<String>>> {
+        let ask = async { self.stream_names(subject, deadline).await };
+        let names = self
+            .lookups()
+            .names
+            .get(subject.to_owned(), AsOf::since(since), ask);
+        // Whoever waits for another's question keeps to its own deadline.
+        let names = deadline.bound(names).await;
+        names.unwrap_or_else(|_| Err(too_late("the stream's name")))
+    }
+
+    /// What is known of the stream that takes a subject, without asking.
+    pub(super) fn known_stream(&self, subject: &Subject) -> Option<StreamFacts> {
+        self.lookups().known_stream(subject)
+    }
+
+    /// What is known of a stream, without asking.
+    pub(super) fn known_stream_named(&self, name: &StreamName) -> Option<StreamFacts> {
+        let streams = self.lookups().streams();
+        let (asked, facts) = streams.get(name.as_str())?;
+        (asked.elapsed() < STREAM_AGE).then(|| facts.clone())
+    }
+
+    /// A stream by its name.
+    pub async fn stream_facts(&self, name: &StreamName, deadline: Deadline) -> Result<StreamFacts> {
+        let info: StreamInfo = self
+            .api_get(&format!("STREAM.INFO.{name}"), deadline)
+            .await?;
+        Ok(self.lookups().learn_stream(info.config))
+    }
+
+    /// The same as it was a short while ago, as far as that can be found out quickly.
+    pub(super) async fn recent_stream(&self, name: &StreamName) -> Result<StreamFacts> {
+        if let Some(known) = self.known_stream_named(name) {
+            return Ok(known);
+        }
+        self.stream_facts(name, Deadline::within(PATIENCE)).await
+    }
+
     /// A consumer's info.
     pub async fn consumer_info(
         &self,
@@ -154,6 +205,28 @@ impl Nats {
             .await;
         // Whoever waits for another's question keeps to its own deadline.
         info.unwrap_or_else(|_| Err(too_late("the consumer's info")))
+    }
+}
+
+impl StreamFacts {
+    /// Fails for a stream with `no_ack`, which never answers: nobody could say what became of a message.
+    pub fn refuse_without_acks(&self) -> Result<()> {
+        if !self.no_ack {
+            return Ok(());
+        }
+        let text = format!(
+            "stream {} has no_ack: it never confirms a message",
+            self.name
+        );
+        Err(Error::new(Reason::StreamWithoutAcks, text).with("stream", &self.name))
+    }
+
+    /// Whether the stream takes a subject.
+    pub fn takes(&self, subject: &Subject) -> bool {
+        let filters = &self.config.subjects;
+        filters
+            .iter()
+            .any(|filter| subject_matches(filter, subject.as_str()))
     }
 }
 
@@ -184,18 +257,13 @@ impl Lookups {
         *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    fn known_stream(&self, subject: &str) -> Option<StreamFacts> {
-        let streams = self.streams();
+    fn known_stream(&self, subject: &Subject) -> Option<StreamFacts> {
+        let now = Instant::now();
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
         let mut known = streams
             .values()
-            .filter(|(asked, _)| asked.elapsed() < STREAM_AGE)
-            .filter(|(_, facts)| {
-                facts
-                    .config
-                    .subjects
-                    .iter()
-                    .any(|filter| matches(filter, subject))
-            });
+            .filter(|(asked, _)| now.duration_since(*asked) < STREAM_AGE)
+            .filter(|(_, facts)| facts.takes(subject));
         known.next().map(|(_, facts)| facts.clone())
     }
 
@@ -216,20 +284,8 @@ impl Lookups {
         facts
     }
 
-    fn streams(&self) -> MutexGuard<'_, HashMap<String, (Instant, StreamFacts)>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether a subject matches a filter: `*` is one token, `>` one or more at the end.
-pub(super) fn matches(filter: &str, subject: &str) -> bool {
-    let (mut filter, mut subject) = (filter.split('.'), subject.split('.'));
-    loop {
-        match (filter.next(), subject.next()) {
-            (Some(">"), Some(_)) | (None, None) => return true,
-            (Some(wanted), Some(token)) if wanted == "*" || wanted == token => {}
-            _ => return false,
-        }
+    fn streams(&self) -> RwLockWriteGuard<'_, HashMap<String, (Instant, StreamFacts)>> {
+        self.streams.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -343,23 +399,6 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
-
-    #[test]
-    fn filters_match_as_in_nats() {
-        for (filter, subject, expected) in [
-            ("users.*", "users.login", true),
-            ("users.*", "users", false),
-            ("users.*", "users.login.events", false),
-            ("users.*.events", "users.login.events", true),
-            ("users.>", "users.login.events", true),
-            ("users.>", "users", false),
-            ("users.login", "users.login", true),
-            ("users.login", "users.logout", false),
-        ] {
-            assert_eq!(matches(filter, subject), expected, "{filter} {subject}");
-        }
-    }
 
     #[tokio::test]
     async fn callers_of_one_key_share_a_request() {

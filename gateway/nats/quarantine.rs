@@ -172,8 +172,7 @@ impl Nats {
 
     /// The connection that the sessions of a consumer share while others must not be broken by it.
     pub fn quarantine_connection(&self, stream: &str, consumer: &str) -> Connection {
-        let start =
-            || Connection::start(self.0.config.clone(), "quarantine", self.0.metrics.clone());
+        let start = || self.own_connection("quarantine");
         self.0.quarantine.connection(stream, consumer, start)
     }
 

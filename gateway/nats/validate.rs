@@ -2,10 +2,11 @@
 
 use super::Nats;
 use super::api::StreamConfig;
-use super::lookup::{StreamFacts, matches};
-use super::publish::{Outgoing, no_stream, refuse_without_acks, wrong_stream};
+use super::lookup::StreamFacts;
+use super::publish::{Outgoing, no_stream, wrong_stream};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::names::subject_matches;
 
 /// What messages can need of their stream: a header, and the setting without which it is refused.
 const NEEDS: [(&str, &str); 5] = [
@@ -39,7 +40,7 @@ impl Nats {
                     format!("stream {} does not answer", names[0]),
                 )
             })?;
-        refuse_without_acks(&stream)?;
+        stream.refuse_without_acks()?;
         check_stream(message, &stream)?;
         Ok(stream)
     }
@@ -96,5 +97,5 @@ fn is_on(config: &StreamConfig, setting: &str) -> bool {
 
 fn takes(config: &StreamConfig, subject: &str) -> bool {
     let mut subjects = config.subjects.iter();
-    subjects.any(|filter| matches(filter, subject))
+    subjects.any(|filter| subject_matches(filter, subject))
 }

@@ -1,19 +1,12 @@
 //! Several messages of one call: each by itself, one after the other, or all or none.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use futures_util::future::join_all;
-use tokio::sync::Semaphore;
 
 use super::outlet::{Accepted, Outlet};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::nats::api::PubAck;
-use crate::nats::{Begun, Outgoing};
-
-/// How many messages of one call are on their way to one stream.
-const LANE: usize = 256;
+use crate::nats::{Begun, Lanes, Outgoing};
 
 /// Messages to publish together. Those that cannot be sent say why in their place.
 #[derive(Debug)]
@@ -121,22 +114,6 @@ impl Outlet {
             Ok(Accepted { ack, id })
         });
         Ok(accepted.collect())
-    }
-}
-
-/// The ways to the streams of one call.
-#[derive(Default)]
-struct Lanes(Mutex<HashMap<String, Arc<Semaphore>>>);
-
-impl Lanes {
-    fn of(&self, stream: &str) -> Arc<Semaphore> {
-        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = lanes.get(stream) {
-            return lane.clone();
-        }
-        let lane = Arc::new(Semaphore::new(LANE));
-        lanes.insert(stream.to_owned(), lane.clone());
-        lane
     }
 }
 

@@ -8,16 +8,17 @@ use tonic::{Request, Response, Status};
 use crate::admin::Readiness;
 use crate::config::Config;
 use crate::convert::account;
+use crate::dead_letters::{DeadLetters, State};
 use crate::deadline::Deadline;
 use crate::error;
 use crate::nats::Nats;
 use crate::proto::gateway_service_server::GatewayService;
 use crate::proto::{
-    GatewayState, GetInfoRequest, GetInfoResponse, Limits, ListErrorReasonsRequest,
-    ListErrorReasonsResponse, ListSessionsRequest, ListSessionsResponse, NatsInfo,
-    TerminateSessionRequest, TerminateSessionResponse,
+    DeadLetterInfo, DeadLetterState, GatewayState, GetInfoRequest, GetInfoResponse, Limits,
+    ListErrorReasonsRequest, ListErrorReasonsResponse, ListSessionsRequest, ListSessionsResponse,
+    NatsInfo, TerminateSessionRequest, TerminateSessionResponse,
 };
-use crate::sessions::{Sessions, gateway_text};
+use crate::sessions::{Sessions, gateway_text, identity};
 
 /// How long asking JetStream may take; the rest of the info does not wait for it longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,6 +31,7 @@ pub struct Gateway {
     nats: Nats,
     sessions: Sessions,
     readiness: watch::Receiver<Readiness>,
+    dead_letters: Option<DeadLetters>,
     limits: Limits,
 }
 
@@ -39,6 +41,7 @@ impl Gateway {
         nats: Nats,
         sessions: Sessions,
         readiness: watch::Receiver<Readiness>,
+        dead_letters: Option<DeadLetters>,
         config: &Config,
     ) -> Self {
         let (server, subscribe) = (&config.server, &config.subscribe);
@@ -62,6 +65,7 @@ impl Gateway {
             nats,
             sessions,
             readiness,
+            dead_letters,
             limits,
         }
     }
@@ -80,20 +84,40 @@ impl Gateway {
         let account = self.nats.api_get("INFO", Deadline::within(PATIENCE)).await;
         Some(account::nats_info(server, account.ok()))
     }
+
+    async fn dead_letter_info(&self) -> Option<DeadLetterInfo> {
+        let dead_letters = self.dead_letters.as_ref()?;
+        let pending = dead_letters.pending(Deadline::within(PATIENCE)).await;
+        let (state, problem) = match dead_letters.state() {
+            State::Starting => (DeadLetterState::Starting, String::new()),
+            State::Collecting => (DeadLetterState::Collecting, String::new()),
+            State::Failing(error) => (DeadLetterState::Failing, error.to_string()),
+        };
+        Some(DeadLetterInfo {
+            letters: dead_letters.letters().to_string(),
+            advisories: dead_letters.advisories().to_string(),
+            state: state as i32,
+            problem,
+            pending: pending.unwrap_or_default(),
+        })
+    }
 }
 
 #[tonic::async_trait]
 impl GatewayService for Gateway {
     async fn get_info(
         &self,
-        _request: Request<GetInfoRequest>,
+        request: Request<GetInfoRequest>,
     ) -> Result<Response<GetInfoResponse>, Status> {
         let max_payload = self.nats.max_payload().unwrap_or_default();
+        let (nats, dead_letters) = tokio::join!(self.nats_info(), self.dead_letter_info());
         Ok(Response::new(GetInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             gateway_id: gateway_text(self.sessions.gateway_id()),
             state: self.state() as i32,
-            nats: self.nats_info().await,
+            nats,
+            dead_letters,
+            identity: identity(&request).to_owned(),
             limits: Some(Limits {
                 max_message_bytes: max_payload as u64,
                 ..self.limits

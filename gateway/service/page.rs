@@ -14,6 +14,14 @@ pub(super) struct Sizes {
     pub(super) largest: u32,
 }
 
+impl Sizes {
+    /// The size of a page whose caller asks for `size` items.
+    pub(super) fn of(self, size: u32) -> usize {
+        let size = if size == 0 { self.default } else { size };
+        size.min(self.largest) as usize
+    }
+}
+
 /// Of streams and consumers JetStream itself puts at most 256 into one answer.
 const SIZES: Sizes = Sizes {
     default: 100,
@@ -41,11 +49,6 @@ impl Page {
 
     /// Reads `page_size` and `page_token` of a request.
     pub(super) fn within(sizes: Sizes, size: u32, token: &str) -> Result<Self> {
-        let size = if size == 0 {
-            sizes.default
-        } else {
-            size.min(sizes.largest)
-        };
         let invalid = || Error::invalid("page_token", "must be a next_page_token, or empty");
         let offset = if token.is_empty() {
             Some(0)
@@ -54,7 +57,7 @@ impl Page {
         };
         Ok(Self {
             offset: offset.ok_or_else(invalid)?,
-            size: size as usize,
+            size: sizes.of(size),
         })
     }
 

@@ -1,54 +1,49 @@
 //! `PublisherService`.
 
-use std::sync::Arc;
-
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert::batch::batch;
-use crate::convert::message::outgoing;
+use crate::convert::message::{DefaultId, outgoing};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::nats::Outgoing;
+use crate::output::{Frames, channel};
 use crate::proto::publisher_service_server::PublisherService;
 use crate::proto::{
     ItemStatus, PublishBatchRequest, PublishBatchResponse, PublishRequest, PublishResponse,
-    PublishResult,
+    PublishResult, PublishStreamRequest, PublishStreamResponse,
 };
-use crate::publishing::{Accepted, Config, MintMessageId, Orphans, Outlet};
+use crate::publishing::{Accepted, MintMessageId, Orphans, session};
+use crate::sessions::Caller;
 
 /// The metadata entry that can hold the id of a message.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Publishes messages.
 pub struct Publisher {
-    outlet: Arc<Outlet>,
-    config: Config,
+    shared: session::Shared,
     orphans: Orphans,
 }
 
 impl Publisher {
     /// The service. What callers leave behind goes over to `orphans`.
-    pub fn new(outlet: Outlet, config: Config, orphans: Orphans) -> Self {
-        Self {
-            outlet: Arc::new(outlet),
-            config,
-            orphans,
-        }
+    pub fn new(shared: session::Shared, orphans: Orphans) -> Self {
+        Self { shared, orphans }
     }
 
     async fn publish_one(&self, request: Request<PublishRequest>) -> Result<PublishResponse> {
-        let deadline = Deadline::of_call(request.metadata(), self.config.timeout)?;
+        let deadline = Deadline::of_call(request.metadata(), self.shared.config.timeout)?;
         let key = idempotency_key(&request)?.map(str::to_owned);
         let request = request.into_inner();
         let validate_only = request.validate_only;
-        let mint = self.config.mint_message_id != MintMessageId::Never;
-        let nats = self.outlet.nats();
+        let mint = DefaultId::minted(self.shared.config.mint_message_id != MintMessageId::Never);
+        let nats = self.shared.outlet.nats();
         let message = outgoing(request, key.as_deref(), mint, nats.reserved())?;
         nats.check_size(&message)?;
         if validate_only {
             return self.validate(&message, deadline).await;
         }
-        let outlet = self.outlet.clone();
+        let outlet = self.shared.outlet.clone();
         let work = |begun| async move { outlet.one(message, deadline, &begun).await };
         self.orphans.see_through(work).await.map(published)
     }
@@ -57,20 +52,29 @@ impl Publisher {
         &self,
         request: Request<PublishBatchRequest>,
     ) -> Result<PublishBatchResponse> {
-        let deadline = Deadline::of_call(request.metadata(), self.config.timeout)?;
+        let deadline = Deadline::of_call(request.metadata(), self.shared.config.timeout)?;
         if idempotency_key(&request)?.is_some() {
             let why = "is for Publish alone: each message of a batch has its message_id";
             return Err(Error::invalid(IDEMPOTENCY_KEY, why));
         }
-        let reserved = self.outlet.nats().reserved();
-        let batch = batch(request.into_inner(), self.config.mint_message_id, reserved)?;
-        let outlet = self.outlet.clone();
+        let reserved = self.shared.outlet.nats().reserved();
+        let batch = batch(
+            request.into_inner(),
+            self.shared.config.mint_message_id,
+            reserved,
+        )?;
+        let outlet = self.shared.outlet.clone();
         let work = |begun| async move { outlet.batch(batch, deadline, &begun).await };
         self.orphans.see_through(work).await.map(results)
     }
 
     async fn validate(&self, message: &Outgoing, deadline: Deadline) -> Result<PublishResponse> {
-        let stream = self.outlet.nats().validate(message, deadline).await?;
+        let stream = self
+            .shared
+            .outlet
+            .nats()
+            .validate(message, deadline)
+            .await?;
         Ok(PublishResponse {
             stream: stream.name,
             message_id: message
@@ -136,5 +140,23 @@ impl PublisherService for Publisher {
         request: Request<PublishBatchRequest>,
     ) -> Result<Response<PublishBatchResponse>, Status> {
         Ok(self.publish_many(request).await.map(Response::new)?)
+    }
+
+    type PublishStreamStream = Frames<PublishStreamResponse>;
+
+    async fn publish_stream(
+        &self,
+        request: Request<Streaming<PublishStreamRequest>>,
+    ) -> Result<Response<Self::PublishStreamStream>, Status> {
+        // Answered before its first frame is read: callers may wait for that.
+        let (out, frames) = channel();
+        let serving = session::serve(
+            self.shared.clone(),
+            Caller::of(&request),
+            request.into_inner(),
+            out,
+        );
+        self.shared.sessions.tasks().spawn(serving);
+        Ok(Response::new(frames))
     }
 }

@@ -9,6 +9,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::listener;
 use crate::names::{ConsumerName, StreamName};
+use crate::output::{Frames, channel};
 use crate::proto::subscriber_service_server::SubscriberService;
 use crate::proto::{
     AcknowledgeRequest, AcknowledgeResponse, ConsumeRequest, ConsumeResponse, FetchRequest,
@@ -16,9 +17,7 @@ use crate::proto::{
 };
 use crate::sessions::Caller;
 use crate::subscription::config::Config;
-use crate::subscription::{
-    Durable, Frames, Session, Shared, Source, acknowledge, channel, consume, fetch,
-};
+use crate::subscription::{Durable, Frame, Session, Shared, Source, acknowledge, consume, fetch};
 
 /// How long opening a session, or an acknowledgement without a deadline, may take.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,7 +49,10 @@ impl Subscriber {
         }
     }
 
-    async fn open(&self, request: Request<SubscribeRequest>) -> Result<Frames<SubscribeResponse>> {
+    async fn open(
+        &self,
+        request: Request<SubscribeRequest>,
+    ) -> Result<Frames<Frame, SubscribeResponse>> {
         // The deadline of a stream is its end; opening it is bounded by itself.
         let deadline =
             Deadline::of_call(request.metadata(), DEFAULT_TIMEOUT)?.at_most(DEFAULT_TIMEOUT);
@@ -63,7 +65,7 @@ impl Subscriber {
     }
 
     /// The call is answered before its first frame has come: some clients send none before.
-    fn begin(&self, request: Request<Streaming<ConsumeRequest>>) -> Frames<ConsumeResponse> {
+    fn begin(&self, request: Request<Streaming<ConsumeRequest>>) -> Frames<Frame, ConsumeResponse> {
         let (out, frames) = channel();
         let who = Caller::of(&request);
         let (shared, limits) = (self.shared.clone(), self.limits.clone());
@@ -87,7 +89,8 @@ impl Subscriber {
         let stream = StreamName::parse("stream", &request.stream)?;
         let consumer = ConsumerName::parse("consumer", &request.consumer)?;
         let wait = max_wait(&request)?;
-        let durable = Durable::new(&self.shared.nats, stream, consumer, FRESHNESS);
+        let priority = open::priority(request.priority.as_ref())?;
+        let durable = Durable::new(&self.shared.nats, stream, consumer, FRESHNESS, priority);
         let source = Source::Durable(Box::new(durable));
         let attach = if has_deadline {
             deadline
@@ -145,8 +148,8 @@ fn batch(batch: u32) -> Result<u32> {
 
 #[tonic::async_trait]
 impl SubscriberService for Subscriber {
-    type SubscribeStream = Frames<SubscribeResponse>;
-    type ConsumeStream = Frames<ConsumeResponse>;
+    type SubscribeStream = Frames<Frame, SubscribeResponse>;
+    type ConsumeStream = Frames<Frame, ConsumeResponse>;
 
     async fn subscribe(
         &self,

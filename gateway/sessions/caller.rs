@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tonic::Request;
 
+use crate::auth;
 use crate::error::{Error, Result};
 use crate::listener::PeerAddr;
 
@@ -19,6 +20,8 @@ pub struct Caller {
     pub(super) user_agent: Box<str>,
     /// What it calls itself.
     pub(super) name: Box<str>,
+    /// Who it has proven to be; empty where nobody is asked.
+    pub(super) identity: Box<str>,
 }
 
 impl Caller {
@@ -32,6 +35,7 @@ impl Caller {
             // A header of visible characters is ASCII: it can be cut anywhere.
             user_agent: user_agent[..user_agent.len().min(LONGEST)].into(),
             name: Box::default(),
+            identity: identity(request).into(),
         }
     }
 
@@ -46,6 +50,12 @@ impl Caller {
             ..self
         })
     }
+}
+
+/// Who the caller has proven to be; empty where nobody is asked.
+pub fn identity<T>(request: &Request<T>) -> &str {
+    let caller = request.extensions().get();
+    caller.map_or("", auth::Caller::name)
 }
 
 #[cfg(test)]

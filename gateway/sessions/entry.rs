@@ -165,6 +165,7 @@ impl Entry {
             peer: peer.unwrap_or_default(),
             user_agent: self.caller.user_agent.to_string(),
             client_name: self.caller.name.to_string(),
+            identity: self.caller.identity.to_string(),
             stream: self.stream.to_string(),
             consumer: state.consumer.to_string(),
             start_time: Some(Timestamp::from(self.since)),

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use prost_types::Timestamp;
 use tokio::time::{Instant, timeout};
 
-use super::output::Frame;
+use super::frame::Frame;
 use super::terms::Terms;
 use super::{Connection, Session};
 use crate::deadline::Deadline;
@@ -43,6 +43,8 @@ pub(super) enum Ending {
     HalfClosed,
     /// The caller asked for no more messages, and nothing is outstanding.
     Done,
+    /// A bounded read has come to its end.
+    Complete,
     /// The gateway ends the session, and either all is settled or the time is up.
     Drained,
     /// The caller broke the protocol.
@@ -87,6 +89,7 @@ impl Session {
         self.answers.push_back(Frame::Draining(Draining {
             reason: reason as i32,
             deadline: Some(Timestamp::from(deadline)),
+            resume_token: self.resume_token(),
         }));
     }
 
@@ -107,6 +110,10 @@ impl Session {
         if self.phase == Phase::Delivering {
             self.stop_pulling().await;
         }
+        // An ephemeral consumer stays for a caller that may want to go on.
+        let is_wanted = matches!(ending, Ending::HalfClosed | Ending::Done | Ending::Complete);
+        let has_consumer_to_delete =
+            self.source.is_ordered() || (self.source.is_ephemeral() && is_wanted);
         // A session that the gateway ends leaves everything to its caller.
         let is_drained = matches!(self.phase, Phase::Draining(_));
         if !matches!(ending, Ending::Drained) {
@@ -116,7 +123,7 @@ impl Session {
             self.hand_over().await;
         }
         self.out.end(match ending {
-            Ending::HalfClosed | Ending::Done => Ok(()),
+            Ending::HalfClosed | Ending::Done | Ending::Complete => Ok(()),
             Ending::Refused(error) | Ending::Failed(error) => Err(error),
             Ending::Drained if self.registration.ending().is_cancelled() => {
                 Err(self.registration.order().error)
@@ -125,9 +132,17 @@ impl Session {
             // Nobody reads it.
             Ending::CallerGone => Ok(()),
         });
-        if self.source.is_ordered() {
+        if has_consumer_to_delete {
             let (nats, stream) = (&self.shared.nats, self.source.stream());
             super::source::delete(nats, stream, &self.facts.consumer).await;
+        }
+    }
+
+    /// Where the session is the pinned client of a group, another need not wait.
+    async fn leave_seat(&mut self) {
+        if let Some(seat) = &self.facts.seat {
+            let (nats, stream) = (&self.shared.nats, self.source.stream());
+            seat.leave(nats, stream, &self.facts.consumer).await;
         }
     }
 
@@ -151,6 +166,7 @@ impl Session {
             Connection::Attaching(_) | Connection::Detached => {}
         }
         give_back(&self.shared.nats, &self.facts.terms, left).await;
+        self.leave_seat().await;
     }
 
     /// Brings settlements that are under way to their end, and their answers to a caller that reads.

@@ -6,10 +6,11 @@ use tokio::time::timeout;
 use tonic::Streaming;
 
 use super::caller::{Caller, refusal, unexpected};
-use super::{Output, Session, Shared};
+use super::{Frame, Session, Shared};
 use crate::convert::open::{Limits, Open};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::output::Output;
 use crate::proto::consume_request::Frame as Requested;
 use crate::proto::{ConsumeOpen, ConsumeRequest};
 use crate::sessions;
@@ -23,7 +24,7 @@ pub async fn consume(
     limits: Limits,
     who: sessions::Caller,
     mut requests: Streaming<ConsumeRequest>,
-    out: Output,
+    out: Output<Frame>,
 ) {
     let draining = shared.sessions.draining().clone();
     let open = tokio::select! {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jetgate::app::App;
 use jetgate::config::Config;
 use jetgate::proto::consumer_service_client::ConsumerServiceClient;
+use jetgate::proto::dead_letter_service_client::DeadLetterServiceClient;
 use jetgate::proto::gateway_service_client::GatewayServiceClient;
 use jetgate::proto::publisher_service_client::PublisherServiceClient;
 use jetgate::proto::stream_service_client::StreamServiceClient;
@@ -168,6 +169,10 @@ impl Clients {
 
     pub(crate) fn consumers(&self) -> ConsumerServiceClient<Channel> {
         ConsumerServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn dead_letters(&self) -> DeadLetterServiceClient<Channel> {
+        DeadLetterServiceClient::new(self.channel())
     }
 
     pub(crate) fn gateway(&self) -> GatewayServiceClient<Channel> {

@@ -91,9 +91,24 @@ impl Wire {
         self.send_message(subject, "", None, payload).await;
     }
 
+    /// Publishes a request whose answers come on a subject of the caller's.
+    pub(crate) async fn publish_with_reply(&mut self, subject: &str, reply: &str, payload: &[u8]) {
+        self.send_message(subject, reply, None, payload).await;
+    }
+
     /// Publishes with a header block whose lines are sent as they are: `b"A: 1\r\nB: x\ry\r\n"`.
     pub(crate) async fn publish_raw(&mut self, subject: &str, headers: &[u8], payload: &[u8]) {
         self.send_message(subject, "", Some(headers), payload).await;
+    }
+
+    /// Publishes with a reply subject of the test's own, and header lines as in [`Wire::publish_raw`].
+    pub(crate) async fn publish_from(
+        &mut self,
+        subject: &str,
+        reply: &str,
+        headers: Option<&[u8]>,
+    ) {
+        self.send_message(subject, reply, headers, b"0").await;
     }
 
     /// Subscribes and waits until the server knows.

@@ -10,28 +10,24 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use crate::error::{Error, Reason};
-pub(super) use crate::proto::consume_response::Frame;
-use crate::proto::subscribe_response::Event;
-use crate::proto::{ConsumeResponse, SubscribeResponse};
 
 /// A session's end of the way.
-#[derive(Clone)]
-pub struct Output {
+pub struct Output<F> {
     /// In boxes: the channel has room for more frames than it ever holds.
-    frames: mpsc::Sender<Box<Frame>>,
+    frames: mpsc::Sender<Box<F>>,
     end: Arc<OnceLock<Result<(), Status>>>,
 }
 
-/// The caller's end: the stream that the transport reads, of responses of one of the two calls.
-pub struct Frames<R> {
-    frames: mpsc::Receiver<Box<Frame>>,
+/// The caller's end: the stream that the transport reads, of the responses that frames are put into.
+pub struct Frames<F, R = F> {
+    frames: mpsc::Receiver<Box<F>>,
     end: Arc<OnceLock<Result<(), Status>>>,
     ended: bool,
     response: PhantomData<fn() -> R>,
 }
 
-/// Both ends. One frame may wait: more is not pulled before the transport has taken it.
-pub fn channel<R>() -> (Output, Frames<R>) {
+/// Both ends. One frame may wait: the session holds back what follows before the transport has taken it.
+pub fn channel<F, R>() -> (Output<F>, Frames<F, R>) {
     let (sender, receiver) = mpsc::channel(1);
     let end = Arc::new(OnceLock::new());
     let frames = Frames {
@@ -49,40 +45,49 @@ pub fn channel<R>() -> (Output, Frames<R>) {
     )
 }
 
-impl Output {
+impl<F> Clone for Output<F> {
+    fn clone(&self) -> Self {
+        Self {
+            frames: self.frames.clone(),
+            end: self.end.clone(),
+        }
+    }
+}
+
+impl<F> Output<F> {
     /// Whether the transport has taken the last frame.
-    pub(super) fn has_room(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         self.frames.capacity() > 0
     }
 
     /// Waits until it has.
-    pub(super) async fn room(&self) {
+    pub async fn room(&self) {
         // Fails only where the caller is gone, which is noticed elsewhere.
         let _ = self.frames.reserve().await;
     }
 
     /// Waits until the caller is gone.
-    pub(super) async fn closed(&self) {
+    pub async fn closed(&self) {
         self.frames.closed().await;
     }
 
     /// Sends a frame if there is room; only the session sends, so room that was seen stays.
-    pub(super) fn send(&self, frame: Frame) {
+    pub fn send(&self, frame: F) {
         let _ = self.frames.try_send(Box::new(frame));
     }
 
     /// Sends a frame when there is room.
-    pub(super) async fn send_later(&self, frame: Frame) {
+    pub async fn send_later(&self, frame: F) {
         let _ = self.frames.send(Box::new(frame)).await;
     }
 
     /// Says how the stream ends, behind the frames that still wait. The first word counts.
-    pub(super) fn end(&self, end: Result<(), Error>) {
+    pub fn end(&self, end: Result<(), Error>) {
         let _ = self.end.set(end.map_err(Status::from));
     }
 }
 
-impl<R: From<Frame>> Stream for Frames<R> {
+impl<F, R: From<F>> Stream for Frames<F, R> {
     type Item = Result<R, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -93,36 +98,15 @@ impl<R: From<Frame>> Stream for Frames<R> {
             return Poll::Ready(Some(Ok(R::from(*frame))));
         }
         self.ended = true;
-        match self.end.get().cloned() {
+        match self.end.get() {
             Some(Ok(())) => Poll::Ready(None),
-            Some(Err(status)) => Poll::Ready(Some(Err(status))),
-            // An end that nobody decided on must not look like one.
+            Some(Err(status)) => Poll::Ready(Some(Err(status.clone()))),
+            // Its caller would take an OK for the end of what it asked for.
             None => {
                 let lost = Error::new(Reason::Internal, "the session was lost");
                 Poll::Ready(Some(Err(lost.into())))
             }
         }
-    }
-}
-
-impl From<Frame> for ConsumeResponse {
-    fn from(frame: Frame) -> Self {
-        Self { frame: Some(frame) }
-    }
-}
-
-impl From<Frame> for SubscribeResponse {
-    fn from(frame: Frame) -> Self {
-        let event = match frame {
-            Frame::Opened(opened) => Some(Event::Opened(opened)),
-            Frame::Messages(messages) => Some(Event::Messages(messages)),
-            Frame::Heartbeat(heartbeat) => Some(Event::Heartbeat(heartbeat)),
-            Frame::Gap(gap) => Some(Event::Gap(gap)),
-            Frame::Draining(draining) => Some(Event::Draining(draining)),
-            // Answers to frames that a caller of Subscribe cannot send.
-            Frame::Settled(_) | Frame::Pong(_) => None,
-        };
-        Self { event }
     }
 }
 
@@ -133,13 +117,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_status_comes_behind_the_last_frame() {
-        let (output, mut frames) = channel::<SubscribeResponse>();
-        output.send(Frame::Gap(crate::proto::Gap::default()));
+        let (output, mut frames) = channel::<u32, u64>();
+        output.send(7);
         assert!(!output.has_room());
         output.end(Err(Error::new(Reason::Draining, "over")));
         drop(output);
 
-        assert!(frames.next().await.unwrap().is_ok());
+        assert_eq!(frames.next().await.unwrap().unwrap(), 7);
         assert_eq!(
             frames.next().await.unwrap().unwrap_err().code(),
             tonic::Code::Unavailable
@@ -148,18 +132,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_that_is_lost_does_not_end_with_ok() {
-        let (output, mut frames) = channel::<ConsumeResponse>();
-        drop(output);
-
-        assert_eq!(
-            frames.next().await.unwrap().unwrap_err().code(),
-            tonic::Code::Internal
-        );
-
-        let (output, mut frames) = channel::<ConsumeResponse>();
+    async fn only_a_session_that_says_so_ends_well() {
+        let (output, mut frames) = channel::<u32, u32>();
         output.end(Ok(()));
         drop(output);
         assert!(frames.next().await.is_none());
+
+        let (output, mut frames) = channel::<u32, u32>();
+        drop(output);
+        let status = frames.next().await.unwrap().unwrap_err();
+        assert_eq!(status.code(), tonic::Code::Internal);
     }
 }

@@ -1,0 +1,317 @@
+//! The attempts to publish one message: what each came to, and whether another one is safe.
+
+use std::time::{Duration, SystemTime};
+
+use async_nats::Message;
+use prost_types::Timestamp;
+use serde::Deserialize;
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::{ATTEMPT, Begun, DEFAULT_WINDOW, Outgoing, wrong_stream};
+use crate::deadline::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::nats::Nats;
+use crate::nats::api::{ApiError, PubAck};
+use crate::nats::error::{from_api, from_request, is_passing};
+use crate::nats::link::RequestError;
+use crate::nats::lookup::StreamFacts;
+use crate::nats::request::Pause;
+use crate::nats::supervisor::disconnected;
+
+/// JetStream's code for a duplicate of a message that it has not stored yet.
+const IN_PROCESS: u64 = 10158;
+
+/// What is left of the duplicate window for a repeated message to arrive in.
+const ARRIVAL: Duration = Duration::from_secs(1);
+
+/// The attempts to publish one message.
+pub(in crate::nats) struct Attempts<'a> {
+    nats: &'a Nats,
+    message: &'a Outgoing,
+    deadline: Deadline,
+    begun: &'a Begun,
+    stream: Option<StreamFacts>,
+    window: Duration,
+    /// When the first attempt was sent whose outcome is not known.
+    sent_at: Option<(Instant, SystemTime)>,
+}
+
+/// What one attempt came to.
+pub(in crate::nats) enum Attempt {
+    Stored(PubAck),
+    /// Not stored, and the next attempt would fail as well.
+    Failed(Error),
+    /// Not stored, but the next attempt may succeed.
+    Refused(Error),
+    /// Sent, without an answer.
+    Unknown(Code),
+}
+
+impl<'a> Attempts<'a> {
+    /// None yet. `stream` takes the message, as far as that is known.
+    pub(in crate::nats) fn new(
+        nats: &'a Nats,
+        stream: Option<StreamFacts>,
+        message: &'a Outgoing,
+        deadline: Deadline,
+        begun: &'a Begun,
+    ) -> Self {
+        let window = stream
+            .as_ref()
+            .map_or(DEFAULT_WINDOW, |stream| stream.duplicate_window);
+        Self {
+            nats,
+            message,
+            deadline,
+            begun,
+            stream,
+            window,
+            sent_at: None,
+        }
+    }
+
+    /// Makes the first and all that follow it.
+    pub(in crate::nats) async fn run(self) -> Result<PubAck> {
+        let sent = Instant::now();
+        match self.attempt(sent).await {
+            Attempt::Stored(ack) => Ok(ack),
+            // Boxed, as are all rare ways: a future has room for the largest, and each call moves it.
+            other => Box::pin(self.go_on(sent, other)).await,
+        }
+    }
+
+    /// Makes those that follow a first one, which was sent elsewhere and came to `answer`.
+    pub(in crate::nats) async fn after(
+        self,
+        sent: Instant,
+        answer: Result<Message, RequestError>,
+    ) -> Result<PubAck> {
+        let first = self.judged(sent, answer).await;
+        self.go_on(sent, first).await
+    }
+
+    async fn go_on(mut self, mut sent: Instant, mut attempt: Attempt) -> Result<PubAck> {
+        let mut pause = Pause::default();
+        loop {
+            let (error, code) = match attempt {
+                Attempt::Stored(ack) => return Ok(ack),
+                Attempt::Failed(error) => match self.stored_before(&error).await {
+                    Some(ack) => return Ok(ack),
+                    None => return Err(self.definite(error)),
+                },
+                Attempt::Refused(error) => {
+                    let code = error.code();
+                    (Some(error), code)
+                }
+                Attempt::Unknown(code) => {
+                    self.sent_at
+                        .get_or_insert_with(|| (sent, SystemTime::now() - sent.elapsed()));
+                    (None, code)
+                }
+            };
+            if !self.may_repeat() || !pause.before(self.deadline).await {
+                return Err(match error {
+                    Some(error) => self.definite(out_of_time(error)),
+                    None => self.unknown(code),
+                });
+            }
+            sent = Instant::now();
+            attempt = self.attempt(sent).await;
+        }
+    }
+
+    async fn attempt(&self, sent: Instant) -> Attempt {
+        let Ok(link) = self.nats.request_link(self.latest()).await else {
+            return Attempt::Refused(disconnected());
+        };
+        if let Err(error) = self.nats.check_size(self.message) {
+            return Attempt::Failed(error);
+        }
+        let Outgoing {
+            subject,
+            headers,
+            payload,
+            id,
+        } = self.message;
+        let deadline = match id {
+            Some(_) => self.deadline.at_most(ATTEMPT),
+            None => self.deadline,
+        };
+        let headers = Some(headers.clone()).filter(|headers| !headers.is_empty());
+        self.begun.mark();
+        let answer = link.request(subject.as_str(), headers, payload.clone(), deadline);
+        self.judged(sent, answer.await).await
+    }
+
+    async fn judged(&self, sent: Instant, answer: Result<Message, RequestError>) -> Attempt {
+        let (nats, subject) = (self.nats, &self.message.subject);
+        match answer {
+            Ok(answer) => match judge(&answer.payload) {
+                Some(attempt) => attempt,
+                None => Box::pin(nats.stranger_answered(subject, sent, self.deadline)).await,
+            },
+            Err(RequestError::NoResponders) => {
+                Box::pin(nats.nobody_listens(subject, sent, self.deadline)).await
+            }
+            Err(RequestError::Lost) => Attempt::Unknown(Code::Unavailable),
+            Err(RequestError::TimedOut) => Attempt::Unknown(Code::DeadlineExceeded),
+            Err(error @ (RequestError::Denied | RequestError::TooLarge)) => {
+                Attempt::Failed(from_request(error, "publish to this subject"))
+            }
+            Err(RequestError::NotSent) => Attempt::Refused(disconnected()),
+        }
+    }
+
+    /// Until when the next attempt may be sent: one whose outcome is open, while its id is remembered.
+    fn latest(&self) -> Deadline {
+        let Some((sent_at, _)) = self.sent_at else {
+            return self.deadline;
+        };
+        let remembered = self.window.saturating_sub(ARRIVAL + sent_at.elapsed());
+        self.deadline.at_most(remembered)
+    }
+
+    /// A message whose outcome is open is only sent again where its id makes that harmless.
+    fn may_repeat(&self) -> bool {
+        match self.sent_at {
+            None => true,
+            Some(_) => self.message.id.is_some() && !self.latest().has_passed(),
+        }
+    }
+
+    /// JetStream checks expectations before it looks for a duplicate, so a message that an earlier
+    /// attempt has stored stands in its own way: as the very one that was found instead.
+    async fn stored_before(&self, error: &Error) -> Option<PubAck> {
+        self.sent_at?;
+        let (stream, id) = (self.stream.as_ref()?, self.message.id.as_ref()?);
+        let sequence = error.metadata("actual_sequence")?.parse().ok()?;
+        let found = self.nats.id_of(&stream.name, sequence, self.deadline).await;
+        (found? == id.as_str()).then(|| PubAck {
+            stream: stream.name.clone(),
+            seq: sequence,
+            duplicate: true,
+            domain: String::new(),
+            val: None,
+        })
+    }
+
+    /// The error of an attempt says nothing of an earlier one whose outcome is open.
+    fn definite(&self, error: Error) -> Error {
+        match self.sent_at {
+            Some(_) => self
+                .unknown(error.code())
+                .with("last_error", error.message()),
+            None => with_id(self.with_stream(error), self.message),
+        }
+    }
+
+    /// JetStream does not say which stream takes the subject.
+    fn with_stream(&self, error: Error) -> Error {
+        match &self.stream {
+            Some(stream) if error.reason() == Reason::WrongStream => wrong_stream(&stream.name),
+            _ => error,
+        }
+    }
+
+    fn unknown(&self, code: Code) -> Error {
+        let text = "the message was sent and may be stored; retry with its id to be sure";
+        let error = unknown(code, text);
+        let (_, sent_at) = self
+            .sent_at
+            .unwrap_or_else(|| (Instant::now(), SystemTime::now()));
+        match &self.message.id {
+            Some(_) => with_id(error, self.message)
+                .with("dedup_expires_at", Timestamp::from(sent_at + self.window)),
+            None => error,
+        }
+    }
+}
+
+/// Says which message an error is about.
+pub(in crate::nats) fn with_id(error: Error, message: &Outgoing) -> Error {
+    match &message.id {
+        Some(id) => error.with("message_id", id),
+        None => error,
+    }
+}
+
+/// A deadline that ran out is one, whatever kept the message from being stored. The reason stays.
+pub(in crate::nats) fn out_of_time(error: Error) -> Error {
+    if error.reason() == Reason::NatsDisconnected {
+        return error;
+    }
+    error.with_code(Code::DeadlineExceeded)
+}
+
+/// What was sent may be stored. The connection was lost, or the time is up.
+pub(in crate::nats) fn unknown(code: Code, text: &str) -> Error {
+    let code = match code {
+        Code::Unavailable => code,
+        _ => Code::DeadlineExceeded,
+    };
+    Error::new(Reason::PublishOutcomeUnknown, text).with_code(code)
+}
+
+/// What an answer says of the message; `None` where it is not a stream's.
+pub(in crate::nats) fn judge(answer: &[u8]) -> Option<Attempt> {
+    let answer: Answer = serde_json::from_slice(answer).ok()?;
+    Some(match answer.error {
+        // An earlier message of this id is on its way: this one was not stored, but that one may be.
+        Some(error) if error.err_code == IN_PROCESS => Attempt::Unknown(Code::Unavailable),
+        Some(error) if is_passing(error.err_code) => Attempt::Refused(from_api(&error)),
+        Some(error) => Attempt::Failed(from_api(&error)),
+        None => Attempt::Stored(PubAck {
+            // Required, so that no other JSON is taken for an acknowledgement.
+            stream: answer.stream?,
+            seq: answer.seq?,
+            duplicate: answer.duplicate,
+            domain: answer.domain,
+            val: answer.val,
+        }),
+    })
+}
+
+/// An acknowledgement or an error, read in one go: this is done for every message.
+#[derive(Deserialize)]
+struct Answer {
+    error: Option<ApiError>,
+    stream: Option<String>,
+    seq: Option<u64>,
+    #[serde(default)]
+    duplicate: bool,
+    #[serde(default)]
+    domain: String,
+    val: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_acknowledgement_reads_as_one() {
+        let text = br#"{"stream":"S","seq":7,"duplicate":true,"val":"12"}"#;
+        let Some(Attempt::Stored(ack)) = judge(text) else {
+            panic!("not stored");
+        };
+        assert_eq!(
+            (ack.seq, ack.duplicate, ack.val.as_deref()),
+            (7, true, Some("12"))
+        );
+        for other in ["", "{}", r#"{"stream":"S"}"#, r#"{"seq":1}"#, "[]"] {
+            assert!(judge(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_whether_another_attempt_may_help() {
+        let answer = |code: u64| {
+            let text = format!(r#"{{"error":{{"err_code":{code}}},"stream":"S","seq":0}}"#);
+            judge(text.as_bytes())
+        };
+        assert!(matches!(answer(10_077), Some(Attempt::Failed(_))));
+        assert!(matches!(answer(10_008), Some(Attempt::Refused(_))));
+        assert!(matches!(answer(IN_PROCESS), Some(Attempt::Unknown(_))));
+    }
+}

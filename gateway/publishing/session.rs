@@ -1,0 +1,437 @@
+//! A publish stream: one task and one `select!` between its caller, JetStream and the clock.
+//!
+//! It reads a frame only once the one before is taken up, and takes up only what the window has room
+//! for, so that a caller that sends more is held by HTTP/2 flow control and not by memory.
+
+mod answers;
+mod backlog;
+mod ending;
+mod ledger;
+mod opening;
+mod way;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tonic::{Code, Status, Streaming};
+use tracing::info;
+
+use super::budget::Share;
+use super::{Budget, Config, Outlet};
+use crate::alarm::Alarm;
+use crate::convert::publish_stream::Terms;
+use crate::deadline::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::names::Reserved;
+use crate::output::Output;
+use crate::proto::publish_stream_request::Frame as Request;
+use crate::proto::publish_stream_response::Frame;
+use crate::proto::{
+    Draining, Pong, PublishFlow, PublishFrame, PublishHeartbeat, PublishStall,
+    PublishStreamRequest, PublishStreamResponse, StallReason,
+};
+use crate::sessions::{Caller, Registration, Sessions};
+use backlog::{Backlog, Numbered};
+use ending::Ending;
+use ledger::{Ledger, Verdict};
+use opening::unexpected;
+use way::{Event, Way};
+
+/// The most messages of one frame.
+const LARGEST_FRAME: usize = 10_000;
+
+/// Pings that wait for their answers; a caller that reads none is not read either.
+const PINGS: usize = 16;
+
+/// Intervals without a frame from the caller after which it is taken for gone.
+const MISSED_PINGS: u32 = 2;
+
+/// Waits for the budget that callers are not told of.
+const SHORT_WAIT: Duration = Duration::from_millis(200);
+
+/// What publish streams share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Where messages leave the gateway.
+    pub outlet: Arc<Outlet>,
+    /// The sessions of this replica.
+    pub sessions: Sessions,
+    /// What all of them have on their way.
+    pub budget: Budget,
+    /// Limits and defaults.
+    pub config: Config,
+}
+
+/// A publish stream that is open.
+struct Session {
+    shared: Shared,
+    registration: Registration,
+    terms: Terms,
+    reserved: Reserved,
+    requests: Streaming<PublishStreamRequest>,
+    reading: Reading,
+    out: Output<PublishStreamResponse>,
+    way: Way,
+    ledger: Ledger,
+    /// How many messages were stored.
+    stored: u64,
+    backlog: Backlog,
+    share: Share,
+    /// Since when the stream waits for its share of the budget.
+    held_since: Option<Instant>,
+    /// Whether the caller knows that.
+    told: bool,
+    /// When the caller was last heard, or could last not be.
+    heard_at: Instant,
+    /// When a heartbeat is due.
+    beat_at: Instant,
+    /// When the gateway's own end cuts the stream off.
+    cut_off_at: Option<Instant>,
+    alarm: Alarm,
+    words: Words,
+}
+
+/// Whether frames are read.
+enum Reading {
+    On,
+    /// No more, as the caller has ended its side, or as the stream ends with this error once
+    /// everything is answered.
+    Off(Option<Error>),
+}
+
+/// What is to be said beside answers.
+#[derive(Default)]
+struct Words {
+    draining: Option<Draining>,
+    flow: Option<PublishFlow>,
+    /// The ids of pings that wait for their answers.
+    pongs: VecDeque<u64>,
+    heartbeat: bool,
+}
+
+/// Serves a publish stream from its first frame to its end.
+pub async fn serve(
+    shared: Shared,
+    who: Caller,
+    requests: Streaming<PublishStreamRequest>,
+    out: Output<PublishStreamResponse>,
+) {
+    let session = match opening::open(shared, who, requests, out).await {
+        Ok(session) => session,
+        Err((error, out)) => return out.end(Err(error)),
+    };
+    session.run().await;
+}
+
+impl Session {
+    async fn run(mut self) {
+        let id = self.registration.id();
+        info!(session = %id, client = self.registration.client_name(), "publish stream opened");
+        let ending = self.serve().await;
+        info!(session = %id, reason = ?ending, "publish stream ends");
+        self.finish(ending).await;
+    }
+
+    async fn serve(&mut self) -> Ending {
+        let ending = self.registration.ending().clone();
+        let shutdown = self.shared.sessions.draining().clone();
+        let mut is_hurried = false;
+        loop {
+            self.take_up();
+            self.speak();
+            self.show();
+            if self.is_done() {
+                return Ending::Done;
+            }
+            let reads = self.reads();
+            if !reads {
+                // What the caller says meanwhile is not heard.
+                self.heard_at = Instant::now();
+            }
+            self.set_alarm();
+            let is_open = matches!(self.reading, Reading::On);
+            let waits = !self.out.has_room();
+            let ending = tokio::select! {
+                biased;
+                () = self.out.closed() => Some(Ending::CallerGone),
+                () = ending.cancelled(), if is_open => {
+                    self.drain();
+                    None
+                }
+                // A terminated stream may have been given more time than the gateway now has.
+                () = shutdown.cancelled(), if self.cut_off_at.is_some() && !is_hurried => {
+                    is_hurried = true;
+                    self.hurry();
+                    None
+                }
+                event = self.way.next() => {
+                    self.note(event);
+                    None
+                }
+                () = self.share.grown() => {
+                    self.grown();
+                    None
+                }
+                () = self.out.room(), if waits => None,
+                request = self.requests.message(), if reads => self.heard(request),
+                () = self.alarm.rings() => self.look_at_the_clock(reads),
+            };
+            if let Some(ending) = ending {
+                return ending;
+            }
+        }
+    }
+
+    /// Whether the next frame is read: only when the last one is taken up.
+    fn reads(&self) -> bool {
+        matches!(self.reading, Reading::On)
+            && self.backlog.is_empty()
+            && self.words.pongs.len() < PINGS
+    }
+
+    fn heard(&mut self, request: Result<Option<PublishStreamRequest>, Status>) -> Option<Ending> {
+        self.heard_at = Instant::now();
+        let result = match request {
+            Ok(Some(request)) => self.handle(request),
+            Ok(None) => {
+                self.reading = Reading::Off(None);
+                Ok(())
+            }
+            Err(status) => match unreadable(&status) {
+                Some(error) => Err(error),
+                None => return Some(Ending::CallerGone),
+            },
+        };
+        if let Err(error) = result {
+            self.reading = Reading::Off(Some(error));
+        }
+        None
+    }
+
+    fn handle(&mut self, request: PublishStreamRequest) -> Result<()> {
+        match request.frame {
+            Some(Request::Messages(frame)) => self.arrived(frame),
+            Some(Request::Resume(resume)) => {
+                self.way.resume(resume.through);
+                self.ledger.resume(resume.through)
+            }
+            Some(Request::Ping(ping)) => {
+                self.words.pongs.push_back(ping.ping_id);
+                Ok(())
+            }
+            Some(Request::Open(_)) => Err(unexpected("open is for the first frame only")),
+            None => Err(unexpected(
+                "a frame is empty, or not one that this version knows",
+            )),
+        }
+    }
+
+    fn arrived(&mut self, frame: PublishFrame) -> Result<()> {
+        let count = frame.messages.len();
+        if !(1..=LARGEST_FRAME).contains(&count) {
+            let why = format!("must be 1 to {LARGEST_FRAME} messages, not {count}");
+            return Err(Error::invalid("messages.messages", why));
+        }
+        self.ledger.arrived(frame.first_number, count)?;
+        self.backlog.fill(frame);
+        Ok(())
+    }
+
+    /// Takes up what the window has room for.
+    fn take_up(&mut self) {
+        let deadline = Deadline::within(self.terms.timeout);
+        let producer = self.terms.producer.as_deref();
+        while let Some(next) = self.backlog.peek(producer, &self.reserved) {
+            if !self.ledger.has_room(next.bytes) {
+                break;
+            }
+            if !self.share.admits(self.ledger.in_flight(), next.bytes) {
+                self.held_since.get_or_insert_with(Instant::now);
+                break;
+            }
+            let Some(Numbered {
+                number,
+                bytes,
+                known,
+                message,
+            }) = self.backlog.take()
+            else {
+                break;
+            };
+            if self.ledger.take(number, bytes) == Verdict::Aborted {
+                continue;
+            }
+            match message {
+                Ok(message) => {
+                    let known = known || self.terms.resumes;
+                    self.way.publish(number, message, known, deadline);
+                }
+                Err(error) => self.ledger.settle(number, Err(error)),
+            }
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Settled(settled) => {
+                for settled in settled {
+                    self.shared.outlet.count(&settled.outcome);
+                    self.stored += u64::from(settled.outcome.is_ok());
+                    self.ledger.settle(settled.number, settled.outcome);
+                }
+            }
+            Event::Progress(progress) => {
+                self.shared.outlet.count_all(&progress);
+                self.stored += progress.stored;
+                self.ledger.settle_through(progress);
+            }
+        }
+        if self.ledger.in_flight().messages == 0 {
+            self.share.release();
+            self.grown();
+        }
+    }
+
+    /// The budget holds the stream up no longer.
+    fn grown(&mut self) {
+        self.held_since = None;
+        if std::mem::take(&mut self.told) {
+            self.words.flow = Some(PublishFlow {
+                max_in_flight_bytes: self.terms.window.bytes,
+            });
+        }
+    }
+
+    /// Sends a frame while the transport takes one.
+    fn speak(&mut self) {
+        while self.out.has_room() {
+            let Some(frame) = self.next_frame() else {
+                break;
+            };
+            self.send(frame);
+        }
+    }
+
+    fn next_frame(&mut self) -> Option<Frame> {
+        if let Some(draining) = self.words.draining.take() {
+            return Some(Frame::Draining(draining));
+        }
+        if let Some(flow) = self.words.flow.take() {
+            return Some(Frame::Flow(flow));
+        }
+        if let Some(acks) = self.ledger.next_acks() {
+            return Some(Frame::Acks(acks));
+        }
+        if let Some(ping_id) = self.words.pongs.pop_front() {
+            return Some(Frame::Pong(Pong { ping_id }));
+        }
+        std::mem::take(&mut self.words.heartbeat).then(|| Frame::Heartbeat(self.heartbeat()))
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.out.send(PublishStreamResponse { frame: Some(frame) });
+        self.beat_at = Instant::now() + self.terms.heartbeat;
+    }
+
+    /// Lets others see how the stream stands.
+    fn show(&self) {
+        let outstanding = self.ledger.in_flight();
+        let stall = match self.stall() {
+            PublishStall::NatsDisconnected => StallReason::NatsDisconnected,
+            PublishStall::WindowFull => StallReason::WindowFull,
+            _ => StallReason::Unspecified,
+        };
+        let messages = self.stored;
+        self.registration.update(|state| {
+            state.outstanding = outstanding;
+            state.messages = messages;
+            state.stall = stall;
+        });
+    }
+
+    fn heartbeat(&self) -> PublishHeartbeat {
+        let in_flight = self.ledger.in_flight();
+        PublishHeartbeat {
+            in_flight_messages: in_flight.messages,
+            in_flight_bytes: in_flight.bytes,
+            settled_through: self.ledger.settled_through(),
+            stall: self.stall() as i32,
+        }
+    }
+
+    fn stall(&self) -> PublishStall {
+        if self.ledger.is_halted() {
+            return PublishStall::Halted;
+        }
+        if self.ledger.in_flight().messages == 0 {
+            return PublishStall::Unspecified;
+        }
+        if !self.way.is_connected() {
+            return PublishStall::NatsDisconnected;
+        }
+        if self.share.is_waiting() {
+            return PublishStall::GatewayFull;
+        }
+        match self.backlog.is_empty() {
+            true => PublishStall::InFlight,
+            false => PublishStall::WindowFull,
+        }
+    }
+
+    fn set_alarm(&mut self) {
+        self.alarm.remind(self.beat_at);
+        self.alarm.remind(self.lost_at());
+        let moments = [self.cut_off_at, self.tell_at()];
+        moments
+            .into_iter()
+            .flatten()
+            .for_each(|at| self.alarm.remind(at));
+    }
+
+    fn look_at_the_clock(&mut self, reads: bool) -> Option<Ending> {
+        let now = Instant::now();
+        if self.cut_off_at.is_some_and(|at| at <= now) {
+            return Some(Ending::OutOfTime);
+        }
+        if self.tell_at().is_some_and(|at| at <= now) {
+            self.told = true;
+            self.words.flow = Some(PublishFlow {
+                max_in_flight_bytes: self.share.allowance(),
+            });
+        }
+        if self.beat_at <= now {
+            self.words.heartbeat = true;
+            self.beat_at = now + self.terms.heartbeat;
+        }
+        if reads && self.lost_at() <= now {
+            let text = "no frame came for too long, not even a ping";
+            self.reading = Reading::Off(Some(Error::new(Reason::PingsMissed, text)));
+        }
+        None
+    }
+
+    /// When the caller is told that the budget holds it up: not at every short wait.
+    fn tell_at(&self) -> Option<Instant> {
+        let since = self.held_since.filter(|_| !self.told);
+        since.map(|since| since + SHORT_WAIT)
+    }
+
+    fn lost_at(&self) -> Instant {
+        self.heard_at + self.shared.config.ping_within * MISSED_PINGS
+    }
+}
+
+/// The error of a frame that could not be read; `None` where there is nobody to tell.
+fn unreadable(status: &Status) -> Option<Error> {
+    let text = status.message();
+    match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => {
+            Some(Error::new(Reason::MessageTooLarge, text))
+        }
+        Code::Internal | Code::InvalidArgument | Code::Unimplemented => {
+            Some(Error::new(Reason::MalformedRequest, text))
+        }
+        _ => None,
+    }
+}

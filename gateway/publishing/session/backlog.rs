@@ -1,0 +1,78 @@
+//! The messages of the frame that was read last and are not taken up yet: the session reads no other
+//! before the last of them is.
+
+use std::vec;
+
+use crate::convert::publish_stream::numbered;
+use crate::error::Result;
+use crate::names::Reserved;
+use crate::nats::Outgoing;
+use crate::proto::{PublishFrame, PublishRequest};
+
+/// The messages, in order.
+#[derive(Default)]
+pub(super) struct Backlog {
+    messages: vec::IntoIter<PublishRequest>,
+    next: u64,
+    /// The first of them, once it is looked at.
+    head: Option<Numbered>,
+}
+
+/// A message with its number; one that is wrong by itself says why.
+pub(super) struct Numbered {
+    /// Its number.
+    pub(super) number: u64,
+    /// How much room it takes.
+    pub(super) bytes: u64,
+    /// Whether the caller has given it an id: its stream may have that already.
+    pub(super) known: bool,
+    /// The message.
+    pub(super) message: Result<Outgoing>,
+}
+
+impl Backlog {
+    /// Takes a frame. There is nothing left of the one before.
+    pub(super) fn fill(&mut self, frame: PublishFrame) {
+        self.next = frame.first_number;
+        self.messages = frame.messages.into_iter();
+    }
+
+    /// Whether the next frame may be read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.head.is_none() && self.messages.as_slice().is_empty()
+    }
+
+    /// The first message, which stays the first until it is taken.
+    pub(super) fn peek(
+        &mut self,
+        producer: Option<&str>,
+        reserved: &Reserved,
+    ) -> Option<&Numbered> {
+        if self.head.is_none()
+            && let Some(request) = self.messages.next()
+        {
+            let number = self.next;
+            self.next = self.next.wrapping_add(1);
+            let known = !request.message_id.is_empty();
+            let message = numbered(request, number, producer, reserved);
+            let size = message.as_ref().map_or(0, Outgoing::size);
+            self.head = Some(Numbered {
+                number,
+                bytes: size as u64,
+                known,
+                message,
+            });
+        }
+        self.head.as_ref()
+    }
+
+    /// Takes the message that was looked at.
+    pub(super) fn take(&mut self) -> Option<Numbered> {
+        self.head.take()
+    }
+
+    /// Drops them all.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

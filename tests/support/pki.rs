@@ -1,0 +1,134 @@
+//! Certificates made for one test, and channels that trust them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint};
+use tower::service_fn;
+
+/// A certificate authority whose files live as long as it does.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: String,
+    folder: TempDir,
+}
+
+/// A certificate and its key, in files.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().pem();
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), &certificate).unwrap();
+        Self {
+            issuer: Issuer::new(params, key),
+            certificate,
+            folder,
+        }
+    }
+
+    /// Its own certificate.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// A certificate for one name, in files called after `file`; those that are there are replaced.
+    pub(crate) fn issue(&self, file: &str, name: &str) -> Identity {
+        let identity = Identity {
+            certificate: self.folder.path().join(format!("{file}.pem")),
+            key: self.folder.path().join(format!("{file}.key")),
+        };
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        replace(&identity.key, &key.serialize_pem());
+        replace(&identity.certificate, &certificate.pem());
+        identity
+    }
+
+    /// What a client needs that trusts this authority.
+    pub(crate) fn client(&self, identity: Option<&Identity>) -> TlsClient {
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
+        roots.add(certificate).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => builder
+                .with_client_auth_cert(
+                    vec![CertificateDer::from_pem_file(&identity.certificate).unwrap()],
+                    PrivateKeyDer::from_pem_file(&identity.key).unwrap(),
+                )
+                .unwrap(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        // Each connection shows what it is shown.
+        config.resumption = rustls::client::Resumption::disabled();
+        TlsClient(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+/// Opens TLS connections.
+#[derive(Clone)]
+pub(crate) struct TlsClient(TlsConnector);
+
+impl TlsClient {
+    /// A connection to `address` that asks for `name`.
+    pub(crate) async fn connect(
+        &self,
+        address: SocketAddr,
+        name: &str,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        self.0
+            .connect(name, TcpStream::connect(address).await?)
+            .await
+    }
+
+    /// The certificate that `address` shows to whoever asks for `name`.
+    pub(crate) async fn shown(&self, address: SocketAddr, name: &str) -> Vec<u8> {
+        let stream = self.connect(address, name).await.unwrap();
+        let (_, connection) = stream.get_ref();
+        connection.peer_certificates().unwrap()[0].to_vec()
+    }
+
+    /// A channel whose connections are opened when they are needed.
+    pub(crate) fn channel(&self, address: SocketAddr, name: &'static str) -> Channel {
+        let client = self.clone();
+        Endpoint::from_shared(format!("http://{name}"))
+            .unwrap()
+            .connect_with_connector_lazy(service_fn(move |_| {
+                let client = client.clone();
+                async move { client.connect(address, name).await.map(TokioIo::new) }
+            }))
+    }
+}
+
+/// Readers see the old file or the new one, as with the mounts of a Kubernetes Secret.
+fn replace(path: &Path, text: &str) {
+    let fresh = path.with_extension("fresh");
+    std::fs::write(&fresh, text).unwrap();
+    std::fs::rename(fresh, path).unwrap();
+}
