@@ -1,6 +1,7 @@
 //! Publish streams: what is stored, and how it is answered.
 
 mod ending;
+mod fast_ingest;
 mod faults;
 mod frames;
 mod ordering;

@@ -5,7 +5,7 @@
 //! way of a single publish, `Attempts`, so that there is one judgement of outcomes.
 
 mod bound;
-mod outlet;
+mod place;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -24,6 +24,7 @@ use super::error::{from_request, too_late};
 use super::lanes::Lanes;
 use super::link::{RequestError, is_no_responders};
 use super::lookup::StreamFacts;
+use super::outlet::{Answer, Outlet, Sending};
 use super::publish::{ATTEMPT, Attempt, Attempts, judge, with_id};
 use super::supervisor::disconnected;
 use super::{Begun, Nats, Outgoing};
@@ -32,8 +33,8 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::names::StreamName;
 use crate::nats::api::PubAck;
-use bound::Bound;
-use outlet::{Answer, Outlet, Place, Sending};
+pub(super) use bound::Bound;
+use place::Place;
 use waiting::Waiting;
 
 /// Those that are due within this time of one another are looked at together.
@@ -47,6 +48,7 @@ pub struct Pipeline {
     /// The stream of all messages, where there is one.
     stream: Option<Bound>,
     outlet: Outlet,
+    turn: u32,
     /// Whose stream is being looked up.
     waiting: Waiting,
     /// What the connection has not taken yet.
@@ -93,6 +95,7 @@ impl Pipeline {
         let bind = |(name, facts)| Bound::new(nats.clone(), name, facts);
         Self {
             outlet: Outlet::new(nats.request_connection()),
+            turn: 0,
             waiting: Waiting::new(nats.clone()),
             nats: nats.clone(),
             stream: stream.map(bind),
@@ -122,6 +125,30 @@ impl Pipeline {
         }
     }
 
+    /// Goes on with a message that was sent elsewhere at this moment, and may be stored for all that is
+    /// known.
+    pub(super) fn repeat_lost(
+        &self,
+        number: u64,
+        message: Outgoing,
+        deadline: Deadline,
+        at: Instant,
+    ) {
+        let item = Item {
+            number,
+            message,
+            deadline,
+        };
+        let (turn, due) = (0, at);
+        let sent = Sent {
+            item,
+            turn,
+            at,
+            due,
+        };
+        self.repeat(sent, Err(RequestError::Lost));
+    }
+
     /// Whether everything is settled.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty()
@@ -141,7 +168,8 @@ impl Pipeline {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Settled>> {
+    /// The same for those who poll.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Settled>> {
         self.collect(cx);
         if let Some(stream) = &mut self.stream {
             stream.poll(cx);
@@ -176,7 +204,7 @@ impl Pipeline {
         loop {
             while let Poll::Ready(answer) = self.outlet.poll(cx) {
                 match answer {
-                    Answer::Reply(place, message) => self.answered(place, message),
+                    Answer::Reply(message) => self.answered(message),
                     Answer::Denied(subject) => self.give_up(
                         |sent| sent.item.message.subject.as_str() == &*subject,
                         RequestError::Denied,
@@ -190,7 +218,10 @@ impl Pipeline {
         }
     }
 
-    fn answered(&mut self, place: Place, message: Message) {
+    fn answered(&mut self, message: Message) {
+        let Some(place) = Place::read(&message) else {
+            return;
+        };
         let is_ours = |sent: &Sent| sent.turn == place.turn;
         if !self.sent.get(place.slot).is_some_and(is_ours) {
             return;
@@ -220,7 +251,7 @@ impl Pipeline {
     }
 
     /// What did not go well at once is judged, and tried again where that is safe, by itself.
-    fn repeat(&mut self, sent: Sent, answer: Result<Message, RequestError>) {
+    fn repeat(&self, sent: Sent, answer: Result<Message, RequestError>) {
         let Sent { item, at, .. } = sent;
         let nats = self.nats.clone();
         let bound = self.stream.as_ref().and_then(|it| it.facts().cloned());
@@ -269,8 +300,9 @@ impl Pipeline {
                 self.fail(&item, error);
                 continue;
             }
-            match self.outlet.send(self.sent.vacant_key(), &item.message) {
-                Sending::Sent(place) => self.await_answer(item, place),
+            let place = self.next_place();
+            match self.send(&item.message, place) {
+                Sending::Sent => self.await_answer(item, place),
                 Sending::TooLarge => {
                     let error = from_request(RequestError::TooLarge, "publish to this subject");
                     self.fail(&item, error);
@@ -279,6 +311,24 @@ impl Pipeline {
                 Sending::NotSent => return self.queue.push_front(item),
             }
         }
+    }
+
+    fn next_place(&mut self) -> Place {
+        self.turn = self.turn.wrapping_add(1);
+        Place {
+            slot: self.sent.vacant_key(),
+            turn: self.turn,
+        }
+    }
+
+    fn send(&mut self, message: &Outgoing, place: Place) -> Sending {
+        let Some(inbox) = self.outlet.inbox() else {
+            return Sending::NotSent;
+        };
+        let reply = place.below(inbox);
+        let (headers, payload) = (message.headers.clone(), message.payload.clone());
+        let subject = message.subject.as_str();
+        self.outlet.send(subject, reply, headers, payload)
     }
 
     fn await_answer(&mut self, item: Item, place: Place) {

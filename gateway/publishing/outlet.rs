@@ -1,11 +1,11 @@
 //! Where callers' messages leave the gateway: sent, judged and counted.
 
 use crate::deadline::Deadline;
-use crate::error::{Reason, Result};
+use crate::error::{Error, Reason, Result};
 use crate::metrics::{Counter, Metrics, PublishOutcome};
 use crate::names::MessageId;
 use crate::nats::api::PubAck;
-use crate::nats::{Begun, Nats, Outgoing};
+use crate::nats::{Begun, Nats, Outgoing, Progress};
 
 /// Sends messages and counts what becomes of them.
 pub struct Outlet {
@@ -61,9 +61,23 @@ impl Outlet {
         let counter = match outcome {
             Ok(ack) if ack.duplicate => &self.duplicate,
             Ok(_) => &self.stored,
-            Err(error) if error.reason() == Reason::PublishOutcomeUnknown => &self.unknown,
-            Err(_) => &self.failed,
+            Err(error) => self.of_failure(error),
         };
         counter.inc();
+    }
+
+    /// Counts what a batch has settled. Duplicates are not told apart there.
+    pub(super) fn count_all(&self, progress: &Progress) {
+        self.stored.inc_by(progress.stored);
+        for (_, error) in &progress.failed {
+            self.of_failure(error).inc();
+        }
+    }
+
+    fn of_failure(&self, error: &Error) -> &Counter {
+        match error.reason() {
+            Reason::PublishOutcomeUnknown => &self.unknown,
+            _ => &self.failed,
+        }
     }
 }

@@ -30,9 +30,9 @@ use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::publish_stream_response::Frame;
 use crate::proto::{
     Draining, Pong, PublishFlow, PublishFrame, PublishHeartbeat, PublishStall,
-    PublishStreamRequest, PublishStreamResponse,
+    PublishStreamRequest, PublishStreamResponse, StallReason,
 };
-use crate::sessions::{Registration, Sessions};
+use crate::sessions::{Caller, Registration, Sessions};
 use backlog::{Backlog, Numbered};
 use ending::Ending;
 use ledger::{Ledger, Verdict};
@@ -62,8 +62,6 @@ pub struct Shared {
     pub budget: Budget,
     /// Limits and defaults.
     pub config: Config,
-    /// How long a drain takes at most.
-    pub drain: Duration,
 }
 
 /// A publish stream that is open.
@@ -77,6 +75,8 @@ struct Session {
     out: Output<PublishStreamResponse>,
     way: Way,
     ledger: Ledger,
+    /// How many messages were stored.
+    stored: u64,
     backlog: Backlog,
     share: Share,
     /// Since when the stream waits for its share of the budget.
@@ -114,10 +114,11 @@ struct Words {
 /// Serves a publish stream from its first frame to its end.
 pub async fn serve(
     shared: Shared,
+    who: Caller,
     requests: Streaming<PublishStreamRequest>,
     out: Output<PublishStreamResponse>,
 ) {
-    let session = match opening::open(shared, requests, out).await {
+    let session = match opening::open(shared, who, requests, out).await {
         Ok(session) => session,
         Err((error, out)) => return out.end(Err(error)),
     };
@@ -126,18 +127,21 @@ pub async fn serve(
 
 impl Session {
     async fn run(mut self) {
-        let id = self.registration.route.session;
-        info!(session = id, "publish stream opened");
+        let id = self.registration.id();
+        info!(session = %id, client = self.registration.client_name(), "publish stream opened");
         let ending = self.serve().await;
-        info!(session = id, reason = ?ending, "publish stream ends");
+        info!(session = %id, reason = ?ending, "publish stream ends");
         self.finish(ending).await;
     }
 
     async fn serve(&mut self) -> Ending {
-        let draining = self.shared.sessions.draining().clone();
+        let ending = self.registration.ending().clone();
+        let shutdown = self.shared.sessions.draining().clone();
+        let mut is_hurried = false;
         loop {
             self.take_up();
             self.speak();
+            self.show();
             if self.is_done() {
                 return Ending::Done;
             }
@@ -152,8 +156,14 @@ impl Session {
             let ending = tokio::select! {
                 biased;
                 () = self.out.closed() => Some(Ending::CallerGone),
-                () = draining.cancelled(), if is_open => {
+                () = ending.cancelled(), if is_open => {
                     self.drain();
+                    None
+                }
+                // A terminated stream may have been given more time than the gateway now has.
+                () = shutdown.cancelled(), if self.cut_off_at.is_some() && !is_hurried => {
+                    is_hurried = true;
+                    self.hurry();
                     None
                 }
                 event = self.way.next() => {
@@ -203,7 +213,10 @@ impl Session {
     fn handle(&mut self, request: PublishStreamRequest) -> Result<()> {
         match request.frame {
             Some(Request::Messages(frame)) => self.arrived(frame),
-            Some(Request::Resume(resume)) => self.ledger.resume(resume.through),
+            Some(Request::Resume(resume)) => {
+                self.way.resume(resume.through);
+                self.ledger.resume(resume.through)
+            }
             Some(Request::Ping(ping)) => {
                 self.words.pongs.push_back(ping.ping_id);
                 Ok(())
@@ -241,6 +254,7 @@ impl Session {
             let Some(Numbered {
                 number,
                 bytes,
+                known,
                 message,
             }) = self.backlog.take()
             else {
@@ -250,17 +264,29 @@ impl Session {
                 continue;
             }
             match message {
-                Ok(message) => self.way.publish(number, message, deadline),
+                Ok(message) => {
+                    let known = known || self.terms.resumes;
+                    self.way.publish(number, message, known, deadline);
+                }
                 Err(error) => self.ledger.settle(number, Err(error)),
             }
         }
     }
 
     fn note(&mut self, event: Event) {
-        let Event::Settled(settled) = event;
-        for settled in settled {
-            self.shared.outlet.count(&settled.outcome);
-            self.ledger.settle(settled.number, settled.outcome);
+        match event {
+            Event::Settled(settled) => {
+                for settled in settled {
+                    self.shared.outlet.count(&settled.outcome);
+                    self.stored += u64::from(settled.outcome.is_ok());
+                    self.ledger.settle(settled.number, settled.outcome);
+                }
+            }
+            Event::Progress(progress) => {
+                self.shared.outlet.count_all(&progress);
+                self.stored += progress.stored;
+                self.ledger.settle_through(progress);
+            }
         }
         if self.ledger.in_flight().messages == 0 {
             self.share.release();
@@ -307,6 +333,22 @@ impl Session {
     fn send(&mut self, frame: Frame) {
         self.out.send(PublishStreamResponse { frame: Some(frame) });
         self.beat_at = Instant::now() + self.terms.heartbeat;
+    }
+
+    /// Lets others see how the stream stands.
+    fn show(&self) {
+        let outstanding = self.ledger.in_flight();
+        let stall = match self.stall() {
+            PublishStall::NatsDisconnected => StallReason::NatsDisconnected,
+            PublishStall::WindowFull => StallReason::WindowFull,
+            _ => StallReason::Unspecified,
+        };
+        let messages = self.stored;
+        self.registration.update(|state| {
+            state.outstanding = outstanding;
+            state.messages = messages;
+            state.stall = stall;
+        });
     }
 
     fn heartbeat(&self) -> PublishHeartbeat {

@@ -23,7 +23,7 @@ const RECENT: Duration = Duration::from_secs(1);
 const ASKING: Duration = Duration::from_secs(5);
 
 /// The stream.
-pub(super) struct Bound {
+pub(in crate::nats) struct Bound {
     nats: Nats,
     name: StreamName,
     /// `None` while it is not known how the stream is now.
@@ -33,7 +33,7 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    pub(super) fn new(nats: Nats, name: StreamName, facts: StreamFacts) -> Self {
+    pub(in crate::nats) fn new(nats: Nats, name: StreamName, facts: StreamFacts) -> Self {
         Self {
             nats,
             name,
@@ -43,13 +43,13 @@ impl Bound {
         }
     }
 
-    pub(super) fn facts(&self) -> Option<&StreamFacts> {
+    pub(in crate::nats) fn facts(&self) -> Option<&StreamFacts> {
         self.facts.as_ref()
     }
 
     /// Makes sure that no other stream takes a message. JetStream is asked to compare where the subject
     /// does not look like one of the stream's: it may be one by a mapping of the account.
-    pub(super) fn claim(&mut self, message: &mut Outgoing) -> Result<()> {
+    pub(in crate::nats) fn claim(&mut self, message: &mut Outgoing) -> Result<()> {
         if self.looked_at.elapsed() > RECENT {
             self.look();
         }
@@ -78,7 +78,7 @@ impl Bound {
     }
 
     /// Learns how the stream is now, where that was asked for.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
+    pub(in crate::nats) fn poll(&mut self, cx: &mut Context<'_>) {
         if let Some(asking) = &mut self.asking
             && let Poll::Ready(answer) = asking.as_mut().poll(cx)
         {

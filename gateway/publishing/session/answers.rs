@@ -93,6 +93,13 @@ impl Answers {
         });
     }
 
+    /// Answers some messages that are stored; `sequence` is that of the last one, 0 where it is not
+    /// known.
+    pub(super) fn stored_through(&mut self, count: u32, sequence: u64) {
+        self.count += count;
+        self.last_sequence = self.last_sequence.max(sequence);
+    }
+
     /// Answers a message that failed.
     pub(super) fn failed(&mut self, number: u64, error: Error) {
         self.count += 1;
