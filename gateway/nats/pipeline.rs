@@ -215,7 +215,7 @@ impl Pipeline {
     }
 
     /// What did not go well at once is judged, and tried again where that is safe, by itself.
-    fn repeat(&mut self, sent: Sent, answer: Result<Message, RequestError>) {
+    fn repeat(&self, sent: Sent, answer: Result<Message, RequestError>) {
         let Sent { item, at, .. } = sent;
         let nats = self.nats.clone();
         let bound = self.stream.clone();

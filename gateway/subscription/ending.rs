@@ -132,10 +132,13 @@ impl Session {
     }
 
     /// Where the session is the pinned client of a group, another need not wait.
-    async fn leave_seat(&mut self) {
-        if let Some(seat) = &self.facts.seat {
-            let (nats, stream) = (&self.shared.nats, self.source.stream());
-            seat.leave(nats, stream, &self.facts.consumer).await;
+    fn leave_seat(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (nats, stream) = (self.shared.nats.clone(), self.source.stream().clone());
+        let (seat, consumer) = (self.facts.seat.clone(), self.facts.consumer.clone());
+        async move {
+            if let Some(seat) = seat {
+                seat.leave(&nats, &stream, &consumer).await;
+            }
         }
     }
 
