@@ -17,6 +17,7 @@ const PROTOS: [&str; 17] = [
     "jetgate/v1/dead_letter.proto",
     "jetgate/v1/error.proto",
     "jetgate/v1/gateway.proto",
+    "jetgate/v1/live_session.proto",
     "jetgate/v1/publish_message.proto",
     "jetgate/v1/publish_stream.proto",
     "jetgate/v1/publisher.proto",
@@ -48,10 +49,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn generate_services(descriptors: prost_types::FileDescriptorSet) -> Result<(), Box<dyn Error>> {
+    let mut names = tonic_prost_build::Config::new();
+    names.enable_type_names();
     tonic_prost_build::configure()
         .bytes(".")
         .codec_path("crate::codec::Codec")
-        .compile_fds(descriptors)?;
+        .compile_fds_with_config(descriptors, names)?;
     Ok(())
 }
 

@@ -150,7 +150,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", row(self.0.reason).name, self.0.message)
+        write!(f, "{}: {}", reason_name(self.0.reason), self.0.message)
     }
 }
 
@@ -162,7 +162,7 @@ impl From<Error> for Status {
         let inner = *error.0;
 
         let mut details = ErrorDetails::new();
-        details.set_error_info(row(inner.reason).name, DOMAIN, inner.metadata);
+        details.set_error_info(reason_name(inner.reason), DOMAIN, inner.metadata);
         if !inner.violations.is_empty() {
             details.set_bad_request(inner.violations);
         }
@@ -193,6 +193,11 @@ pub fn reasons() -> impl Iterator<Item = ErrorReasonInfo> {
         retry: row.retry,
         description: row.description.to_owned(),
     })
+}
+
+/// A reason's name as in `ErrorInfo.reason`.
+pub fn reason_name(reason: Reason) -> &'static str {
+    row(reason).name
 }
 
 /// How a reason is reported.

@@ -43,8 +43,10 @@ use crate::metrics::{Metrics, SessionGuard};
 use crate::nats::Nats;
 use crate::nats::pull::{Delivery, End, Event};
 use crate::output::Output;
-use crate::proto::{DrainingReason, FlowLimits, Gap, SessionHeartbeat, SessionOpened, StallReason};
-use crate::sessions::{Registration, Sessions};
+use crate::proto::{
+    DrainingReason, FlowLimits, Gap, SessionHeartbeat, SessionKind, SessionOpened, StallReason,
+};
+use crate::sessions::{self, Description, Registration, Sessions};
 use adopting::Adopted;
 use caller::Caller;
 use ending::{Ending, Phase};
@@ -85,8 +87,6 @@ pub struct Shared {
     pub sessions: Sessions,
     /// What is counted.
     pub metrics: Metrics,
-    /// How long a drain takes at most.
-    pub drain: Duration,
     /// How old a session becomes at most, give or take a tenth.
     pub max_stream_age: Duration,
 }
@@ -131,6 +131,8 @@ pub struct Session {
     asked_at: Instant,
     position: u64,
     pending: u64,
+    /// Why nothing is delivered, as last said.
+    stall: StallReason,
     delivered_at: Instant,
     stop: Option<Stop>,
     /// The end of a bounded read has been passed; what is not settled before it may still come.
@@ -143,24 +145,35 @@ impl Session {
     pub async fn open(
         shared: Shared,
         open: Open,
+        who: sessions::Caller,
         caller: Option<Box<Caller>>,
         out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
         // Kept until the end is said: without it the caller would see none.
         let way = out.clone();
-        let opened = Self::attach(shared, open, caller, out, deadline).await;
+        let opened = Self::attach(shared, open, who, caller, out, deadline).await;
         opened.inspect_err(|error| way.end(Err(error.clone())))
     }
 
     async fn attach(
         shared: Shared,
         open: Open,
+        who: sessions::Caller,
         caller: Option<Box<Caller>>,
         out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
-        let registration = shared.sessions.register()?;
+        let registration = shared.sessions.register(Description {
+            kind: match caller {
+                Some(_) => SessionKind::Consume,
+                None => SessionKind::Subscribe,
+            },
+            caller: who,
+            stream: open.stream.as_str().into(),
+            consumer: open.source.consumer().into(),
+            window: open.settings.window,
+        })?;
         let account = shared.nats.account(deadline).await?;
         let mut source = Source::new(&shared.nats, account, open.stream, open.source)?;
         let settings = open.settings;
@@ -195,6 +208,7 @@ impl Session {
             delivered_at: Instant::now(),
             position: attached.facts.position,
             pending: attached.facts.pending,
+            stall: StallReason::Unspecified,
             facts: attached.facts.clone(),
             stop: settings.stop_at.map(Stop::new),
             is_stopping: false,
@@ -215,18 +229,21 @@ impl Session {
 
     /// Serves the session to its end.
     pub async fn run(mut self) {
-        let id = self.id();
-        info!(session = id, stream = %self.source.stream(), consumer = %self.facts.consumer, "session opened");
+        let id = self.registration.id();
+        info!(session = %id, stream = %self.source.stream(), consumer = %self.facts.consumer,
+            client = self.registration.client_name(), "session opened");
         let ending = match self.take_over() {
             Ok(()) => self.serve().await,
             Err(ending) => ending,
         };
-        info!(session = id, reason = ?ending, "session ends");
+        info!(session = %id, reason = ?ending, "session ends");
         self.finish(ending).await;
     }
 
     async fn serve(&mut self) -> Ending {
-        let draining = self.shared.sessions.draining().clone();
+        let ending = self.registration.ending().clone();
+        let shutdown = self.shared.sessions.draining().clone();
+        let (mut is_ordered, mut is_hurried) = (false, false);
         loop {
             self.book.expire(Instant::now());
             if let Some(ending) = self.settled_ending() {
@@ -235,8 +252,7 @@ impl Session {
             if let Err(ending) = self.flush().and_then(|()| self.check_the_end()) {
                 return ending;
             }
-            self.metrics
-                .set_outstanding(self.book.outstanding().messages as usize);
+            self.show();
             self.ask().await;
 
             let has_room = self.out.has_room();
@@ -255,8 +271,16 @@ impl Session {
             let ending = tokio::select! {
                 biased;
                 () = self.out.closed() => Err(Ending::CallerGone),
-                () = draining.cancelled(), if !is_draining => {
-                    self.drain(DrainingReason::Shutdown).await;
+                () = ending.cancelled(), if !is_ordered => {
+                    is_ordered = true;
+                    let order = self.registration.order();
+                    self.drain(order.reason, order.grace).await;
+                    Ok(())
+                }
+                // A terminated session may have been given more time than the gateway now has.
+                () = shutdown.cancelled(), if is_ordered && !is_hurried => {
+                    is_hurried = true;
+                    self.drain(DrainingReason::Shutdown, self.shared.sessions.drain_time()).await;
                     Ok(())
                 }
                 Some(notices) = self.registration.notices.recv() => {
@@ -279,7 +303,7 @@ impl Session {
                     Ok(())
                 }
                 () = tokio::time::sleep_until(self.ends_at), if !is_draining => {
-                    self.drain(DrainingReason::MaxAge).await;
+                    self.drain(DrainingReason::MaxAge, self.shared.sessions.drain_time()).await;
                     Ok(())
                 }
                 () = sleep_until(self.heartbeat.ask_at()) => {
@@ -337,7 +361,7 @@ impl Session {
             Event::Ended(end) => self.pull_ended(end),
             Event::Silent => {
                 // A pull that is lost may still bring something: its inbox is given up with it.
-                debug!(session = self.id(), "pull lost, asking again");
+                debug!(session = %self.registration.id(), "pull lost, asking again");
                 self.back_off();
                 self.reattach();
                 Ok(())
@@ -398,7 +422,7 @@ impl Session {
         let terms = &self.facts.terms;
         let window = self.settings.window;
         SessionOpened {
-            session_id: format!("{:x}", self.id()),
+            session_id: self.registration.id(),
             stream: self.source.stream().to_string(),
             consumer: self.facts.consumer.to_string(),
             flow: Some(FlowLimits {
@@ -423,7 +447,27 @@ impl Session {
         }
     }
 
-    fn send_heartbeat(&self, stall_reason: StallReason) {
+    /// Lets others see how the session stands.
+    pub(super) fn show(&mut self) {
+        let outstanding = self.book.outstanding();
+        self.metrics.set_outstanding(outstanding.messages as usize);
+        let (consumer, messages) = (self.facts.consumer.as_str(), self.labeller.delivered());
+        let (pending, stall) = (self.pending, self.stall);
+        let window = self.settings.window;
+        self.registration.update(|state| {
+            if *state.consumer != *consumer {
+                state.consumer = consumer.into();
+            }
+            state.window = window;
+            state.outstanding = outstanding;
+            state.messages = messages;
+            state.pending = Some(pending);
+            state.stall = stall;
+        });
+    }
+
+    fn send_heartbeat(&mut self, stall_reason: StallReason) {
+        self.stall = stall_reason;
         let outstanding = self.book.outstanding();
         self.send(Frame::Heartbeat(SessionHeartbeat {
             stream_sequence: self.position,
@@ -443,10 +487,6 @@ impl Session {
     /// A heartbeat that finds no room is not missed: the caller has an event to read.
     fn send(&self, frame: Frame) {
         self.out.send(frame);
-    }
-
-    fn id(&self) -> u64 {
-        self.registration.route.session
     }
 }
 

@@ -99,6 +99,7 @@ impl From<SubscribeRequest> for ConsumeOpen {
             on_gap: request.on_gap,
             priority: request.priority,
             lease: None,
+            client_name: request.client_name,
         }
     }
 }

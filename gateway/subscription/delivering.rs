@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::in_flight::{Entry, Key};
 use super::{Connection, Ending, Session, labels};
 use crate::nats::pull::{Delivery, Event};
-use crate::proto::{MessageBatch, ReceivedMessage};
+use crate::proto::{MessageBatch, ReceivedMessage, StallReason};
 use crate::token::AckSubject;
 
 /// How much of its lease a message may wait for a caller that does not read: then others get it.
@@ -129,6 +129,7 @@ impl Session {
                 resume_token: self.resume_token(),
             }));
             self.heartbeat.reset();
+            self.stall = StallReason::Unspecified;
             self.delivered_at = Instant::now();
         } else if is_ahead {
             self.back_off();

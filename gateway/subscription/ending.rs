@@ -28,7 +28,7 @@ const GIVING_BACK: Duration = Duration::from_secs(2);
 /// How long settlements that are under way may take when a session ends, and their answers.
 const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
 
-/// How much before the gateway's own end a session ends, at most.
+/// How much before the end of its time a session ends, at most: the gateway's own may come then.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What callers of a drained session are told to wait before the next.
@@ -73,11 +73,15 @@ impl Session {
     }
 
     /// No more messages; settlements count until nothing is out or the time is up, which is a little
-    /// before the gateway's own: the status must still reach the caller.
-    pub(super) async fn drain(&mut self, reason: DrainingReason) {
-        let drain = self.shared.drain;
-        let drain = drain - (drain / 10).min(LAST_WORDS);
-        let (until, deadline) = (Instant::now() + drain, SystemTime::now() + drain);
+    /// before the gateway's own: the status must still reach the caller. A session that is drained
+    /// already is at most given less time.
+    pub(super) async fn drain(&mut self, reason: DrainingReason, grace: Duration) {
+        let grace = before_the_end(grace);
+        let (until, deadline) = (Instant::now() + grace, SystemTime::now() + grace);
+        if let Phase::Draining(before) = self.phase {
+            self.phase = Phase::Draining(until.min(before));
+            return;
+        }
         if self.phase == Phase::Delivering {
             self.stop_pulling().await;
         }
@@ -121,7 +125,10 @@ impl Session {
         self.out.end(match ending {
             Ending::HalfClosed | Ending::Done | Ending::Complete => Ok(()),
             Ending::Refused(error) | Ending::Failed(error) => Err(error),
-            Ending::Drained => Err(drained()),
+            Ending::Drained if self.registration.ending().is_cancelled() => {
+                Err(self.registration.order().error)
+            }
+            Ending::Drained => Err(too_old()),
             // Nobody reads it.
             Ending::CallerGone => Ok(()),
         });
@@ -199,9 +206,14 @@ impl Session {
     }
 }
 
-fn drained() -> Error {
-    let text = "the gateway is shutting down, or the session is too old; open another";
+/// The error of a session that has reached its greatest age.
+fn too_old() -> Error {
+    let text = "the session is too old; open another";
     Error::new(Reason::Draining, text).retry_after(RETRY)
+}
+
+fn before_the_end(drain: Duration) -> Duration {
+    drain - (drain / 10).min(LAST_WORDS)
 }
 
 /// Gives back at once what never reached a caller.

@@ -9,12 +9,14 @@
 
 mod assert;
 mod cluster;
+mod command;
 pub(crate) mod consume;
 pub(crate) mod consuming;
 pub(crate) mod dead_letters;
 mod eventually;
 mod gateway;
 mod http;
+mod lossy;
 mod nats;
 pub(crate) mod pki;
 mod process;
@@ -28,9 +30,11 @@ pub(crate) mod worker;
 
 pub(crate) use assert::{metadata, reason, refused, violated_field};
 pub(crate) use cluster::NatsCluster;
+pub(crate) use command::Jetgate;
 pub(crate) use eventually::eventually;
 pub(crate) use gateway::{Clients, Gateway};
 pub(crate) use http::http_get;
+pub(crate) use lossy::Lossy;
 pub(crate) use nats::{NatsServer, nats_server_path};
 pub(crate) use process::Process;
 pub(crate) use proxy::RoundRobin;

@@ -34,6 +34,16 @@ pub enum Source {
     Ephemeral(Reading),
 }
 
+impl Source {
+    /// The consumer's name; empty where the gateway makes it.
+    pub fn consumer(&self) -> &str {
+        match self {
+            Self::Consumer { name, .. } => name.as_str(),
+            Self::Ordered(_) | Self::Ephemeral(_) => "",
+        }
+    }
+}
+
 /// A read by consumers of the gateway's own.
 #[derive(Debug)]
 pub struct Reading {
