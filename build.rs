@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 17] = [
+const PROTOS: &[&str] = &[
     "jetgate/v1/apply.proto",
     "jetgate/v1/consume.proto",
     "jetgate/v1/consumer.proto",

@@ -128,7 +128,7 @@ impl Pipeline {
     /// Goes on with a message that was sent elsewhere at this moment, and may be stored for all that is
     /// known.
     pub(super) fn repeat_lost(
-        &mut self,
+        &self,
         number: u64,
         message: Outgoing,
         deadline: Deadline,

@@ -12,6 +12,7 @@ mod way;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
