@@ -23,6 +23,7 @@ pub struct Caller {
 }
 
 /// What comes from the caller.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and never stored")]
 pub(super) enum Said {
     Frame(Requested),
     /// No more frames will come.
