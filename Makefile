@@ -7,7 +7,7 @@ SHELL := bash
 # Where cargo puts what it builds; cargo reads the same variable.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-# More arguments for `make run` (flags of `jetgate dev`) and `make test` (of `cargo test`).
+# More arguments for `make run` (flags of `jetgate dev`), `make test` (of `cargo test`) and `make bench`.
 ARGS ?=
 
 .PHONY: run
@@ -26,15 +26,25 @@ test: ## Run every test against the pinned nats-server (ARGS= adds arguments of 
 	if grpcurl=$$(deploy/dev/tool.sh grpcurl); then export JETGATE_TEST_GRPCURL="$$grpcurl"; fi; \
 	cargo test --locked $(ARGS)
 
+# The gateway is built by itself, so that nothing of the benchmark's dependencies is in what is measured.
+.PHONY: bench
+bench: ## Measure the gateway beside the native client and print tables (ARGS= selects rows and durations)
+	@set -e; \
+	nats_server=$$(deploy/dev/nats-server.sh --pinned); \
+	cargo build --locked --release --bin jetgate; \
+	cargo build --locked --release --package jetgate-bench; \
+	exec '$(TARGET_DIR)/release/jetgate-bench' --gateway '$(TARGET_DIR)/release/jetgate' \
+		--nats-server "$$nats_server" $(ARGS)
+
 .PHONY: lint
 lint: lint-format lint-code lint-docs lint-proto lint-dependencies ## Check format, code, docs, protocol and dependencies
 
 .PHONY: lint-format lint-code lint-docs lint-proto lint-dependencies
 lint-format:
-	cargo fmt --check
+	cargo fmt --all --check
 
 lint-code:
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 lint-docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked

@@ -5,6 +5,7 @@ mod observe;
 mod rescue;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -65,6 +66,8 @@ pub(crate) fn stack<H: Health>(
 > + Clone
 + Send
 + use<H> {
+    // The layers are cloned for each call; the metrics are many handles.
+    let metrics = Arc::new(metrics);
     let counted = metrics.clone();
     ServiceBuilder::new()
         // Sees every call and every status, those of the layers below included.

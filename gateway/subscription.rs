@@ -11,10 +11,12 @@ mod delivering;
 mod ending;
 pub mod fetch;
 mod frame;
+mod hearing;
 mod heartbeat;
 pub mod in_flight;
 mod labels;
 mod link;
+mod noting;
 mod opening;
 mod origin;
 mod outbox;
@@ -22,6 +24,8 @@ mod pulling;
 mod settling;
 mod source;
 mod stall;
+mod stop;
+mod stopping;
 pub mod terms;
 
 use std::collections::VecDeque;
@@ -36,28 +40,31 @@ use crate::convert::open::{Open, Settings};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::metrics::{Metrics, SessionGuard};
+use crate::nats::Nats;
 use crate::nats::pull::{Delivery, End, Event};
-use crate::nats::{Nats, Settlement};
 use crate::output::Output;
-use crate::proto::consume_request::Frame as Requested;
 use crate::proto::{
-    DrainingReason, FlowLimits, Gap, Pong, SessionHeartbeat, SessionOpened, StallReason,
+    DrainingReason, FlowLimits, Gap, SessionHeartbeat, SessionKind, SessionOpened, StallReason,
 };
-use crate::sessions::{Change, Notice, Registration, Sessions};
+use crate::sessions::{self, Description, Registration, Sessions};
 use adopting::Adopted;
-use caller::{Caller, Said, unexpected};
+use caller::Caller;
 use ending::{Ending, Phase};
 pub use frame::Frame;
+use hearing::next_word;
 use heartbeat::Clock;
-use in_flight::{InFlight, Key};
+use in_flight::InFlight;
 use labels::Labeller;
 use link::{Connection, LinkEvent};
+use noting::note_suspect;
 pub use opening::consume;
 use origin::Origin;
 use settling::Settling;
-use source::Facts;
 pub use source::{Durable, Ordered, Source};
+use source::{Facts, Seat};
 use stall::Probe;
+use stop::Stop;
+pub use stop::StopAt;
 
 /// A pull that ends sooner without a message is not repeated at once.
 const SHORTEST_PULL: Duration = Duration::from_millis(100);
@@ -67,9 +74,6 @@ const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Answers that may wait for a caller that does not read; then its frames are not read either.
 const MOST_ANSWERS: usize = 64;
-
-/// Frames of a caller that are taken before anything else has its turn.
-const MOST_FRAMES: usize = 256;
 
 /// The age at which a session ends is met give or take this share, so that many do not end at once.
 const AGE_JITTER: f64 = 0.1;
@@ -83,8 +87,6 @@ pub struct Shared {
     pub sessions: Sessions,
     /// What is counted.
     pub metrics: Metrics,
-    /// How long a drain takes at most.
-    pub drain: Duration,
     /// How old a session becomes at most, give or take a tenth.
     pub max_stream_age: Duration,
 }
@@ -129,7 +131,12 @@ pub struct Session {
     asked_at: Instant,
     position: u64,
     pending: u64,
+    /// Why nothing is delivered, as last said.
+    stall: StallReason,
     delivered_at: Instant,
+    stop: Option<Stop>,
+    /// The end of a bounded read has been passed; what is not settled before it may still come.
+    is_stopping: bool,
     metrics: SessionGuard,
 }
 
@@ -138,28 +145,45 @@ impl Session {
     pub async fn open(
         shared: Shared,
         open: Open,
+        who: sessions::Caller,
         caller: Option<Box<Caller>>,
         out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
         // Kept until the end is said: without it the caller would see none.
         let way = out.clone();
-        let opened = Self::attach(shared, open, caller, out, deadline).await;
+        let opened = Self::attach(shared, open, who, caller, out, deadline).await;
         opened.inspect_err(|error| way.end(Err(error.clone())))
     }
 
     async fn attach(
         shared: Shared,
         open: Open,
+        who: sessions::Caller,
         caller: Option<Box<Caller>>,
         out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
-        let registration = shared.sessions.register()?;
+        let registration = shared.sessions.register(Description {
+            kind: match caller {
+                Some(_) => SessionKind::Consume,
+                None => SessionKind::Subscribe,
+            },
+            caller: who,
+            stream: open.stream.as_str().into(),
+            consumer: open.source.consumer().into(),
+            window: open.settings.window,
+        })?;
         let account = shared.nats.account(deadline).await?;
-        let mut source = Source::new(&shared.nats, open.stream, open.source);
+        let mut source = Source::new(&shared.nats, account, open.stream, open.source)?;
         let settings = open.settings;
         let attached = source.attach_first(&shared.nats, deadline).await?;
+        if let Some(gap) = attached.gap
+            && let Err(error) = settings.judge(gap)
+        {
+            source::delete(&shared.nats, source.stream(), &attached.facts.consumer).await;
+            return Err(error);
+        }
         let labeller = Labeller::new(account, registration.route);
         let jitter = 1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64();
         let mut session = Self {
@@ -184,7 +208,10 @@ impl Session {
             delivered_at: Instant::now(),
             position: attached.facts.position,
             pending: attached.facts.pending,
+            stall: StallReason::Unspecified,
             facts: attached.facts.clone(),
+            stop: settings.stop_at.map(Stop::new),
+            is_stopping: false,
             link: Connection::Attached(attached),
             metrics: shared.metrics.session_opened(),
             shared,
@@ -202,31 +229,36 @@ impl Session {
 
     /// Serves the session to its end.
     pub async fn run(mut self) {
-        let id = self.id();
-        info!(session = id, stream = %self.source.stream(), consumer = %self.facts.consumer, "session opened");
-        self.take_over();
-        let ending = self.serve().await;
-        info!(session = id, reason = ?ending, "session ends");
+        let id = self.registration.id();
+        info!(session = %id, stream = %self.source.stream(), consumer = %self.facts.consumer,
+            client = self.registration.client_name(), "session opened");
+        let ending = match self.take_over() {
+            Ok(()) => self.serve().await,
+            Err(ending) => ending,
+        };
+        info!(session = %id, reason = ?ending, "session ends");
         self.finish(ending).await;
     }
 
     async fn serve(&mut self) -> Ending {
-        let draining = self.shared.sessions.draining().clone();
+        let ending = self.registration.ending().clone();
+        let shutdown = self.shared.sessions.draining().clone();
+        let (mut is_ordered, mut is_hurried) = (false, false);
         loop {
             self.book.expire(Instant::now());
             if let Some(ending) = self.settled_ending() {
                 return ending;
             }
-            if let Err(ending) = self.flush() {
+            if let Err(ending) = self.flush().and_then(|()| self.check_the_end()) {
                 return ending;
             }
-            self.metrics
-                .set_outstanding(self.book.outstanding().messages as usize);
+            self.show();
             self.ask().await;
 
             let has_room = self.out.has_room();
             let impatient_at = self.impatient_at();
             let next_expiry = self.book.next_expiry();
+            let stop_due = self.stop_due();
             let next_extension = self.book.next_extension();
             let pull_at = Some(self.pull_at).filter(|at| *at > Instant::now());
             let is_draining = matches!(self.phase, Phase::Draining(_));
@@ -239,8 +271,16 @@ impl Session {
             let ending = tokio::select! {
                 biased;
                 () = self.out.closed() => Err(Ending::CallerGone),
-                () = draining.cancelled(), if !is_draining => {
-                    self.drain(DrainingReason::Shutdown).await;
+                () = ending.cancelled(), if !is_ordered => {
+                    is_ordered = true;
+                    let order = self.registration.order();
+                    self.drain(order.reason, order.grace).await;
+                    Ok(())
+                }
+                // A terminated session may have been given more time than the gateway now has.
+                () = shutdown.cancelled(), if is_ordered && !is_hurried => {
+                    is_hurried = true;
+                    self.drain(DrainingReason::Shutdown, self.shared.sessions.drain_time()).await;
                     Ok(())
                 }
                 Some(notices) = self.registration.notices.recv() => {
@@ -254,12 +294,16 @@ impl Session {
                 () = sleep_until(next_expiry) => Ok(()),
                 () = sleep_until(drained_at) => Ok(()),
                 () = sleep_until(pull_at) => Ok(()),
+                () = sleep_until(stop_due) => {
+                    self.look_for_the_end();
+                    Ok(())
+                }
                 () = sleep_until(next_extension) => {
                     self.extend_leases();
                     Ok(())
                 }
                 () = tokio::time::sleep_until(self.ends_at), if !is_draining => {
-                    self.drain(DrainingReason::MaxAge).await;
+                    self.drain(DrainingReason::MaxAge, self.shared.sessions.drain_time()).await;
                     Ok(())
                 }
                 () = sleep_until(self.heartbeat.ask_at()) => {
@@ -292,55 +336,12 @@ impl Session {
         }
     }
 
-    /// Takes what the caller says, and all that has come with it.
-    async fn hear(&mut self, mut said: Said) -> Result<(), Ending> {
-        let mut frames = 0;
-        loop {
-            match said {
-                Said::Frame(frame) => self.take_frame(frame).await?,
-                Said::HalfClosed => return Err(Ending::HalfClosed),
-                Said::Refused(error) => return Err(Ending::Refused(error)),
-                Said::Gone => return Err(Ending::CallerGone),
-            }
-            frames += 1;
-            let reads_on = frames < MOST_FRAMES
-                && self.answers.len() < MOST_ANSWERS
-                && self.settling.keeps_up();
-            let caller = self.caller.as_mut().filter(|_| reads_on);
-            match caller.and_then(|caller| caller.try_next()) {
-                Some(next) => said = next,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    async fn take_frame(&mut self, frame: Requested) -> Result<(), Ending> {
-        match frame {
-            Requested::Open(_) => {
-                let text = "`open` comes once, as the first frame";
-                return Err(Ending::Refused(unexpected(text)));
-            }
-            Requested::Settle(settle) => self.settle(settle)?,
-            Requested::Flow(flow) => {
-                self.book.answered();
-                let window = self.settings.resized(flow).map_err(Ending::Refused)?;
-                self.set_window(window);
-            }
-            Requested::Drain(_) => self.leave().await,
-            Requested::Ping(ping) => self.answers.push_back(Frame::Pong(Pong {
-                ping_id: ping.ping_id,
-            })),
-        }
-        Ok(())
-    }
-
     fn handle(&mut self, event: LinkEvent) -> Result<(), Ending> {
         match event {
             LinkEvent::Attached(Err(error)) => Err(Ending::Failed(error)),
             LinkEvent::Attached(Ok(attached)) => {
                 self.link = Connection::Attached(attached);
-                self.take_over();
-                Ok(())
+                self.take_over()
             }
             LinkEvent::Closed(left) => {
                 self.closed(left);
@@ -353,14 +354,14 @@ impl Session {
     fn handle_pull(&mut self, event: Event) -> Result<(), Ending> {
         match event {
             Event::Message(delivery) => self.arrived(delivery),
-            Event::Idle(position) => {
-                self.position = self.position.max(position.unwrap_or_default());
+            Event::Idle(passed) => {
+                self.idle(passed);
                 Ok(())
             }
             Event::Ended(end) => self.pull_ended(end),
             Event::Silent => {
                 // A pull that is lost may still bring something: its inbox is given up with it.
-                debug!(session = self.id(), "pull lost, asking again");
+                debug!(session = %self.registration.id(), "pull lost, asking again");
                 self.back_off();
                 self.reattach();
                 Ok(())
@@ -375,13 +376,14 @@ impl Session {
 
     fn pull_ended(&mut self, end: End) -> Result<(), Ending> {
         match end {
-            End::Complete => {}
+            End::Complete | End::PinLost => {}
             // A consumer may allow its pulls next to no time.
             End::Expired if self.asked_at.elapsed() < SHORTEST_PULL => self.back_off(),
             End::Expired => {}
             End::TooLarge(left) => self.oversized = Some(left),
             End::Moved | End::MaxWaiting => self.back_off(),
-            End::Deleted | End::NoResponders if self.source.is_ordered() => {
+            // Attaching makes another consumer, where that is how to go on.
+            End::NoResponders if self.source.is_own() => {
                 self.back_off();
                 self.reattach();
             }
@@ -416,45 +418,11 @@ impl Session {
         Ok(())
     }
 
-    fn note(&mut self, notice: &Notice) {
-        if notice.consumer != self.facts.fingerprint {
-            return;
-        }
-        match notice.change {
-            Change::Settled => self.book.settle_message(notice.key.stream_sequence),
-            Change::Returned => self.book.settle(notice.key),
-            Change::Refused => self.book.answered(),
-            Change::SettledThrough => self.book.settle_through(notice.key),
-            Change::Extended(lease) => {
-                self.book
-                    .extend(notice.key, Instant::now() + lease.min(LONGEST_LEASE));
-            }
-        }
-        let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
-        note_suspect(&self.shared.nats, stream, consumer, notice);
-    }
-
-    /// The same for what this session settles itself.
-    fn note_own_suspect(&self, key: Key, settlement: &Settlement) {
-        let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
-        let nats = &self.shared.nats;
-        if !nats.is_quarantined(stream, consumer) {
-            return;
-        }
-        match settlement {
-            Settlement::InProgress => {}
-            Settlement::Nak(_) => nats.suspect_returned(stream, consumer, key.stream_sequence),
-            Settlement::Ack | Settlement::Term(_) => {
-                nats.suspect_settled(stream, consumer, key.stream_sequence);
-            }
-        }
-    }
-
     fn opened(&self, adopted: Adopted) -> SessionOpened {
         let terms = &self.facts.terms;
         let window = self.settings.window;
         SessionOpened {
-            session_id: format!("{:x}", self.id()),
+            session_id: self.registration.id(),
             stream: self.source.stream().to_string(),
             consumer: self.facts.consumer.to_string(),
             flow: Some(FlowLimits {
@@ -467,6 +435,9 @@ impl Session {
                 .then_some(terms.ack_wait)
                 .and_then(|wait| wait.try_into().ok()),
             ack_policy: terms.ack_policy as i32,
+            resumed: self.source.resumption() as i32,
+            resume_token: self.resume_token(),
+            priority: self.facts.seat.as_ref().map(Seat::shown),
             ping_within: self
                 .caller
                 .as_ref()
@@ -476,7 +447,27 @@ impl Session {
         }
     }
 
-    fn send_heartbeat(&self, stall_reason: StallReason) {
+    /// Lets others see how the session stands.
+    pub(super) fn show(&mut self) {
+        let outstanding = self.book.outstanding();
+        self.metrics.set_outstanding(outstanding.messages as usize);
+        let (consumer, messages) = (self.facts.consumer.as_str(), self.labeller.delivered());
+        let (pending, stall) = (self.pending, self.stall);
+        let window = self.settings.window;
+        self.registration.update(|state| {
+            if *state.consumer != *consumer {
+                state.consumer = consumer.into();
+            }
+            state.window = window;
+            state.outstanding = outstanding;
+            state.messages = messages;
+            state.pending = Some(pending);
+            state.stall = stall;
+        });
+    }
+
+    fn send_heartbeat(&mut self, stall_reason: StallReason) {
+        self.stall = stall_reason;
         let outstanding = self.book.outstanding();
         self.send(Frame::Heartbeat(SessionHeartbeat {
             stream_sequence: self.position,
@@ -484,16 +475,18 @@ impl Session {
             outstanding_messages: outstanding.messages,
             outstanding_bytes: outstanding.bytes,
             stall_reason: stall_reason as i32,
+            resume_token: self.resume_token(),
         }));
+    }
+
+    /// Goes on from here in another session; empty where the consumer itself knows.
+    fn resume_token(&self) -> String {
+        self.source.resume_token(self.labeller.account())
     }
 
     /// A heartbeat that finds no room is not missed: the caller has an event to read.
     fn send(&self, frame: Frame) {
         self.out.send(frame);
-    }
-
-    fn id(&self) -> u64 {
-        self.registration.route.session
     }
 }
 
@@ -501,26 +494,6 @@ async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What the caller says next, where it can say anything.
-async fn next_word(caller: &mut Option<Box<Caller>>, reads_answers: bool, keeps_up: bool) -> Said {
-    match caller {
-        Some(caller) => caller.next(reads_answers, keeps_up).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Where the message is one that connections cannot receive, its settlement counts for that, too.
-fn note_suspect(nats: &Nats, stream: &str, consumer: &str, notice: &Notice) {
-    let sequence = notice.key.stream_sequence;
-    match notice.change {
-        Change::Extended(_) | Change::Refused => {}
-        Change::Returned => nats.suspect_returned(stream, consumer, sequence),
-        Change::Settled | Change::SettledThrough => {
-            nats.suspect_settled(stream, consumer, sequence)
-        }
     }
 }
 

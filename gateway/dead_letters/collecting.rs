@@ -126,7 +126,7 @@ impl Collector {
         }
         let link = self.connection.wait(deadline).await?;
         let advisories = self.dead_letters.advisories().as_str();
-        let puller = Puller::open(&nats, link, advisories, CONSUMER).await;
+        let puller = Puller::open(&nats, link, advisories, CONSUMER, None).await;
         Ok((ready, puller.map_err(|_| lost())?))
     }
 
@@ -311,6 +311,7 @@ fn ask(messages: u32) -> Ask {
         expires: PULL,
         no_wait: false,
         heartbeat: Some(HEARTBEAT),
+        place: None,
     }
 }
 

@@ -259,11 +259,11 @@ struct Refusal {
     stream: String,
 }
 
-async fn begin<'a>(
-    link: &'a Link,
+async fn begin(
+    link: &Link,
     message: &Outgoing,
     deadline: Deadline,
-) -> Result<OpenRequest<'a>, RequestError> {
+) -> Result<OpenRequest, RequestError> {
     let headers = Some(message.headers.clone());
     let subject = message.subject.as_str();
     link.begin(subject, headers, message.payload.clone(), deadline)

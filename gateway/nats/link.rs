@@ -21,6 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
 use super::config::Config;
+use super::refusals::Refusals;
 use super::replies::{Expected, Replies, Reply};
 use crate::deadline::Deadline;
 
@@ -147,7 +148,7 @@ impl Link {
     }
 
     /// A subject of this link that nobody else uses.
-    pub(super) fn new_inbox(&self) -> String {
+    pub fn new_inbox(&self) -> String {
         format!(
             "{}.p{}",
             self.inbox,
@@ -189,15 +190,12 @@ impl Link {
         headers: Option<HeaderMap>,
         payload: Bytes,
         deadline: Deadline,
-    ) -> Result<OpenRequest<'_>, RequestError> {
+    ) -> Result<OpenRequest, RequestError> {
         let expected = self.replies.expect(subject);
         let reply = Some(expected.subject());
         self.send(subject, reply, headers, payload, deadline)
             .await?;
-        Ok(OpenRequest {
-            link: self,
-            expected,
-        })
+        Ok(OpenRequest { expected })
     }
 
     /// Sends a message. OK means that it was handed to the connection.
@@ -251,23 +249,21 @@ impl Link {
 }
 
 /// A request that was sent. Safe to drop at any point.
-pub(super) struct OpenRequest<'a> {
-    link: &'a Link,
+pub(super) struct OpenRequest {
     expected: Expected,
 }
 
-impl OpenRequest<'_> {
-    /// Waits for the reply.
+impl OpenRequest {
+    /// Waits for the reply. A link that is lost fails its requests itself.
     pub(super) async fn answer(mut self, deadline: Deadline) -> Result<Message, RequestError> {
-        let reply = self.link.unless_lost(self.expected.reply());
-        match deadline.bound(reply).await {
+        match deadline.bound(self.expected.reply()).await {
             Err(_) => Err(RequestError::TimedOut),
-            Ok(None | Some(None)) => Err(RequestError::Lost),
-            Ok(Some(Some(Reply::Denied))) => Err(RequestError::Denied),
-            Ok(Some(Some(Reply::Message(message)))) if is_no_responders(&message) => {
+            Ok(None) => Err(RequestError::Lost),
+            Ok(Some(Reply::Denied)) => Err(RequestError::Denied),
+            Ok(Some(Reply::Message(message))) if is_no_responders(&message) => {
                 Err(RequestError::NoResponders)
             }
-            Ok(Some(Some(Reply::Message(message)))) => Ok(message),
+            Ok(Some(Reply::Message(message))) => Ok(message),
         }
     }
 }
@@ -285,12 +281,13 @@ fn watch_events(
     lost: CancellationToken,
     retiring: CancellationToken,
 ) -> impl Fn(Event) -> std::future::Ready<()> + Send + Sync + 'static {
+    let refusals = Refusals::default();
     move |event| {
         match &event {
             Event::Disconnected | Event::Closed => lost.cancel(),
             Event::LameDuckMode => retiring.cancel(),
             Event::ServerError(ServerError::Other(text)) => {
-                warn!(error = %text, "nats-server refused an operation");
+                refusals.log(text);
                 if let Some(subject) = denied_subject(text) {
                     replies.deny(subject);
                     // Nobody listens where no pull is open.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ const NAMES_AGE: Duration = Duration::from_secs(1);
 /// How long a lookup may hold up the call that needs it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a lookup that the NATS user may not make is not tried again.
+const DENIED_FOR: Duration = Duration::from_secs(60);
+
 /// Streams that are looked up at the same time.
 const LOOKUPS: usize = 16;
 
@@ -51,21 +54,25 @@ pub struct StreamFacts {
 
 /// The answers that are kept.
 pub(super) struct Lookups {
-    streams: Mutex<HashMap<String, (Instant, StreamFacts)>>,
+    /// Read by every publish, which must not wait for another.
+    streams: RwLock<HashMap<String, (Instant, StreamFacts)>>,
     /// Who may ask for a stream now: a batch can miss a thousand times at once.
     turns: Semaphore,
     consumers: Cache<(String, String), ConsumerInfo>,
     /// The names of the streams that take a subject.
     names: Cache<String, Vec<String>>,
+    /// When the NATS user was last refused a lookup that publishing can do without.
+    denied: Mutex<Option<Instant>>,
 }
 
 impl Default for Lookups {
     fn default() -> Self {
         Self {
-            streams: Mutex::default(),
+            streams: RwLock::default(),
             turns: Semaphore::new(LOOKUPS),
             consumers: Cache::default(),
             names: Cache::default(),
+            denied: Mutex::default(),
         }
     }
 }
@@ -74,8 +81,16 @@ impl Nats {
     /// The stream that takes a subject, as far as that can be found out quickly; `None` where it
     /// cannot, or where there is none in the gateway's own JetStream domain.
     pub async fn stream_of(&self, subject: &Subject, deadline: Deadline) -> Option<StreamFacts> {
-        if let Some(known) = self.lookups().known_stream(subject) {
-            return Some(known);
+        match self.lookups().known_stream(subject) {
+            Some(known) => Some(known),
+            // Boxed: the calls that find what they need here are many, and need not carry it.
+            None => Box::pin(self.find_stream(subject, deadline)).await,
+        }
+    }
+
+    async fn find_stream(&self, subject: &Subject, deadline: Deadline) -> Option<StreamFacts> {
+        if self.lookups().is_denied() {
+            return None;
         }
         let deadline = deadline.at_most(PATIENCE.min(deadline.remaining() / 2));
         let _turn = deadline.bound(self.lookups().turns.acquire()).await.ok()?;
@@ -83,16 +98,29 @@ impl Nats {
         if let Some(known) = self.lookups().known_stream(subject) {
             return Some(known);
         }
+        match self.look_up(subject, deadline).await {
+            Ok(found) => found,
+            Err(error) => {
+                if error.reason() == Reason::NatsPermissionDenied {
+                    self.lookups().deny();
+                }
+                None
+            }
+        }
+    }
+
+    async fn look_up(&self, subject: &Subject, deadline: Deadline) -> Result<Option<StreamFacts>> {
         let key = subject.to_string();
         let ask = async { self.stream_names(subject.as_str(), deadline).await };
         let names = self.lookups().names.get(key, AsOf::within(NAMES_AGE), ask);
-        let names = deadline.bound(names).await.ok()?.ok()?;
-        let name = names.first()?;
-        let info: StreamInfo = self
-            .api_get(&format!("STREAM.INFO.{name}"), deadline)
-            .await
-            .ok()?;
-        Some(self.lookups().learn_stream(info.config))
+        let names = deadline.bound(names).await;
+        let names = names.map_err(|_| too_late("the streams of a subject"))??;
+        let Some(name) = names.first() else {
+            return Ok(None);
+        };
+        let operation = format!("STREAM.INFO.{name}");
+        let info: StreamInfo = self.api_get(&operation, deadline).await?;
+        Ok(Some(self.lookups().learn_stream(info.config)))
     }
 
     /// Forgets what is known of a stream, as it was changed through this gateway.
@@ -138,12 +166,27 @@ impl Nats {
         self.lookups().known_stream(subject)
     }
 
+    /// What is known of a stream, without asking.
+    pub(super) fn known_stream_named(&self, name: &StreamName) -> Option<StreamFacts> {
+        let streams = self.lookups().streams();
+        let (asked, facts) = streams.get(name.as_str())?;
+        (asked.elapsed() < STREAM_AGE).then(|| facts.clone())
+    }
+
     /// A stream by its name.
     pub async fn stream_facts(&self, name: &StreamName, deadline: Deadline) -> Result<StreamFacts> {
         let info: StreamInfo = self
             .api_get(&format!("STREAM.INFO.{name}"), deadline)
             .await?;
         Ok(self.lookups().learn_stream(info.config))
+    }
+
+    /// The same as it was a short while ago, as far as that can be found out quickly.
+    pub(super) async fn recent_stream(&self, name: &StreamName) -> Result<StreamFacts> {
+        if let Some(known) = self.known_stream_named(name) {
+            return Ok(known);
+        }
+        self.stream_facts(name, Deadline::within(PATIENCE)).await
     }
 
     /// A consumer's info.
@@ -204,11 +247,22 @@ impl Lookups {
         self.consumers.clear();
     }
 
+    /// Whether looking up would be refused, most likely.
+    fn is_denied(&self) -> bool {
+        let denied = *self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        denied.is_some_and(|at| at.elapsed() < DENIED_FOR)
+    }
+
+    fn deny(&self) {
+        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
     fn known_stream(&self, subject: &Subject) -> Option<StreamFacts> {
-        let streams = self.streams();
+        let now = Instant::now();
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
         let mut known = streams
             .values()
-            .filter(|(asked, _)| asked.elapsed() < STREAM_AGE)
+            .filter(|(asked, _)| now.duration_since(*asked) < STREAM_AGE)
             .filter(|(_, facts)| facts.takes(subject));
         known.next().map(|(_, facts)| facts.clone())
     }
@@ -230,8 +284,8 @@ impl Lookups {
         facts
     }
 
-    fn streams(&self) -> MutexGuard<'_, HashMap<String, (Instant, StreamFacts)>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    fn streams(&self) -> RwLockWriteGuard<'_, HashMap<String, (Instant, StreamFacts)>> {
+        self.streams.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

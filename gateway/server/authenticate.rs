@@ -1,6 +1,7 @@
 //! Lets calls through whose callers proved who they are, and tells the services who that is.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::{Either, Ready, ready};
@@ -20,11 +21,11 @@ use crate::tls::ClientName;
 pub(super) struct Authenticate<S> {
     inner: S,
     authenticator: Authenticator,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl<S> Authenticate<S> {
-    pub(super) fn new(inner: S, authenticator: Authenticator, metrics: Metrics) -> Self {
+    pub(super) fn new(inner: S, authenticator: Authenticator, metrics: Arc<Metrics>) -> Self {
         Self {
             inner,
             authenticator,

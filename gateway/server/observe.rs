@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -23,11 +24,11 @@ const OTHER: &str = "other";
 #[derive(Clone)]
 pub(super) struct Observe<S> {
     inner: S,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl<S> Observe<S> {
-    pub(super) fn new(inner: S, metrics: Metrics) -> Self {
+    pub(super) fn new(inner: S, metrics: Arc<Metrics>) -> Self {
         Self { inner, metrics }
     }
 }
@@ -62,11 +63,11 @@ struct Call {
     method: String,
     started: Instant,
     code: Option<Code>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl Call {
-    fn new(path: &str, metrics: Metrics) -> Self {
+    fn new(path: &str, metrics: Arc<Metrics>) -> Self {
         let own = path.strip_prefix('/').and_then(|path| path.split_once('/'));
         let own = own.filter(|(service, _)| SERVICES.contains(service));
         let (service, method) = own.unwrap_or((OTHER, OTHER));

@@ -11,7 +11,7 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::resource::Sizes;
+use super::page::Sizes;
 use crate::convert::dead_letter as convert;
 use crate::convert::stored::format;
 use crate::dead_letters::{DeadLetters, Key, ReplayId, not_configured};

@@ -28,7 +28,10 @@ const GIVING_BACK: Duration = Duration::from_secs(2);
 /// How long settlements that are under way may take when a session ends, and their answers.
 const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
 
-/// How much before the gateway's own end a session ends, at most.
+/// How long a caller whose time is up may take to hear so.
+const FAREWELL: Duration = Duration::from_millis(100);
+
+/// How much before the end of its time a session ends, at most: the gateway's own may come then.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What callers of a drained session are told to wait before the next.
@@ -43,6 +46,8 @@ pub(super) enum Ending {
     HalfClosed,
     /// The caller asked for no more messages, and nothing is outstanding.
     Done,
+    /// A bounded read has come to its end.
+    Complete,
     /// The gateway ends the session, and either all is settled or the time is up.
     Drained,
     /// The caller broke the protocol.
@@ -71,11 +76,15 @@ impl Session {
     }
 
     /// No more messages; settlements count until nothing is out or the time is up, which is a little
-    /// before the gateway's own: the status must still reach the caller.
-    pub(super) async fn drain(&mut self, reason: DrainingReason) {
-        let drain = self.shared.drain;
-        let drain = drain - (drain / 10).min(LAST_WORDS);
-        let (until, deadline) = (Instant::now() + drain, SystemTime::now() + drain);
+    /// before the gateway's own: the status must still reach the caller. A session that is drained
+    /// already is at most given less time.
+    pub(super) async fn drain(&mut self, reason: DrainingReason, grace: Duration) {
+        let grace = before_the_end(grace);
+        let (until, deadline) = (Instant::now() + grace, SystemTime::now() + grace);
+        if let Phase::Draining(before) = self.phase {
+            self.phase = Phase::Draining(until.min(before));
+            return;
+        }
         if self.phase == Phase::Delivering {
             self.stop_pulling().await;
         }
@@ -83,6 +92,7 @@ impl Session {
         self.answers.push_back(Frame::Draining(Draining {
             reason: reason as i32,
             deadline: Some(Timestamp::from(deadline)),
+            resume_token: self.resume_token(),
         }));
     }
 
@@ -103,22 +113,31 @@ impl Session {
         if self.phase == Phase::Delivering {
             self.stop_pulling().await;
         }
+        // An ephemeral consumer stays for a caller that may want to go on.
+        let is_wanted = matches!(ending, Ending::HalfClosed | Ending::Done | Ending::Complete);
+        let has_consumer_to_delete =
+            self.source.is_ordered() || (self.source.is_ephemeral() && is_wanted);
         // A session that the gateway ends leaves everything to its caller.
         let is_drained = matches!(self.phase, Phase::Draining(_));
-        if !matches!(ending, Ending::Drained) {
-            let _ = timeout(LAST_SETTLEMENTS, self.settle_last()).await;
-        }
+        let _ = match ending {
+            // Without grace nothing was said yet, not even that it ends.
+            Ending::Drained => timeout(FAREWELL, self.answer_last()).await,
+            _ => timeout(LAST_SETTLEMENTS, self.settle_last()).await,
+        };
         if !is_drained && !matches!(ending, Ending::Failed(_)) {
             self.hand_over().await;
         }
         self.out.end(match ending {
-            Ending::HalfClosed | Ending::Done => Ok(()),
+            Ending::HalfClosed | Ending::Done | Ending::Complete => Ok(()),
             Ending::Refused(error) | Ending::Failed(error) => Err(error),
-            Ending::Drained => Err(drained()),
+            Ending::Drained if self.registration.ending().is_cancelled() => {
+                Err(self.registration.order().error)
+            }
+            Ending::Drained => Err(too_old()),
             // Nobody reads it.
             Ending::CallerGone => Ok(()),
         });
-        if self.source.is_ordered() {
+        if has_consumer_to_delete {
             let (nats, stream) = (&self.shared.nats, self.source.stream());
             super::source::delete(nats, stream, &self.facts.consumer).await;
         }
@@ -144,6 +163,10 @@ impl Session {
             Connection::Attaching(_) | Connection::Detached => {}
         }
         give_back(&self.shared.nats, &self.facts.terms, left).await;
+        if let Some(seat) = &self.facts.seat {
+            let (nats, stream) = (&self.shared.nats, self.source.stream());
+            seat.leave(nats, stream, &self.facts.consumer).await;
+        }
     }
 
     /// Brings settlements that are under way to their end, and their answers to a caller that reads.
@@ -152,6 +175,10 @@ impl Session {
             self.settling.advance().await;
             self.note_settled();
         }
+        self.answer_last().await;
+    }
+
+    async fn answer_last(&mut self) {
         while let Some(answer) = self.answers.pop_front() {
             self.out.send_later(answer).await;
         }
@@ -180,9 +207,14 @@ impl Session {
     }
 }
 
-fn drained() -> Error {
-    let text = "the gateway is shutting down, or the session is too old; open another";
+/// The error of a session that has reached its greatest age.
+fn too_old() -> Error {
+    let text = "the session is too old; open another";
     Error::new(Reason::Draining, text).retry_after(RETRY)
+}
+
+fn before_the_end(drain: Duration) -> Duration {
+    drain - (drain / 10).min(LAST_WORDS)
 }
 
 /// Gives back at once what never reached a caller.

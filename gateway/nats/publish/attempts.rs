@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::{ATTEMPT, Begun, DEFAULT_WINDOW, Outgoing};
+use super::{ATTEMPT, Begun, DEFAULT_WINDOW, Outgoing, wrong_stream};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::nats::Nats;
@@ -74,8 +74,11 @@ impl<'a> Attempts<'a> {
     /// Makes the first and all that follow it.
     pub(in crate::nats) async fn run(self) -> Result<PubAck> {
         let sent = Instant::now();
-        let first = self.attempt(sent).await;
-        self.go_on(sent, first).await
+        match self.attempt(sent).await {
+            Attempt::Stored(ack) => Ok(ack),
+            // Boxed, as are all rare ways: a future has room for the largest, and each call moves it.
+            other => Box::pin(self.go_on(sent, other)).await,
+        }
     }
 
     /// Makes those that follow a first one, which was sent elsewhere and came to `answer`.
@@ -146,10 +149,10 @@ impl<'a> Attempts<'a> {
         match answer {
             Ok(answer) => match judge(&answer.payload) {
                 Some(attempt) => attempt,
-                None => nats.stranger_answered(subject, sent, self.deadline).await,
+                None => Box::pin(nats.stranger_answered(subject, sent, self.deadline)).await,
             },
             Err(RequestError::NoResponders) => {
-                nats.nobody_listens(subject, sent, self.deadline).await
+                Box::pin(nats.nobody_listens(subject, sent, self.deadline)).await
             }
             Err(RequestError::Lost) => Attempt::Unknown(Code::Unavailable),
             Err(RequestError::TimedOut) => Attempt::Unknown(Code::DeadlineExceeded),
@@ -199,7 +202,15 @@ impl<'a> Attempts<'a> {
             Some(_) => self
                 .unknown(error.code())
                 .with("last_error", error.message()),
-            None => with_id(error, self.message),
+            None => with_id(self.with_stream(error), self.message),
+        }
+    }
+
+    /// JetStream does not say which stream takes the subject.
+    fn with_stream(&self, error: Error) -> Error {
+        match &self.stream {
+            Some(stream) if error.reason() == Reason::WrongStream => wrong_stream(&stream.name),
+            _ => error,
         }
     }
 
