@@ -81,10 +81,19 @@ async fn three_replicas_outlast_the_crash_of_a_leader() {
     store_many(&mut wire, 60).await;
     terminate(&mut wire, 30, "before").await;
 
+    // An advisory that the stream has not captured is lost with its server: nobody else has it.
+    eventually(SOON, async || {
+        let info = wire.stream_info(ADVISORIES).await;
+        (info["state"]["last_seq"] == 30).then_some(())
+    })
+    .await;
+
     let leader = cluster.leader_of_stream(LETTERS).await;
     cluster.kill(leader);
     let mut wire = cluster.wire().await;
-    // Its consumer may need another leader first.
+    // Consumer and stream may need other leaders first. Nothing is captured without one.
+    let advisories = async || cluster.leader_of_stream(ADVISORIES).await != leader;
+    eventually(ELECTION, async || advisories().await.then_some(())).await;
     eventually(ELECTION, async || {
         let info = wire
             .try_api(&format!("CONSUMER.INFO.{STREAM}.{CONSUMER}"), json!(null))
