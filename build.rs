@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-const PROTOS: [&str; 16] = [
+const PROTOS: &[&str] = &[
     "jetgate/v1/apply.proto",
     "jetgate/v1/consume.proto",
     "jetgate/v1/consumer.proto",
@@ -17,10 +17,12 @@ const PROTOS: [&str; 16] = [
     "jetgate/v1/dead_letter.proto",
     "jetgate/v1/error.proto",
     "jetgate/v1/gateway.proto",
+    "jetgate/v1/live_session.proto",
     "jetgate/v1/publish_message.proto",
     "jetgate/v1/publish_stream.proto",
     "jetgate/v1/publisher.proto",
     "jetgate/v1/session.proto",
+    "jetgate/v1/source.proto",
     "jetgate/v1/stream.proto",
     "jetgate/v1/stream_config.proto",
     "jetgate/v1/stream_message.proto",
@@ -47,9 +49,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn generate_services(descriptors: prost_types::FileDescriptorSet) -> Result<(), Box<dyn Error>> {
+    let mut names = tonic_prost_build::Config::new();
+    names.enable_type_names();
     tonic_prost_build::configure()
         .bytes(".")
-        .compile_fds(descriptors)?;
+        .compile_fds_with_config(descriptors, names)?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::health::Health;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::nats::Nats;
-use crate::publishing::{self, Orphans, Outlet};
+use crate::publishing::{self, Budget, Orphans, Outlet};
 use crate::server::{self, Services};
 use crate::service::consumer::ConsumerService;
 use crate::service::dead_letter::DeadLetterService;
@@ -113,28 +113,36 @@ impl App {
         let nats = Nats::start(config.nats.clone(), metrics.clone());
         let most = config.subscribe.max_sessions as usize;
         let draining = shutdown.draining().clone();
-        let sessions = Sessions::new(&config.nats.inbox_prefix, most, draining.clone());
+        let sessions = Sessions::new(
+            &config.nats.inbox_prefix,
+            most,
+            draining.clone(),
+            shutdown.drain_time(),
+        );
         let (health, health_service, readiness) = Health::new(nats.clone(), draining);
         let shared = Shared {
             nats: nats.clone(),
             sessions: sessions.clone(),
             metrics: metrics.clone(),
-            drain: shutdown.drain_time(),
             max_stream_age: config.subscribe.max_stream_age,
         };
-        let outlet = || Outlet::new(nats.clone(), metrics.clone());
+        let outlet = || Outlet::new(nats.clone(), &metrics);
         let publishing = publishing::session::Shared {
             outlet: Arc::new(outlet()),
             sessions: sessions.clone(),
+            budget: Budget::new(config.publish.max_total_in_flight_bytes),
             config: config.publish.clone(),
-            drain: shutdown.drain_time(),
         };
         let orphans = Orphans::default();
         let dead_letters = DeadLetters::new(nats.clone(), &config.dead_letters);
         let services = Services {
             publisher: Publisher::new(publishing, orphans.clone()),
             subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
-            stream: StreamService::new(nats.clone(), config.publish.timeout),
+            stream: StreamService::new(
+                nats.clone(),
+                config.streams.clone(),
+                config.publish.timeout,
+            ),
             consumer: ConsumerService::new(nats.clone(), config.publish.timeout),
             dead_letter: DeadLetterService::new(
                 dead_letters.clone(),
@@ -145,7 +153,7 @@ impl App {
             ),
             gateway: Gateway::new(
                 nats.clone(),
-                sessions.gateway_id(),
+                sessions.clone(),
                 readiness.clone(),
                 dead_letters.clone(),
                 &config,
@@ -171,7 +179,12 @@ impl App {
         tokio::spawn(
             ended
                 .clone()
-                .run_until_cancelled_owned(nats.follow_advisories()),
+                .run_until_cancelled_owned(sessions.clone().attend(nats.clone())),
+        );
+        tokio::spawn(
+            ended
+                .clone()
+                .run_until_cancelled_owned(nats.clone().follow_advisories()),
         );
         tokio::spawn(
             ended
@@ -196,6 +209,7 @@ impl App {
         tokio::join!(serving, drain(&shutdown, &sessions, stop));
         orphans.wait(shutdown.hard_stop()).await;
         drop(background);
+        sessions.say_goodbye(&nats).await;
         info!("ended");
     }
 }

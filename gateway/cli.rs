@@ -1,6 +1,8 @@
 //! The command line: what can be asked of the binary, and which keys its flags set.
 
 mod api_key;
+mod client;
+mod completions;
 mod exec_with_parent;
 mod failure;
 mod probe;
@@ -16,6 +18,8 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use self::probe::reachable;
 pub use self::{
     api_key::ApiKeyArgs,
+    client::ClientCommand,
+    completions::CompletionsArgs,
     exec_with_parent::{ExecWithParent, NAME as EXEC_WITH_PARENT},
     failure::Failure,
     probe::{Probe, ProbeError},
@@ -25,7 +29,7 @@ use crate::{
     dev::DevOptions,
 };
 
-/// A gRPC gateway to NATS JetStream.
+/// A gRPC gateway to NATS JetStream, and a client of it.
 #[derive(Debug, Parser)]
 #[command(name = "jetgate", version, about)]
 pub struct Cli {
@@ -47,6 +51,11 @@ pub enum Command {
     Probe(Probe),
     /// Make an API key for a caller, and the entry for the gateway's file (auth.api_keys_file)
     ApiKey(ApiKeyArgs),
+    /// What people ask of a gateway that runs
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print a script that completes this command line in a shell
+    Completions(CompletionsArgs),
     /// Replace this process by a program that ends together with its parent
     #[command(name = EXEC_WITH_PARENT, hide = true)]
     ExecWithParent(ExecWithParent),

@@ -11,9 +11,11 @@ mod load;
 mod path_list;
 mod problem;
 mod secret;
+mod suggestion;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::suggestion::suggestion;
 pub use self::{
     byte_size::ByteSize,
     checks::Checks,
@@ -22,6 +24,7 @@ pub use self::{
     problem::{Problem, Problems, Source},
     secret::Secret,
 };
+use crate::convert::stream::reach;
 use crate::{
     admin, auth, dead_letters, listener, nats, publishing, shutdown, subscription, telemetry, tls,
 };
@@ -46,6 +49,8 @@ pub struct Config {
     pub subscribe: subscription::config::Config,
     /// Messages that JetStream gave up.
     pub dead_letters: dead_letters::config::Config,
+    /// What streams may be configured to do.
+    pub streams: reach::Config,
     /// How the gateway ends.
     pub shutdown: shutdown::Config,
     /// Logs.

@@ -1,5 +1,6 @@
 //! Conversions between the contract and JetStream: pure, and the only place that knows both.
 
+pub mod account;
 pub mod batch;
 pub mod config;
 pub mod consumer;

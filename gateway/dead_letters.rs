@@ -25,7 +25,7 @@ pub use key::{Incarnation, Key, ReplayId, Subjects};
 pub use letter::{Cause, Letter};
 pub use reading::{Filter, Noted, Order, Page, Position};
 pub use removing::Purged;
-pub use replaying::{Published, Replay, message};
+pub use replaying::{Published, Repeat, Replay};
 
 use crate::error::{Error, Reason, Result};
 use crate::names::StreamName;

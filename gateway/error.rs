@@ -92,6 +92,17 @@ impl Error {
         self
     }
 
+    /// Moves the field violations from below one prefix to below another.
+    #[must_use]
+    pub fn renamed(mut self, from: &str, to: &str) -> Self {
+        for violation in &mut self.0.violations {
+            if let Some(field) = violation.field.strip_prefix(from) {
+                violation.field = format!("{to}{field}");
+            }
+        }
+        self
+    }
+
     /// Reports another gRPC code than the reason's own: an unknown outcome is DEADLINE_EXCEEDED or
     /// UNAVAILABLE, depending on what came first.
     #[must_use]
@@ -139,7 +150,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", row(self.0.reason).name, self.0.message)
+        write!(f, "{}: {}", reason_name(self.0.reason), self.0.message)
     }
 }
 
@@ -151,7 +162,7 @@ impl From<Error> for Status {
         let inner = *error.0;
 
         let mut details = ErrorDetails::new();
-        details.set_error_info(row(inner.reason).name, DOMAIN, inner.metadata);
+        details.set_error_info(reason_name(inner.reason), DOMAIN, inner.metadata);
         if !inner.violations.is_empty() {
             details.set_bad_request(inner.violations);
         }
@@ -182,6 +193,11 @@ pub fn reasons() -> impl Iterator<Item = ErrorReasonInfo> {
         retry: row.retry,
         description: row.description.to_owned(),
     })
+}
+
+/// A reason's name as in `ErrorInfo.reason`.
+pub fn reason_name(reason: Reason) -> &'static str {
+    row(reason).name
 }
 
 /// How a reason is reported.

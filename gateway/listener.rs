@@ -49,6 +49,11 @@ pub struct Config {
     /// Longest wait for the answer to such a ping. Default 20 s.
     #[serde(with = "humantime_serde")]
     pub http2_keepalive_timeout: Duration,
+    /// What one call may have sent and the gateway not read. Default 256 KiB.
+    pub http2_stream_window: ByteSize,
+    /// The same for all calls of a connection. h2 ends a connection that holds so many unread DATA frames
+    /// below 256 bytes that what they lack to 256 makes half of this. Default 16 MiB.
+    pub http2_connection_window: ByteSize,
     /// Calls that run at a time on one connection. Default 1,000.
     pub max_concurrent_streams: u32,
     /// Connections open at a time; more are closed at once. Default 10,000.
@@ -82,6 +87,8 @@ impl Default for Config {
             max_response_bytes: ByteSize::mib(3),
             http2_keepalive_interval: Duration::from_secs(30),
             http2_keepalive_timeout: Duration::from_secs(20),
+            http2_stream_window: ByteSize::kib(256),
+            http2_connection_window: ByteSize::mib(16),
             max_concurrent_streams: 1000,
             max_connections: 10_000,
             max_connections_per_address: 1_000,
@@ -109,6 +116,14 @@ impl Config {
         );
         checks.whole_seconds("http2_keepalive_interval", self.http2_keepalive_interval);
         checks.whole_seconds("http2_keepalive_timeout", self.http2_keepalive_timeout);
+        let (least, most) = (ByteSize::kib(64), ByteSize::mib(1024));
+        let connection_window = self.http2_connection_window;
+        checks.within("http2_connection_window", connection_window, least..=most);
+        checks.within(
+            "http2_stream_window",
+            self.http2_stream_window,
+            least..=connection_window.max(least),
+        );
         checks.within(
             "max_concurrent_streams",
             self.max_concurrent_streams,

@@ -14,12 +14,14 @@ use std::{
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    metrics::{family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
 use tonic::Code;
 
 use self::labels::code_name;
+pub use prometheus_client::metrics::counter::Counter;
+
 pub use self::labels::{PublishOutcome, Refusal, SettlementKind, SettlementOutcome};
 
 /// Upper bounds in seconds; the last are for streams, which last as long as their caller likes.
@@ -199,12 +201,12 @@ impl Metrics {
         self.rpc_requests.get_or_create(&result).inc();
     }
 
-    /// Counts one published message.
-    pub fn message_published(&self, outcome: PublishOutcome) {
+    /// The counter of published messages with this outcome.
+    pub fn published_messages(&self, outcome: PublishOutcome) -> Counter {
         let published = Published {
             outcome: outcome.label(),
         };
-        self.published_messages.get_or_create(&published).inc();
+        self.published_messages.get_or_create_owned(&published)
     }
 
     /// Counts messages sent to a caller.
@@ -342,7 +344,7 @@ mod tests {
             Code::Ok,
             Duration::ZERO,
         );
-        metrics.message_published(PublishOutcome::Stored);
+        metrics.published_messages(PublishOutcome::Stored).inc();
         metrics.messages_delivered(3);
         metrics.settled(SettlementKind::InProgress, SettlementOutcome::Confirmed, 1);
         metrics.nats_connected("requests", true);

@@ -1,5 +1,6 @@
 //! Names that are known to be valid: streams, consumers, message ids and headers; subjects stand in
-//! `names/subject.rs`, those that JetStream itself sends to in `names/routing.rs`.
+//! `names/subject.rs`, those that JetStream itself sends to in `names/routing.rs`, what lists are
+//! narrowed to in `names/filter.rs`.
 //!
 //! Each type is made by `parse`, which takes the path of the field that it reads, so that its error
 //! can be returned as it is. What has one of these types can be put into a JetStream API subject or
@@ -9,9 +10,11 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 
+mod filter;
 mod routing;
 mod subject;
 
+pub use filter::{NamePattern, filters_overlap};
 pub use routing::{ApiPrefix, RepublishDestination, TransformDestination};
 pub use subject::{Reserved, StreamSubject, Subject, SubjectFilter, subject_matches};
 

@@ -7,15 +7,18 @@ pub mod api;
 mod atomic;
 pub mod config;
 mod error;
+mod fast_publish;
 mod lanes;
 mod link;
 mod lookup;
 mod malformed;
+mod outlet;
 mod pipeline;
 mod publish;
 pub mod pull;
 mod quarantine;
 mod readback;
+mod refusals;
 mod replies;
 mod request;
 #[cfg(test)]
@@ -33,6 +36,8 @@ use async_nats::ServerInfo;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+pub use error::from_request as request_failed;
+pub use fast_publish::{FastIngest, Halts, Item, Progress};
 pub use lanes::Lanes;
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};
@@ -68,6 +73,7 @@ struct Inner {
     account: OnceCell<u32>,
     lookups: Lookups,
     slots: Slots,
+    batch_slots: Slots,
     quarantine: Register,
 }
 
@@ -88,6 +94,7 @@ impl Nats {
             },
             reserved: Reserved::new(&config.inbox_prefix),
             slots: Slots::new(config.pull_slots),
+            batch_slots: Slots::new(fast_publish::OPEN_BATCHES),
             turn: AtomicUsize::new(0),
             account: OnceCell::new(),
             lookups: Lookups::default(),

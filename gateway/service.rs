@@ -3,7 +3,9 @@
 pub mod consumer;
 pub mod dead_letter;
 pub mod gateway;
+mod page;
 pub mod publisher;
 mod resource;
 pub mod stream;
 pub mod subscriber;
+mod turn;

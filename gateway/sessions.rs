@@ -1,11 +1,22 @@
-//! The sessions of this replica, and how they learn of settlements made elsewhere.
+//! The sessions of this replica: who they are, how they end, and how they learn of settlements made
+//! elsewhere.
 //!
 //! An acknowledgement can reach any replica. The one that settles it tells the session's own, over
 //! core NATS and best effort; where that fails, the session finds out by the consumer's ack floor.
+//! In the same way replicas ask each other for their sessions (`sessions/listing.rs`), and to end
+//! one (`sessions/termination.rs`).
 
+mod caller;
+mod entry;
+mod id;
+mod listing;
 mod notice;
+mod peers;
+mod query;
+mod replicas;
+mod termination;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,12 +26,17 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use caller::{Caller, identity};
+use entry::Entry;
+pub use entry::{Description, Order, State};
+pub use id::gateway_text;
 pub use notice::{Change, Notice};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::nats::Nats;
 use crate::token::Route;
+use replicas::Replicas;
 
 /// Calls whose notices may wait for a session; more are dropped, and found by the ack floor.
 const BACKLOG: usize = 1_024;
@@ -37,17 +53,27 @@ pub struct Sessions(Arc<Inner>);
 
 struct Inner {
     gateway: u64,
-    inbox_prefix: String,
+    /// What all replicas' subjects begin with.
+    prefix: String,
     most: usize,
+    /// How long a drained session has.
+    drain: Duration,
     next: AtomicU64,
-    open: Mutex<HashMap<u64, mpsc::Sender<Arc<[Notice]>>>>,
+    open: Mutex<BTreeMap<u64, Open>>,
+    replicas: Replicas,
     draining: CancellationToken,
     tasks: TaskTracker,
 }
 
-/// A session's entry; dropping it removes the session.
+struct Open {
+    entry: Arc<Entry>,
+    notices: mpsc::Sender<Arc<[Notice]>>,
+}
+
+/// A session's place in the books; dropping it removes the session.
 pub struct Registration {
     sessions: Sessions,
+    entry: Arc<Entry>,
     /// Where the session is found.
     pub route: Route,
     /// What is settled elsewhere.
@@ -55,14 +81,21 @@ pub struct Registration {
 }
 
 impl Sessions {
-    /// No sessions yet; at most `most` at a time. `draining` ends them.
-    pub fn new(inbox_prefix: &str, most: usize, draining: CancellationToken) -> Self {
+    /// No sessions yet; at most `most` at a time. `draining` ends them within `drain`.
+    pub fn new(
+        inbox_prefix: &str,
+        most: usize,
+        draining: CancellationToken,
+        drain: Duration,
+    ) -> Self {
         Self(Arc::new(Inner {
             gateway: fastrand::u64(1..),
-            inbox_prefix: inbox_prefix.to_owned(),
+            prefix: format!("{inbox_prefix}.jetgate"),
             most,
+            drain,
             next: AtomicU64::new(1),
             open: Mutex::default(),
+            replicas: Replicas::default(),
             draining,
             tasks: TaskTracker::new(),
         }))
@@ -78,6 +111,11 @@ impl Sessions {
         &self.0.draining
     }
 
+    /// How long a drained session has.
+    pub fn drain_time(&self) -> Duration {
+        self.0.drain
+    }
+
     /// The tasks that shutting down waits for.
     pub fn tasks(&self) -> &TaskTracker {
         &self.0.tasks
@@ -89,7 +127,7 @@ impl Sessions {
     }
 
     /// Enters a session.
-    pub fn register(&self) -> Result<Registration> {
+    pub fn register(&self, description: Description) -> Result<Registration> {
         if self.0.draining.is_cancelled() {
             return Err(Error::new(Reason::Draining, "the gateway is shutting down"));
         }
@@ -103,13 +141,22 @@ impl Sessions {
         }
         let session = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (sender, notices) = mpsc::channel(BACKLOG);
-        open.insert(session, sender);
+        let ending = self.0.draining.child_token();
+        let entry = Arc::new(Entry::new(description, ending));
+        open.insert(
+            session,
+            Open {
+                entry: entry.clone(),
+                notices: sender,
+            },
+        );
         let route = Route {
             gateway: self.0.gateway,
             session,
         };
         Ok(Registration {
             sessions: self.clone(),
+            entry,
             route,
             notices,
         })
@@ -154,17 +201,50 @@ impl Sessions {
     }
 
     fn deliver(&self, session: u64, notices: Arc<[Notice]>) {
-        if let Some(sender) = self.lock().get(&session) {
-            let _ = sender.try_send(notices);
+        if let Some(open) = self.lock().get(&session) {
+            let _ = open.notices.try_send(notices);
         }
     }
 
     fn subject(&self, gateway: u64) -> String {
-        format!("{}.jetgate.{gateway:x}", self.0.inbox_prefix)
+        format!("{}.{gateway:x}", self.0.prefix)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, mpsc::Sender<Arc<[Notice]>>>> {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Open>> {
+        self.0.lock()
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registration {
+    /// The session's id as callers see it.
+    pub fn id(&self) -> String {
+        id::text(self.route)
+    }
+
+    /// What the caller calls itself, for logs.
+    pub fn client_name(&self) -> &str {
+        &self.entry.caller().name
+    }
+
+    /// Fires when the session is to end: the gateway shuts down, or somebody wants it to.
+    pub fn ending(&self) -> &CancellationToken {
+        self.entry.ending()
+    }
+
+    /// How to end, once [`Registration::ending`] has fired.
+    pub fn order(&self) -> Order {
+        self.entry.order(self.sessions.0.drain)
+    }
+
+    /// Says how the session stands.
+    pub fn update(&self, change: impl FnOnce(&mut State)) {
+        self.entry.update(change);
     }
 }
 

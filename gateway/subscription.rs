@@ -22,6 +22,8 @@ mod pulling;
 mod settling;
 mod source;
 mod stall;
+mod stop;
+mod stopping;
 pub mod terms;
 
 use std::collections::VecDeque;
@@ -41,9 +43,10 @@ use crate::nats::{Nats, Settlement};
 use crate::output::Output;
 use crate::proto::consume_request::Frame as Requested;
 use crate::proto::{
-    DrainingReason, FlowLimits, Gap, Pong, SessionHeartbeat, SessionOpened, StallReason,
+    DrainingReason, FlowLimits, Gap, Pong, SessionHeartbeat, SessionKind, SessionOpened,
+    StallReason,
 };
-use crate::sessions::{Change, Notice, Registration, Sessions};
+use crate::sessions::{self, Change, Description, Notice, Registration, Sessions};
 use adopting::Adopted;
 use caller::{Caller, Said, unexpected};
 use ending::{Ending, Phase};
@@ -55,9 +58,11 @@ use link::{Connection, LinkEvent};
 pub use opening::consume;
 use origin::Origin;
 use settling::Settling;
-use source::Facts;
 pub use source::{Durable, Ordered, Source};
+use source::{Facts, Seat};
 use stall::Probe;
+use stop::Stop;
+pub use stop::StopAt;
 
 /// A pull that ends sooner without a message is not repeated at once.
 const SHORTEST_PULL: Duration = Duration::from_millis(100);
@@ -83,8 +88,6 @@ pub struct Shared {
     pub sessions: Sessions,
     /// What is counted.
     pub metrics: Metrics,
-    /// How long a drain takes at most.
-    pub drain: Duration,
     /// How old a session becomes at most, give or take a tenth.
     pub max_stream_age: Duration,
 }
@@ -129,7 +132,12 @@ pub struct Session {
     asked_at: Instant,
     position: u64,
     pending: u64,
+    /// Why nothing is delivered, as last said.
+    stall: StallReason,
     delivered_at: Instant,
+    stop: Option<Stop>,
+    /// The end of a bounded read has been passed; what is not settled before it may still come.
+    is_stopping: bool,
     metrics: SessionGuard,
 }
 
@@ -138,28 +146,45 @@ impl Session {
     pub async fn open(
         shared: Shared,
         open: Open,
+        who: sessions::Caller,
         caller: Option<Box<Caller>>,
         out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
         // Kept until the end is said: without it the caller would see none.
         let way = out.clone();
-        let opened = Self::attach(shared, open, caller, out, deadline).await;
+        let opened = Self::attach(shared, open, who, caller, out, deadline).await;
         opened.inspect_err(|error| way.end(Err(error.clone())))
     }
 
     async fn attach(
         shared: Shared,
         open: Open,
+        who: sessions::Caller,
         caller: Option<Box<Caller>>,
         out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Self> {
-        let registration = shared.sessions.register()?;
+        let registration = shared.sessions.register(Description {
+            kind: match caller {
+                Some(_) => SessionKind::Consume,
+                None => SessionKind::Subscribe,
+            },
+            caller: who,
+            stream: open.stream.as_str().into(),
+            consumer: open.source.consumer().into(),
+            window: open.settings.window,
+        })?;
         let account = shared.nats.account(deadline).await?;
-        let mut source = Source::new(&shared.nats, open.stream, open.source);
+        let mut source = Source::new(&shared.nats, account, open.stream, open.source)?;
         let settings = open.settings;
         let attached = source.attach_first(&shared.nats, deadline).await?;
+        if let Some(gap) = attached.gap
+            && let Err(error) = settings.judge(gap)
+        {
+            source::delete(&shared.nats, source.stream(), &attached.facts.consumer).await;
+            return Err(error);
+        }
         let labeller = Labeller::new(account, registration.route);
         let jitter = 1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64();
         let mut session = Self {
@@ -184,7 +209,10 @@ impl Session {
             delivered_at: Instant::now(),
             position: attached.facts.position,
             pending: attached.facts.pending,
+            stall: StallReason::Unspecified,
             facts: attached.facts.clone(),
+            stop: settings.stop_at.map(Stop::new),
+            is_stopping: false,
             link: Connection::Attached(attached),
             metrics: shared.metrics.session_opened(),
             shared,
@@ -202,31 +230,36 @@ impl Session {
 
     /// Serves the session to its end.
     pub async fn run(mut self) {
-        let id = self.id();
-        info!(session = id, stream = %self.source.stream(), consumer = %self.facts.consumer, "session opened");
-        self.take_over();
-        let ending = self.serve().await;
-        info!(session = id, reason = ?ending, "session ends");
+        let id = self.registration.id();
+        info!(session = %id, stream = %self.source.stream(), consumer = %self.facts.consumer,
+            client = self.registration.client_name(), "session opened");
+        let ending = match self.take_over() {
+            Ok(()) => self.serve().await,
+            Err(ending) => ending,
+        };
+        info!(session = %id, reason = ?ending, "session ends");
         self.finish(ending).await;
     }
 
     async fn serve(&mut self) -> Ending {
-        let draining = self.shared.sessions.draining().clone();
+        let ending = self.registration.ending().clone();
+        let shutdown = self.shared.sessions.draining().clone();
+        let (mut is_ordered, mut is_hurried) = (false, false);
         loop {
             self.book.expire(Instant::now());
             if let Some(ending) = self.settled_ending() {
                 return ending;
             }
-            if let Err(ending) = self.flush() {
+            if let Err(ending) = self.flush().and_then(|()| self.check_the_end()) {
                 return ending;
             }
-            self.metrics
-                .set_outstanding(self.book.outstanding().messages as usize);
+            self.show();
             self.ask().await;
 
             let has_room = self.out.has_room();
             let impatient_at = self.impatient_at();
             let next_expiry = self.book.next_expiry();
+            let stop_due = self.stop_due();
             let next_extension = self.book.next_extension();
             let pull_at = Some(self.pull_at).filter(|at| *at > Instant::now());
             let is_draining = matches!(self.phase, Phase::Draining(_));
@@ -239,8 +272,16 @@ impl Session {
             let ending = tokio::select! {
                 biased;
                 () = self.out.closed() => Err(Ending::CallerGone),
-                () = draining.cancelled(), if !is_draining => {
-                    self.drain(DrainingReason::Shutdown).await;
+                () = ending.cancelled(), if !is_ordered => {
+                    is_ordered = true;
+                    let order = self.registration.order();
+                    self.drain(order.reason, order.grace).await;
+                    Ok(())
+                }
+                // A terminated session may have been given more time than the gateway now has.
+                () = shutdown.cancelled(), if is_ordered && !is_hurried => {
+                    is_hurried = true;
+                    self.drain(DrainingReason::Shutdown, self.shared.sessions.drain_time()).await;
                     Ok(())
                 }
                 Some(notices) = self.registration.notices.recv() => {
@@ -254,12 +295,16 @@ impl Session {
                 () = sleep_until(next_expiry) => Ok(()),
                 () = sleep_until(drained_at) => Ok(()),
                 () = sleep_until(pull_at) => Ok(()),
+                () = sleep_until(stop_due) => {
+                    self.look_for_the_end();
+                    Ok(())
+                }
                 () = sleep_until(next_extension) => {
                     self.extend_leases();
                     Ok(())
                 }
                 () = tokio::time::sleep_until(self.ends_at), if !is_draining => {
-                    self.drain(DrainingReason::MaxAge).await;
+                    self.drain(DrainingReason::MaxAge, self.shared.sessions.drain_time()).await;
                     Ok(())
                 }
                 () = sleep_until(self.heartbeat.ask_at()) => {
@@ -339,8 +384,7 @@ impl Session {
             LinkEvent::Attached(Err(error)) => Err(Ending::Failed(error)),
             LinkEvent::Attached(Ok(attached)) => {
                 self.link = Connection::Attached(attached);
-                self.take_over();
-                Ok(())
+                self.take_over()
             }
             LinkEvent::Closed(left) => {
                 self.closed(left);
@@ -353,14 +397,14 @@ impl Session {
     fn handle_pull(&mut self, event: Event) -> Result<(), Ending> {
         match event {
             Event::Message(delivery) => self.arrived(delivery),
-            Event::Idle(position) => {
-                self.position = self.position.max(position.unwrap_or_default());
+            Event::Idle(passed) => {
+                self.idle(passed);
                 Ok(())
             }
             Event::Ended(end) => self.pull_ended(end),
             Event::Silent => {
                 // A pull that is lost may still bring something: its inbox is given up with it.
-                debug!(session = self.id(), "pull lost, asking again");
+                debug!(session = %self.registration.id(), "pull lost, asking again");
                 self.back_off();
                 self.reattach();
                 Ok(())
@@ -375,13 +419,14 @@ impl Session {
 
     fn pull_ended(&mut self, end: End) -> Result<(), Ending> {
         match end {
-            End::Complete => {}
+            End::Complete | End::PinLost => {}
             // A consumer may allow its pulls next to no time.
             End::Expired if self.asked_at.elapsed() < SHORTEST_PULL => self.back_off(),
             End::Expired => {}
             End::TooLarge(left) => self.oversized = Some(left),
             End::Moved | End::MaxWaiting => self.back_off(),
-            End::Deleted | End::NoResponders if self.source.is_ordered() => {
+            // Attaching makes another consumer, where that is how to go on.
+            End::NoResponders if self.source.is_own() => {
                 self.back_off();
                 self.reattach();
             }
@@ -421,10 +466,16 @@ impl Session {
             return;
         }
         match notice.change {
-            Change::Settled => self.book.settle_message(notice.key.stream_sequence),
+            Change::Settled => {
+                self.source.settled(notice.key.stream_sequence);
+                self.book.settle_message(notice.key.stream_sequence);
+            }
             Change::Returned => self.book.settle(notice.key),
             Change::Refused => self.book.answered(),
-            Change::SettledThrough => self.book.settle_through(notice.key),
+            Change::SettledThrough => {
+                self.source.settled_through(notice.key.stream_sequence);
+                self.book.settle_through(notice.key);
+            }
             Change::Extended(lease) => {
                 self.book
                     .extend(notice.key, Instant::now() + lease.min(LONGEST_LEASE));
@@ -432,6 +483,7 @@ impl Session {
         }
         let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
         note_suspect(&self.shared.nats, stream, consumer, notice);
+        self.ask_for_the_rest();
     }
 
     /// The same for what this session settles itself.
@@ -454,7 +506,7 @@ impl Session {
         let terms = &self.facts.terms;
         let window = self.settings.window;
         SessionOpened {
-            session_id: format!("{:x}", self.id()),
+            session_id: self.registration.id(),
             stream: self.source.stream().to_string(),
             consumer: self.facts.consumer.to_string(),
             flow: Some(FlowLimits {
@@ -467,6 +519,9 @@ impl Session {
                 .then_some(terms.ack_wait)
                 .and_then(|wait| wait.try_into().ok()),
             ack_policy: terms.ack_policy as i32,
+            resumed: self.source.resumption() as i32,
+            resume_token: self.resume_token(),
+            priority: self.facts.seat.as_ref().map(Seat::shown),
             ping_within: self
                 .caller
                 .as_ref()
@@ -476,7 +531,27 @@ impl Session {
         }
     }
 
-    fn send_heartbeat(&self, stall_reason: StallReason) {
+    /// Lets others see how the session stands.
+    pub(super) fn show(&mut self) {
+        let outstanding = self.book.outstanding();
+        self.metrics.set_outstanding(outstanding.messages as usize);
+        let (consumer, messages) = (self.facts.consumer.as_str(), self.labeller.delivered());
+        let (pending, stall) = (self.pending, self.stall);
+        let window = self.settings.window;
+        self.registration.update(|state| {
+            if *state.consumer != *consumer {
+                state.consumer = consumer.into();
+            }
+            state.window = window;
+            state.outstanding = outstanding;
+            state.messages = messages;
+            state.pending = Some(pending);
+            state.stall = stall;
+        });
+    }
+
+    fn send_heartbeat(&mut self, stall_reason: StallReason) {
+        self.stall = stall_reason;
         let outstanding = self.book.outstanding();
         self.send(Frame::Heartbeat(SessionHeartbeat {
             stream_sequence: self.position,
@@ -484,16 +559,18 @@ impl Session {
             outstanding_messages: outstanding.messages,
             outstanding_bytes: outstanding.bytes,
             stall_reason: stall_reason as i32,
+            resume_token: self.resume_token(),
         }));
+    }
+
+    /// Goes on from here in another session; empty where the consumer itself knows.
+    fn resume_token(&self) -> String {
+        self.source.resume_token(self.labeller.account())
     }
 
     /// A heartbeat that finds no room is not missed: the caller has an event to read.
     fn send(&self, frame: Frame) {
         self.out.send(frame);
-    }
-
-    fn id(&self) -> u64 {
-        self.registration.route.session
     }
 }
 

@@ -1,4 +1,5 @@
-//! Ack tokens: what a caller holds of a delivery, and all that any replica needs to settle it.
+//! Ack tokens: what a caller holds of a delivery, and all that any replica needs to settle it. Resume
+//! tokens stand in `token/resume.rs`.
 //!
 //! A token is a versioned, checksummed, unsigned encoding. It grants nothing that permission to
 //! consume from its consumer does not: the gateway rebuilds the ack subject from validated fields
@@ -6,12 +7,14 @@
 
 mod ack_subject;
 mod bytes;
+mod resume;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use ack_subject::AckSubject;
 use bytes::{Reader, Writer};
+pub use resume::{Moment, Reached, ResumeToken, Start};
 
 /// The first byte of every token of this layout.
 const VERSION: u8 = 1;

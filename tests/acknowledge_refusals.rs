@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use jetgate::nats::api::ConsumerInfo;
 use jetgate::proto::{
     AckKind, AcknowledgeRequest, Acknowledgement, ErrorReason, ItemStatus, ReceivedMessage,
 };
+use jetgate::subscription::terms::Terms;
+use jetgate::token::AckToken;
 use serde_json::{Value, json};
 use tonic::{Code, Request};
 
@@ -269,4 +272,23 @@ async fn an_ack_whose_answer_is_lost_has_an_unknown_outcome() {
         (info["ack_floor"]["stream_seq"] == 2).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_consumer_without_acks_takes_none() {
+    let (_nats, gateway, mut wire) = start_with_consumer(json!({})).await;
+    let config = json!({ "durable_name": "none", "ack_policy": "none" });
+    wire.create_consumer(STREAM, config).await;
+    store_many(&mut wire, 1).await;
+    // Its deliveries come without tokens, so this one is made from another consumer's.
+    let mut token = AckToken::decode(&fetch_one(&gateway).await.ack_token).unwrap();
+    let info = wire.consumer_info(STREAM, "none").await;
+    let info: ConsumerInfo = serde_json::from_value(info).unwrap();
+    token.subject.consumer = "none".to_owned();
+    token.incarnation = Terms::of(&info).incarnation;
+
+    let result = one(&gateway, say(AckKind::Ack, &token.encode())).await;
+
+    let reason = item_reason(&result, Code::FailedPrecondition);
+    assert_eq!(reason, "CONSUMER_WITHOUT_ACKS");
 }

@@ -1,6 +1,7 @@
 //! Applying configurations: creating what is missing, changing what differs, and saying so.
 
 mod apply_consumer;
+mod etags;
 
 use jetgate::proto::{
     ApplyOutcome, ApplyStreamRequest, ApplyStreamResponse, FieldChange, RetentionPolicy,
@@ -28,6 +29,7 @@ async fn apply(
     let request = ApplyStreamRequest {
         config: Some(config),
         validate_only,
+        ..ApplyStreamRequest::default()
     };
     let answer = gateway.streams().apply_stream(request).await?;
     Ok(answer.into_inner())

@@ -47,14 +47,16 @@ async fn gateway(nats: &NatsServer, keys: &KeyFile, change: impl FnOnce(&mut Con
     .await
 }
 
-async fn ask(gateway: &Gateway, entry: &'static str, value: &str) -> Result<(), Status> {
+/// Who the gateway takes the caller for.
+async fn ask(gateway: &Gateway, entry: &'static str, value: &str) -> Result<String, Status> {
     let mut request = Request::new(GetInfoRequest {});
     let value = MetadataValue::try_from(value).unwrap();
     request.metadata_mut().insert(entry, value);
-    gateway.gateway().get_info(request).await.map(|_| ())
+    let answer = gateway.gateway().get_info(request).await?;
+    Ok(answer.into_inner().identity)
 }
 
-async fn ask_with(gateway: &Gateway, key: &NewKey) -> Result<(), Status> {
+async fn ask_with(gateway: &Gateway, key: &NewKey) -> Result<String, Status> {
     ask(
         gateway,
         "authorization",
@@ -63,7 +65,7 @@ async fn ask_with(gateway: &Gateway, key: &NewKey) -> Result<(), Status> {
     .await
 }
 
-fn assert_refused(outcome: Result<(), Status>) {
+fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, Status>) {
     let status = outcome.unwrap_err();
     assert_eq!(
         (status.code(), reason(&status)),
@@ -77,7 +79,7 @@ async fn calls_need_a_key_that_is_known() {
     let (orders, other) = (NewKey::make("orders"), NewKey::make("other"));
     let gateway = gateway(&nats, &KeyFile::with(&[&orders]), |_| ()).await;
 
-    ask_with(&gateway, &orders).await.unwrap();
+    assert_eq!(ask_with(&gateway, &orders).await.unwrap(), "orders");
     ask(&gateway, "x-api-key", orders.secret()).await.unwrap();
 
     assert_refused(ask_with(&gateway, &other).await);

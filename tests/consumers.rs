@@ -310,7 +310,7 @@ async fn lists_every_consumer_page_by_page() {
     let mut request = ListConsumersRequest {
         stream,
         page_size: 2,
-        page_token: String::new(),
+        ..ListConsumersRequest::default()
     };
     loop {
         let page = gateway
@@ -389,4 +389,45 @@ async fn refuses_a_second_reader_of_a_work_queue() {
     let second = create(&gateway, durable("second")).await;
 
     refused(second, Code::FailedPrecondition, "FAILED_PRECONDITION");
+}
+
+#[tokio::test]
+async fn lists_only_consumers_that_are_asked_for() {
+    let (_nats, gateway, mut wire) = start().await;
+    for (name, filter) in [
+        ("all", ""),
+        ("billing", "orders.new"),
+        ("billing-eu", "orders.*.eu"),
+        ("audit", "orders.>"),
+    ] {
+        let config =
+            json!({ "durable_name": name, "ack_policy": "explicit", "filter_subject": filter });
+        wire.create_consumer("ORDERS", config).await;
+    }
+    let list = async |name: &str, subject: &str| {
+        let request = ListConsumersRequest {
+            stream: "ORDERS".to_owned(),
+            name: name.to_owned(),
+            subject: subject.to_owned(),
+            ..ListConsumersRequest::default()
+        };
+        let page = gateway.consumers().list_consumers(request).await;
+        let consumers = page.unwrap().into_inner().consumers.into_iter();
+        let mut names: Vec<_> = consumers.map(|it| it.name).collect();
+        names.sort();
+        names
+    };
+
+    assert_eq!(list("billing*", "").await, ["billing", "billing-eu"]);
+    assert_eq!(list("", "orders.new").await, ["all", "audit", "billing"]);
+    assert_eq!(list("billing*", "orders.new.eu").await, ["billing-eu"]);
+    assert_eq!(list("x", "").await, [""; 0]);
+    let request = ListConsumersRequest {
+        stream: "ORDERS".to_owned(),
+        subject: "orders..x".to_owned(),
+        ..ListConsumersRequest::default()
+    };
+    let answer = gateway.consumers().list_consumers(request).await;
+    let status = refused(answer, Code::InvalidArgument, "INVALID_REQUEST");
+    assert_eq!(violated_field(&status), "subject");
 }

@@ -76,7 +76,10 @@ async fn responses_stay_below_what_clients_take_and_lose_nothing() {
     while all.len() < 20 {
         let messages = fetched(&gateway, fetch(20)).await;
         assert!(!messages.is_empty(), "after {}", all.len());
-        let response = FetchResponse { messages };
+        let response = FetchResponse {
+            messages,
+            pin_id: String::new(),
+        };
         assert!(response.encoded_len() <= 3 * 1024 * 1024);
         all.extend(response.messages);
     }
@@ -107,7 +110,13 @@ async fn many_small_messages_stay_below_what_clients_take() {
         let messages = fetched(&gateway, request.clone()).await;
         assert!(!messages.is_empty(), "after {all}");
         all += messages.len();
-        largest = largest.max(FetchResponse { messages }.encoded_len());
+        largest = largest.max(
+            FetchResponse {
+                messages,
+                pin_id: String::new(),
+            }
+            .encoded_len(),
+        );
     }
 
     assert!(largest <= 100_000, "{largest}");

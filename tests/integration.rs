@@ -18,12 +18,16 @@ mod publish;
 mod publish_cluster;
 // Messages with conditions that an earlier attempt has made untrue.
 mod publish_readback;
+// Publishing in fast batches.
+mod fast_ingest;
 // Publishing several messages in one call.
 mod batches;
 // Callers that go away while their messages are on their way.
 mod publish_abandoned;
 // Publish streams.
 mod publish_stream;
+// Publish streams while servers of a cluster crash.
+mod publish_stream_cluster;
 // Messages that produce others.
 mod schedules;
 // Streams: create, get, list, update, delete.
@@ -34,6 +38,8 @@ mod consumers;
 mod service_surface;
 // The binary itself: exit codes, signals, and `jetgate dev`.
 mod binary;
+// The commands for people: what they print, and how they fail.
+mod command_line;
 // Fetching a batch.
 mod fetch;
 // How large a fetched batch may become.
@@ -52,6 +58,16 @@ mod subscribe_end;
 mod ordered;
 // Ordered subscriptions that lose their consumer, server or stream.
 mod ordered_faults;
+// Consumers of one session.
+mod ephemeral;
+// Reads that have an end.
+mod stop_at;
+// Reads that go on in another session.
+mod resume;
+// Sources, ends and places of a `Consume`.
+mod consume_sources;
+// Sessions in priority groups.
+mod priority;
 // Messages that the NATS library cannot receive.
 mod malformed;
 // Sessions while NATS is away.
@@ -86,6 +102,14 @@ mod apply;
 mod maintenance_cluster;
 // The list of reasons that errors can have.
 mod error_reasons;
+// Live sessions: listed and ended, on all replicas.
+mod sessions;
+// What the account may use, and what going beyond it is called.
+mod account_limits;
+// Settings of the gateway that no other test would notice.
+mod settings;
+// Configurations that come back as they were sent.
+mod round_trips;
 // TLS on the public listener.
 mod tls;
 // Who may call.
@@ -98,3 +122,11 @@ mod scale;
 mod consume;
 // Settling inside of that stream.
 mod consume_settle;
+// How that stream ends.
+mod consume_end;
+// What its callers hold while they work, and take along.
+mod consume_held;
+// That stream while things break.
+mod consume_faults;
+// Gateways that are restarted one after the other.
+mod rolling_restart;

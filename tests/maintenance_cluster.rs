@@ -132,7 +132,7 @@ async fn configurations_are_applied() {
             max_msgs,
             ..StreamConfig::default()
         }),
-        validate_only: false,
+        ..ApplyStreamRequest::default()
     };
     for (max_msgs, expected) in [
         (None, ApplyOutcome::Unchanged),
@@ -153,7 +153,7 @@ async fn configurations_are_applied() {
                 durable_name: name.to_owned(),
                 ..ConsumerConfig::default()
             }),
-            validate_only: false,
+            ..ApplyConsumerRequest::default()
         };
         let answer = gateway.consumers().apply_consumer(request).await;
         assert_eq!(answer.unwrap().into_inner().outcome(), expected, "{name}");

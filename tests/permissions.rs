@@ -1,6 +1,6 @@
 //! A NATS user who may not consume: calls say so instead of waiting.
 
-use jetgate::proto::{AckKind, OrderedConsumer};
+use jetgate::proto::{AckKind, OrderedConsumer, PublishRequest};
 use serde_json::json;
 use tonic::Code;
 
@@ -8,7 +8,7 @@ use crate::support::consuming::{
     CONSUMER, STREAM, Session, acknowledge, fetch, fetched, item_reason, say, store_many,
     subscribe, subscribe_ordered,
 };
-use crate::support::{Gateway, NatsServer, Wire, refused};
+use crate::support::{Gateway, NatsServer, SOON, Wire, eventually, refused};
 
 /// A gateway whose user may not publish to this subject.
 async fn start_without(subject: &str) -> (NatsServer, Gateway, Wire) {
@@ -79,4 +79,23 @@ async fn who_may_not_acknowledge_is_told() {
 
     let reason = item_reason(&result, Code::PermissionDenied);
     assert_eq!(reason, "NATS_PERMISSION_DENIED");
+}
+
+#[tokio::test]
+async fn who_may_not_look_streams_up_publishes_and_is_refused_once_only() {
+    for lookup in ["$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.>"] {
+        let (nats, gateway, mut wire) = start_without(lookup).await;
+        for _ in 0..10 {
+            let request = PublishRequest {
+                subject: "orders.x".to_owned(),
+                ..PublishRequest::default()
+            };
+            gateway.publisher().publish(request).await.unwrap();
+        }
+
+        assert_eq!(wire.count(STREAM).await, 10);
+        let refusals = || nats.log().matches("Publish Violation").count();
+        eventually(SOON, async || (refusals() > 0).then_some(())).await;
+        assert_eq!(refusals(), 1, "{}", nats.log());
+    }
 }

@@ -1,8 +1,15 @@
 //! Publish streams: what is stored, and how it is answered.
 
+mod ending;
+mod fast_ingest;
+mod faults;
 mod frames;
 mod ordering;
+mod pressure;
 mod producers;
+mod small_frames;
+
+use std::time::Duration;
 
 use jetgate::proto::publish_request::Payload;
 use jetgate::proto::publish_stream_response::Frame;
@@ -11,8 +18,9 @@ use jetgate::proto::{
 };
 use serde_json::{Value, json};
 
+use crate::support::consuming::time;
 use crate::support::publishing::{Outcome, Publishing};
-use crate::support::{Wire, start_with_stream};
+use crate::support::{Gateway, NatsServer, SOON, Toxic, Wire, eventually, start_with_stream};
 
 fn orders() -> Value {
     json!({ "name": "ORDERS", "subjects": ["orders.>"] })
@@ -47,6 +55,35 @@ fn with_id(id: &str, text: &str) -> PublishRequest {
         message_id: id.to_owned(),
         ..message("orders.x", text)
     }
+}
+
+/// The same with message ids of the gateway's and plenty of time.
+fn minting() -> PublishOpen {
+    PublishOpen {
+        mint_message_ids: true,
+        publish_timeout: time(SOON),
+        ..into_orders()
+    }
+}
+
+/// A gateway whose connection to NATS can be cut and stalled, and the stream.
+async fn start_behind_toxic() -> (NatsServer, Toxic, Gateway, Wire) {
+    let nats = NatsServer::start().await;
+    let toxic = Toxic::start(nats.address()).await;
+    let gateway = Gateway::start(&format!("nats://{}", toxic.address())).await;
+    let mut wire = nats.wire().await;
+    wire.create_stream(orders()).await;
+    (nats, toxic, gateway, wire)
+}
+
+/// Breaks the connection once so many messages are stored whose answers have not come through.
+async fn lose_answers(toxic: &Toxic, wire: &mut Wire, stored: u64) {
+    eventually(SOON, async || {
+        (wire.count("ORDERS").await == stored).then_some(())
+    })
+    .await;
+    toxic.cut();
+    toxic.restore();
 }
 
 /// The payloads of a stream whose messages have not been removed, in order.
@@ -208,7 +245,7 @@ async fn cumulative_answers_say_up_to_where_everything_is_settled() {
 async fn heartbeats_come_while_nothing_else_does() {
     let (_nats, gateway, _wire) = start_with_stream(orders()).await;
     let open = PublishOpen {
-        heartbeat_interval: crate::support::consuming::time(std::time::Duration::from_secs(1)),
+        heartbeat_interval: time(Duration::from_secs(1)),
         ..into_orders()
     };
     let mut publishing = Publishing::open(&gateway, open).await;
@@ -241,4 +278,39 @@ async fn pings_are_answered() {
             .until(|frame| matches!(frame, Frame::Pong(_)).then_some(()))
             .await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_loses_a_subject_does_not_take_its_messages() {
+    let (_nats, gateway, mut wire) = start_with_stream(orders()).await;
+    let mut publishing = Publishing::open(&gateway, into_orders()).await;
+    publishing.publish(1, vec![message("orders.x", "1")]).await;
+    publishing.answered(1).await;
+
+    // The subject moves to another stream; JetStream tells the gateway.
+    let fewer = json!({ "name": "ORDERS", "subjects": ["orders.y"] });
+    wire.api("STREAM.UPDATE.ORDERS", fewer).await;
+    let other = json!({ "name": "OTHER", "subjects": ["orders.x"] });
+    wire.create_stream(other).await;
+    let mut next = 1;
+    eventually(SOON, async || {
+        next += 1;
+        publishing
+            .publish(next, vec![message("orders.x", "moved")])
+            .await;
+        let outcomes = publishing.answered(next as usize).await;
+        match &outcomes[&next] {
+            Outcome::Stored { stream, .. } => assert_eq!(stream, "OTHER", "it says where"),
+            Outcome::Failed(_) => assert_eq!(outcomes[&next].reason(), "WRONG_STREAM"),
+        }
+        (outcomes[&next].reason() == "WRONG_STREAM").then_some(())
+    })
+    .await;
+    publishing
+        .publish(next + 1, vec![message("orders.y", "2")])
+        .await;
+    assert_eq!(
+        publishing.answered(next as usize + 1).await[&(next + 1)].sequence(),
+        2
+    );
 }

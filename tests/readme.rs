@@ -105,17 +105,41 @@ fn check_tour(ran: &Ran) {
     let replayed = ran.output("ReplayDeadLetters");
     assert_contains(replayed, r#""reason": "unknown user""#);
     assert_contains(replayed, r#""published": "1""#);
+    let streamed = ran.output("PublishStream");
+    assert_contains(streamed, r#""lastNumber": "2""#);
+    assert_contains(streamed, "NO_STREAM_FOR_SUBJECT");
     let ordered = ran.output(r#""ordered": "#);
     assert_contains(ordered, "ACK_POLICY_NONE");
     assert_contains(ordered, "user_id");
     assert_contains(ordered, "ada logged in");
 
     assert_contains(ran.output("GetStream"), r#""messages": "2""#);
+    check_command_line(ran);
     assert_contains(ran.output("Health/Check"), "SERVING");
     assert_contains(ran.output("GetInfo"), "GATEWAY_STATE_READY");
     assert_contains(
         ran.output("config print"),
         r#"url = "nats://127.0.0.1:4222""#,
+    );
+}
+
+/// What the client commands must have printed.
+fn check_command_line(ran: &Ran) {
+    let looked = ran.output("jetgate stream ls");
+    assert_contains(looked, "stored in USER_EVENTS at 3");
+    assert_contains(looked, "grace logged in");
+    assert_contains(
+        looked,
+        "Consumer user-event-processor of stream USER_EVENTS",
+    );
+    assert_contains(looked, "SESSION OF");
+    // The tour's stream has no description, and otherwise what the file describes.
+    let applied = ran.output("jetgate stream apply");
+    let updated = "UPDATED    stream USER_EVENTS\n             description: What users do\n";
+    assert_eq!(applied.matches(updated).count(), 2, "{applied}");
+    assert_contains(
+        applied,
+        "UNCHANGED  consumer USER_EVENTS/user-event-processor",
     );
 }
 

@@ -1,6 +1,8 @@
 //! Streams: creating, describing and deleting them.
 
 mod list;
+mod reach;
+mod turns;
 mod update;
 mod validation;
 

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use jetgate::proto::{AckKind, OrderedConsumer, StallReason};
+use jetgate::proto::subscribe_request::Source;
+use jetgate::proto::{AckKind, EphemeralConsumer, OrderedConsumer, StallReason, SubscribeRequest};
 use serde_json::{Value, json};
 
 use crate::support::consuming::{
-    CONSUMER, STREAM, Session, ack, acknowledge, say, sequences, subscribe, subscribe_ordered,
+    CONSUMER, STREAM, Session, ack, acknowledge, say, sequences, subscribe, subscribe_ordered, time,
 };
 use crate::support::{Gateway, NatsCluster, SOON, Wire, eventually};
 
@@ -27,7 +28,11 @@ async fn start() -> (NatsCluster, Gateway) {
 }
 
 async fn leader_of_consumer(cluster: &NatsCluster) -> usize {
-    let subject = format!("CONSUMER.INFO.{STREAM}.{CONSUMER}");
+    leader_of(cluster, CONSUMER).await
+}
+
+async fn leader_of(cluster: &NatsCluster, consumer: &str) -> usize {
+    let subject = format!("CONSUMER.INFO.{STREAM}.{consumer}");
     eventually(SOON, async || {
         let info = cluster.wire().await.try_api(&subject, Value::Null).await?;
         let leader = info["cluster"]["leader"].as_str()?;
@@ -170,4 +175,52 @@ async fn a_session_says_that_its_consumer_has_no_leader_and_goes_on() {
     consume(&mut session, &gateway, &mut seen, 10).await;
 
     assert_eq!(seen, (1..=10).collect());
+}
+
+/// A session of an ephemeral consumer on so many servers.
+fn subscribe_ephemeral(num_replicas: u32) -> SubscribeRequest {
+    SubscribeRequest {
+        source: Some(Source::Ephemeral(EphemeralConsumer {
+            num_replicas,
+            inactive_threshold: time(Duration::from_secs(5)),
+            ..EphemeralConsumer::default()
+        })),
+        ..subscribe()
+    }
+}
+
+#[tokio::test]
+async fn an_ephemeral_consumer_outlives_its_leader() {
+    let (mut cluster, gateway) = start().await;
+    store_surely(&mut cluster.wire().await, 1..=10).await;
+    let mut session = Session::open(&gateway, subscribe_ephemeral(3)).await;
+    let consumer = session.opened.consumer.clone();
+    let mut seen = HashSet::new();
+    consume(&mut session, &gateway, &mut seen, 10).await;
+
+    let leader = leader_of(&cluster, &consumer).await;
+    cluster.kill(leader);
+    store_surely(&mut cluster.wire().await, 11..=20).await;
+    consume(&mut session, &gateway, &mut seen, 20).await;
+
+    assert_eq!(seen, (1..=20).collect());
+    assert_ne!(leader_of(&cluster, &consumer).await, leader);
+}
+
+#[tokio::test]
+async fn an_ephemeral_consumer_whose_only_server_is_gone_is_made_anew_elsewhere() {
+    let (mut cluster, gateway) = start().await;
+    store_surely(&mut cluster.wire().await, 1..=10).await;
+    let mut session = Session::open(&gateway, subscribe_ephemeral(1)).await;
+    let consumer = session.opened.consumer.clone();
+    let first = session.messages(10).await;
+    ack(&gateway, &first[..6]).await;
+
+    // It never comes back; what was not settled comes again, and what is new comes.
+    cluster.kill(leader_of(&cluster, &consumer).await);
+    store_surely(&mut cluster.wire().await, 11..=15).await;
+    let mut seen = HashSet::new();
+    consume(&mut session, &gateway, &mut seen, 9).await;
+
+    assert_eq!(seen, (7..=15).collect());
 }

@@ -9,7 +9,7 @@ use crate::support::consuming::{
     CONSUMER, STREAM, Session, ack, acknowledge, fetch, fetched, nanoseconds, say, sequences,
     settle, start_with_consumer, store_many, subscribe, subscribe_window,
 };
-use crate::support::{SOON, eventually};
+use crate::support::{Gateway, SOON, eventually};
 
 /// A session with room for this many bytes.
 fn subscribe_bytes(bytes: u64) -> SubscribeRequest {
@@ -257,6 +257,21 @@ async fn heartbeats_say_that_other_sessions_have_all_the_pulls() {
     store_many(&mut wire, 1).await;
     let info = wire.consumer_info(STREAM, CONSUMER).await;
     assert!(info["num_waiting"].as_u64().unwrap() <= 1, "{info}");
+}
+
+#[tokio::test]
+async fn heartbeats_say_that_the_gateway_has_no_pull_slot_left() {
+    let (nats, _gateway, mut wire) = start_with_consumer(json!({})).await;
+    let gateway = Gateway::start_with(&nats.url(), |config| config.nats.pull_slots = 2).await;
+    let mut sessions = Vec::new();
+    for _ in 0..8 {
+        sessions.push(Session::open(&gateway, subscribe()).await);
+    }
+
+    // R10; the pulls of the others are short, so each has its turn.
+    sessions[7].stalled_by(StallReason::MaxWaiting).await;
+    let info = wire.consumer_info(STREAM, CONSUMER).await;
+    assert!(info["num_waiting"].as_u64().unwrap() <= 2, "{info}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use jetgate::proto::subscribe_response::Event;
 use jetgate::proto::{AckKind, StallReason};
 use serde_json::json;
 
+use crate::support::consume::{Consume, open_window, range};
 use crate::support::consuming::{
     CONSUMER, STREAM, Session, ack, acknowledge, fetch, fetched, say, sequences,
     start_with_consumer, store_many, subscribe, subscribe_window,
@@ -63,6 +64,36 @@ async fn a_balancer_does_not_stall_a_session() {
     let info = wire.consumer_info(STREAM, CONSUMER).await;
     assert_eq!(info["ack_floor"]["stream_seq"], MESSAGES);
     assert_eq!(info["num_redelivered"], 0);
+}
+
+#[tokio::test]
+async fn a_balancer_does_not_stall_a_consume() {
+    let (_nats, first, second, mut wire) = start().await;
+    for _ in 0..MESSAGES {
+        wire.publish("orders.x", b"payload").await;
+    }
+    let proxy = RoundRobin::start(&[first.public(), second.public()]).await;
+    let clients = Clients::at(proxy.address());
+    let mut session = Consume::open(&clients, open_window(10)).await;
+
+    // R5: some are settled in the stream, some by calls that reach either gateway.
+    let started = Instant::now();
+    for sequence in 1..=MESSAGES {
+        let messages = session.messages(1).await;
+        assert_eq!(sequences(&messages), [sequence]);
+        assert_eq!(messages[0].delivery_attempt, 1);
+        match sequence % 3 {
+            0 => session.say(vec![range(AckKind::Ack, messages[0].delivery_id, 0)]),
+            _ => ack(&clients, &messages).await,
+        }
+    }
+
+    assert!(started.elapsed() < 3 * SOON, "{:?}", started.elapsed());
+    eventually(SOON, async || {
+        let info = wire.consumer_info(STREAM, CONSUMER).await;
+        (info["ack_floor"]["stream_seq"] == MESSAGES).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -18,14 +18,12 @@ use jetgate::proto::{
 };
 use prost_types::value::Kind;
 use prost_types::{Duration as ProtoDuration, Struct, Value};
-use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::{Code, Request, Streaming};
 
 use crate::support::{
-    Clients, Gateway, NatsCluster, NatsServer, Process, SOON, eventually, http_get, metadata,
-    refused,
+    Clients, Gateway, NatsCluster, NatsServer, Replica, SOON, eventually, metadata, refused,
 };
 
 const STREAM: &str = "USER_EVENTS";
@@ -308,63 +306,45 @@ async fn another_gateway_continues_although_a_server_crashed_as_well() {
 
 /// Stores six messages, fetches four, acknowledges three and is killed; returns the fourth.
 async fn first_process(nats_url: &str, replicas: u32) -> ReceivedMessage {
-    let (mut process, clients) = serve(nats_url).await;
-    create_stream(&clients, replicas).await;
-    create_consumer(&clients).await;
+    let replica = Replica::start(nats_url).await;
+    let clients = &replica.clients;
+    create_stream(clients, replicas).await;
+    create_consumer(clients).await;
     for number in 1..=6 {
-        let stored = store(&clients, &format!("id-{number}")).await;
+        let stored = store(clients, &format!("id-{number}")).await;
         assert_eq!((stored.sequence, stored.duplicate), (number, false));
     }
-    let mut fetched = fetch(&clients, 4).await;
+    let mut fetched = fetch(clients, 4).await;
     let held = fetched.pop().unwrap();
     let acks = fetched.iter().map(|held| settlement(held, AckKind::Ack));
-    assert_eq!(settle(&clients, acks.collect()).await, [0, 0, 0]);
-    process.signal(Signal::KILL);
-    process.ended(SOON).await;
+    assert_eq!(settle(clients, acks.collect()).await, [0, 0, 0]);
+    replica.kill().await;
     held
 }
 
 /// Takes the token of the first process, knows its message ids, and is delivered the rest.
 async fn second_process(nats_url: &str, held: ReceivedMessage) -> Vec<ReceivedMessage> {
-    let (_process, clients) = serve(nats_url).await;
+    let replica = Replica::start(nats_url).await;
+    let clients = &replica.clients;
     eventually(SOON, async || {
         let ack = settlement(&held, AckKind::Ack);
-        (settle(&clients, vec![ack]).await == [0]).then_some(())
+        (settle(clients, vec![ack]).await == [0]).then_some(())
     })
     .await;
 
-    let repeated = store(&clients, "id-6").await;
+    let repeated = store(clients, "id-6").await;
     assert_eq!((repeated.sequence, repeated.duplicate), (6, true));
 
-    let mut subscriber = Subscriber::open(&clients, durable(), 256).await;
+    let mut subscriber = Subscriber::open(clients, durable(), 256).await;
     let rest = subscriber.take(2).await;
     assert_eq!(sequences(&rest), BTreeSet::from([5, 6]));
     let acks = rest.iter().map(|held| settlement(held, AckKind::Ack));
-    assert_eq!(settle(&clients, acks.collect()).await, [0, 0]);
+    assert_eq!(settle(clients, acks.collect()).await, [0, 0]);
 
     // Had one of the first four come again, it would be waiting here.
-    assert_eq!(store(&clients, "id-7").await.sequence, 7);
+    assert_eq!(store(clients, "id-7").await.sequence, 7);
     assert_eq!(subscriber.next().await.stream_sequence, 7);
     rest
-}
-
-/// The real binary, once it is ready, and its clients.
-async fn serve(nats_url: &str) -> (Process, Clients) {
-    let process = Process::start([
-        "serve",
-        "--listen=127.0.0.1:0",
-        "--admin-listen=127.0.0.1:0",
-        "--nats-url",
-        nats_url,
-    ]);
-    let public = process.address_after("public=").await;
-    let admin = process.address_after("admin=").await;
-    let ready = format!("http://{admin}/readyz");
-    eventually(SOON, async || {
-        (http_get(&ready).await?.0 == 200).then_some(())
-    })
-    .await;
-    (process, Clients::at(public))
 }
 
 async fn with_consumer() -> (NatsServer, Gateway) {

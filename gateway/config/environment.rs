@@ -9,8 +9,10 @@ pub(super) const CONFIG_FILE: &str = "JETGATE_CONFIG";
 /// The variable that every NATS tool reads; `JETGATE_NATS_URL` wins over it.
 pub(super) const NATS_URL: &str = "NATS_URL";
 
-/// Belongs to the command line alone.
+/// Belong to the command line alone.
 const DEV_NATS_SERVER: &str = "JETGATE_DEV_NATS_SERVER";
+const SERVER_URL: &str = "JETGATE_URL";
+const API_KEY: &str = "JETGATE_API_KEY";
 
 /// Reserved for the test suite, which may run in the same environment.
 const TEST_PREFIX: &str = "JETGATE_TEST_";
@@ -27,7 +29,7 @@ pub(super) fn variable(key: &str) -> String {
 pub(super) fn sets_a_key(name: &str, value: &str) -> bool {
     name.starts_with(PREFIX)
         && !name.starts_with(TEST_PREFIX)
-        && ![CONFIG_FILE, DEV_NATS_SERVER].contains(&name)
+        && ![CONFIG_FILE, DEV_NATS_SERVER, SERVER_URL, API_KEY].contains(&name)
         && !is_service_link(name, value)
 }
 
@@ -71,6 +73,8 @@ mod tests {
             ("NATS_URL", "nats://n1"),
             ("JETGATE_CONFIG", "/etc/jetgate.toml"),
             ("JETGATE_DEV_NATS_SERVER", "/opt/nats-server"),
+            ("JETGATE_URL", "http://gateway:50051"),
+            ("JETGATE_API_KEY", "jg_secret"),
             ("JETGATE_TEST_NATS_URL", "nats://n1"),
         ] {
             assert!(!sets_a_key(name, value), "{name}");

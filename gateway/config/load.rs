@@ -12,10 +12,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Config, Problem, Problems, Source, environment};
-
-/// How alike two keys must be, from 0 to 1, for one to be suggested for the other.
-const ALIKE: f64 = 0.7;
+use super::{Config, Problem, Problems, Source, environment, suggestion};
 
 /// What a configuration is loaded from, besides the defaults.
 #[derive(Clone, Debug, Default)]
@@ -258,27 +255,6 @@ fn pointer(key: &str) -> String {
 fn replace(tree: &mut Value, key: &str, value: Value) {
     if let Some(place) = tree.pointer_mut(&pointer(key)) {
         *place = value;
-    }
-}
-
-/// `, did you mean ...?` for the known name that is most like `name`, if any is.
-fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    known
-        .map(|candidate| (likeness(name, candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, candidate)| format!(", did you mean `{candidate}`?"))
-        .unwrap_or_default()
-}
-
-/// Compares whole names, and last parts with a small handicap, as a key may be in the wrong section.
-fn likeness(a: &str, b: &str) -> f64 {
-    let whole = strsim::normalized_damerau_levenshtein(a, b);
-    match (a.rsplit_once('.'), b.rsplit_once('.')) {
-        (Some((_, a)), Some((_, b))) => {
-            whole.max(0.9 * strsim::normalized_damerau_levenshtein(a, b))
-        }
-        _ => whole,
     }
 }
 

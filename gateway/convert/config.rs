@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::nats::api;
 use crate::proto;
 
+pub mod blame;
 mod compare;
 #[cfg(test)]
 mod completeness;
@@ -133,10 +134,12 @@ pub(super) fn cluster(cluster: Option<api::ClusterInfo>) -> Option<proto::Cluste
         current: peer.current,
         offline: peer.offline,
         lag: peer.lag,
+        active: duration(peer.active.max(0).cast_unsigned()),
     });
     Some(proto::ClusterInfo {
         name: cluster.name,
         leader: cluster.leader,
+        leader_since: cluster.leader_since,
         replicas: replicas.collect(),
     })
 }

@@ -18,13 +18,18 @@ use crate::proto;
 mod apply;
 mod change;
 mod control;
+mod ephemeral;
 mod priority;
 pub(super) mod reading;
+mod wanted;
 
 pub use apply::{creation, plan};
 pub use change::{differences, etag, patched, update_mask};
 pub use control::{pause, paused, reset, unpin};
+pub use ephemeral::ephemeral_config;
+pub use priority::shown_policy as shown_priority_policy;
 use reading::{Start, replay_policy, shown_deliver_policy, shown_replay_policy};
+pub use wanted::Wanted;
 
 /// JetStream takes no shorter `max_expires`.
 const SHORTEST_EXPIRY: Duration = Duration::from_millis(1);

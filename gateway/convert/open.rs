@@ -3,18 +3,21 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::consumer::ordered_config;
+mod reading;
+
 use super::received::payload_format;
-use crate::error::{Error, Result};
-use crate::names::{ConsumerName, StreamName};
-use crate::nats::api::ConsumerConfig;
+use crate::error::{Error, Reason, Result};
+use crate::names::StreamName;
 use crate::proto::consume_open::Source as RequestedSource;
 use crate::proto::subscribe_request::Source as SubscribedSource;
 use crate::proto::{
-    ConsumeOpen, FlowLimits, FlowUpdate, Lease, OnSessionEnd, PayloadFormat, SubscribeRequest,
+    ConsumeOpen, FlowLimits, FlowUpdate, Gap, GapPolicy, Lease, OnSessionEnd, PayloadFormat,
+    SubscribeRequest,
 };
+use crate::subscription::StopAt;
 use crate::subscription::config::Config;
 use crate::subscription::in_flight::Amount;
+pub use reading::{Priority, Reading, Source, priority};
 
 /// Heartbeats are at least and at most this far apart.
 const HEARTBEATS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -42,15 +45,6 @@ pub struct Open {
     pub held: Vec<String>,
 }
 
-/// What to read a stream with.
-#[derive(Debug)]
-pub enum Source {
-    /// A consumer that exists.
-    Consumer(ConsumerName),
-    /// Consumers of the gateway's own with this configuration.
-    Ordered(Box<ConsumerConfig>),
-}
-
 /// How a session delivers.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -64,6 +58,10 @@ pub struct Settings {
     pub on_session_end: OnSessionEnd,
     /// The largest message batch.
     pub max_batch_bytes: u64,
+    /// Where to end.
+    pub stop_at: Option<StopAt>,
+    /// What to do where messages are missing.
+    pub on_gap: GapPolicy,
     /// For how long deliveries are kept for a caller that is at work, where that is wanted.
     pub lease: Option<Duration>,
     /// The largest window.
@@ -85,6 +83,7 @@ impl From<SubscribeRequest> for ConsumeOpen {
         let source = request.source.map(|source| match source {
             SubscribedSource::Consumer(name) => RequestedSource::Consumer(name),
             SubscribedSource::Ordered(ordered) => RequestedSource::Ordered(ordered),
+            SubscribedSource::Ephemeral(ephemeral) => RequestedSource::Ephemeral(ephemeral),
         });
         Self {
             stream: request.stream,
@@ -95,7 +94,12 @@ impl From<SubscribeRequest> for ConsumeOpen {
             on_session_end: request.on_session_end,
             max_response_bytes: request.max_response_bytes,
             held: request.held,
+            resume_token: request.resume_token,
+            stop_at: request.stop_at,
+            on_gap: request.on_gap,
+            priority: request.priority,
             lease: None,
+            client_name: request.client_name,
         }
     }
 }
@@ -103,7 +107,7 @@ impl From<SubscribeRequest> for ConsumeOpen {
 impl Open {
     /// Checks what is asked for.
     pub fn check(open: ConsumeOpen, limits: &Limits) -> Result<Self> {
-        let source = source(open.source)?;
+        let source = reading::source(&open)?;
         let settings = Settings {
             lease: lease(open.lease, &source)?,
             largest: limits.largest(),
@@ -113,6 +117,8 @@ impl Open {
             on_session_end: OnSessionEnd::try_from(open.on_session_end)
                 .map_err(|_| Error::invalid("on_session_end", "is not a value of OnSessionEnd"))?,
             max_batch_bytes: limits.response_size(open.max_response_bytes)?,
+            stop_at: reading::stop_at(open.stop_at)?,
+            on_gap: reading::gap_policy(open.on_gap)?,
         };
         Ok(Self {
             stream: StreamName::parse("stream", &open.stream)?,
@@ -124,6 +130,19 @@ impl Open {
 }
 
 impl Settings {
+    /// Whether a session can go on where messages are missing.
+    pub fn judge(&self, gap: Gap) -> Result<()> {
+        if self.on_gap != GapPolicy::Fail {
+            return Ok(());
+        }
+        let text = "messages are missing, and on_gap is GAP_POLICY_FAIL";
+        let first = gap.first_available_sequence;
+        Err(Error::new(Reason::PositionLost, text)
+            .with("last_sequence", gap.last_sequence)
+            .with("first_available_sequence", first)
+            .with("stream_recreated", gap.stream_recreated))
+    }
+
     /// The window that a caller wants from now on.
     pub fn resized(&self, flow: FlowUpdate) -> Result<Amount> {
         let window = Amount {
@@ -187,19 +206,6 @@ impl Limits {
                 "max_response_bytes",
                 "must be at most 256 MiB",
             )),
-        }
-    }
-}
-
-fn source(source: Option<RequestedSource>) -> Result<Source> {
-    match source {
-        None => Err(Error::invalid("source", "must be consumer or ordered")),
-        Some(RequestedSource::Consumer(name)) => {
-            Ok(Source::Consumer(ConsumerName::parse("consumer", &name)?))
-        }
-        Some(RequestedSource::Ordered(ordered)) => {
-            let config = ordered_config(&ordered).map_err(|error| error.inside("ordered"))?;
-            Ok(Source::Ordered(Box::new(config)))
         }
     }
 }

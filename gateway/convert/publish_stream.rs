@@ -40,6 +40,8 @@ pub struct Terms {
     pub heartbeat: Duration,
     /// Whose numbers make message ids.
     pub producer: Option<String>,
+    /// Whether these may be ids of an earlier stream.
+    pub resumes: bool,
 }
 
 /// Reads what a caller asks for.
@@ -87,6 +89,7 @@ pub fn terms(open: PublishOpen, config: &Config) -> Result<Terms> {
             config.heartbeat_interval,
             HEARTBEATS,
         )?,
+        resumes: open.resume,
         producer: producer(
             &open.producer_id,
             open.resume,

@@ -16,9 +16,10 @@ use crate::proto;
 mod apply;
 mod change;
 mod kept;
+pub mod reach;
 mod source;
 
-pub use apply::{creation, plan};
+pub use apply::{creation, plan, read};
 pub use change::{differences, etag, patched, update_mask};
 
 /// JetStream takes no shorter `max_age` and `duplicate_window`.

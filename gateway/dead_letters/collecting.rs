@@ -97,7 +97,8 @@ impl Collector {
     /// Writes letters until `draining` fires.
     pub async fn run(mut self, draining: CancellationToken) {
         while !draining.is_cancelled() {
-            let Some(ended) = draining.run_until_cancelled(self.prepare()).await else {
+            let preparing = Box::pin(self.prepare());
+            let Some(ended) = draining.run_until_cancelled(preparing).await else {
                 return;
             };
             let ended = match ended {
@@ -125,11 +126,11 @@ impl Collector {
         }
         let link = self.connection.wait(deadline).await?;
         let advisories = self.dead_letters.advisories().as_str();
-        let puller = Puller::open(&nats, link, advisories, CONSUMER).await;
+        let puller = Puller::open(&nats, link, advisories, CONSUMER, None).await;
         Ok((ready, puller.map_err(|_| lost())?))
     }
 
-    /// Returns without an error where it should go on at once, on a new connection or not at all.
+    /// Takes advisories until something ends that. Fails where it should not go on at once.
     async fn collect(
         &mut self,
         ready: &Ready,
@@ -139,60 +140,56 @@ impl Collector {
         let collector = &*self;
         let mut writing = FuturesUnordered::new();
         // What would break this connection as well was found by other means.
-        let found = collector
-            .nats()
-            .claim(&ready.consumer, WRITING, Deadline::within(SETTLING))
-            .await;
+        let (nats, deadline) = (collector.nats(), Deadline::within(SETTLING));
+        let found = nats.claim(&ready.consumer, WRITING, deadline).await;
         writing.extend(found.into_iter().map(|it| collector.settle(it, ready)));
-        let (mut is_served, mut is_quiet) = (false, true);
-        let (mut ended, mut is_lost) = (Ok(()), false);
-        loop {
+        let mut signs = Signs::default();
+        let ended = loop {
             let busy = u32::try_from(writing.len()).unwrap_or(u32::MAX);
             let is_free = puller.is_idle() && busy <= WIDTH / 2;
             if is_free && puller.pull(&ask(WIDTH - busy), None).await.is_err() {
-                break;
+                break Ended::Lost;
             }
             tokio::select! {
-                () = draining.cancelled() => break,
+                () = draining.cancelled() => break Ended::Draining,
                 Some(()) = writing.next() => {}
                 event = puller.next() => match event {
                     Event::Message(delivery) => {
-                        is_quiet = false;
+                        signs.has_worked = true;
                         writing.push(collector.settle(delivery, ready));
                     }
-                    Event::Idle(_) if is_served => {}
+                    Event::Idle(_) if signs.is_alive => {}
                     Event::Idle(_) => {
-                        is_served = true;
+                        signs.is_alive = true;
                         collector.tell(State::Collecting);
                     }
                     // What could not be written would have come again by now.
-                    Event::Ended(End::Expired) if is_quiet => collector.tell(State::Collecting),
-                    Event::Ended(End::Expired) => is_quiet = true,
+                    Event::Ended(End::Expired) if !signs.has_worked => collector.tell(State::Collecting),
+                    Event::Ended(End::Expired) => signs.has_worked = false,
                     Event::Ended(End::Complete | End::Moved) => {}
-                    Event::Ended(end) => {
-                        ended = Err(refused(&end));
-                        break;
-                    }
-                    Event::Silent => break,
-                    Event::Lost => {
-                        is_lost = true;
-                        break;
-                    }
+                    Event::Ended(end) => break Ended::Refused(refused(&end)),
+                    Event::Silent => break Ended::Silent,
+                    Event::Lost => break Ended::Lost,
                 },
             }
+        };
+        if matches!(ended, Ended::Draining) {
+            // What was on its way goes to another gateway at once; what is being written is finished.
+            for left in puller.close().await {
+                collector.give_back(&left, None).await;
+            }
+            let _ = Deadline::within(SETTLING).bound(writing.count()).await;
+            return Ok(());
         }
-        if !draining.is_cancelled() {
-            drop(writing);
-            self.lost_at = is_lost.then(Instant::now);
-            return ended;
+        drop(writing);
+        if signs.is_alive {
+            self.backoff = Duration::ZERO;
         }
-        // What was on its way goes to another gateway at once; what is being written is finished.
-        for left in puller.close().await {
-            collector.give_back(&left, None).await;
+        self.lost_at = matches!(ended, Ended::Lost).then(Instant::now);
+        match ended {
+            Ended::Refused(error) => Err(error),
+            _ => Ok(()),
         }
-        let finishing = Deadline::within(SETTLING).bound(writing.count());
-        let _ = finishing.await;
-        Ok(())
     }
 
     /// Brings one advisory to its end.
@@ -271,15 +268,30 @@ impl Collector {
     }
 
     fn next_pause(&mut self) -> Duration {
-        let was_fine = matches!(self.dead_letters.state(), State::Collecting);
-        let last = if was_fine {
-            Duration::ZERO
-        } else {
-            self.backoff
-        };
-        self.backoff = (last * 2).clamp(BACKOFF.0, BACKOFF.1);
+        self.backoff = (self.backoff * 2).clamp(BACKOFF.0, BACKOFF.1);
         self.backoff.mul_f64(0.5 + fastrand::f64())
     }
+}
+
+/// What a consumer has shown so far.
+#[derive(Default)]
+struct Signs {
+    /// It keeps a pull.
+    is_alive: bool,
+    /// It has brought an advisory since its last pull ended.
+    has_worked: bool,
+}
+
+/// Why taking advisories has ended.
+enum Ended {
+    /// The connection broke.
+    Lost,
+    /// The consumer's server says nothing any more.
+    Silent,
+    /// The consumer does not serve.
+    Refused(Error),
+    /// The gateway shuts down.
+    Draining,
 }
 
 impl State {
@@ -299,6 +311,7 @@ fn ask(messages: u32) -> Ask {
         expires: PULL,
         no_wait: false,
         heartbeat: Some(HEARTBEAT),
+        place: None,
     }
 }
 

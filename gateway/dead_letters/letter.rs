@@ -26,6 +26,10 @@ const RESERVED: [&str; 2] = ["Nats-", PREFIX];
 /// The most that the message's own headers may have together: JetStream takes 64 KiB in all.
 const HEADERS: usize = 48 * 1024;
 
+/// How many headers that stay behind are named, and how much of their names is.
+const NAMED: usize = 16;
+const LONGEST_NAME: usize = 128;
+
 /// The longest reason that is kept, in bytes.
 const LONGEST_REASON: usize = 4 * 1024;
 
@@ -148,9 +152,15 @@ impl Letter {
         let (sound, broken): (Vec<_>, Vec<_>) = std::mem::take(&mut self.headers)
             .into_iter()
             .partition(|(name, value)| carried(name, value).is_some());
-        for (name, _) in broken {
+        for (name, _) in broken.iter().take(NAMED) {
+            let name = tidy(name, LONGEST_NAME);
             self.not_carried
-                .push(format!("header {}: NATS cannot carry it", tidy(&name, 128)));
+                .push(format!("header {name}: NATS cannot carry it"));
+        }
+        if broken.len() > NAMED {
+            let more = broken.len() - NAMED;
+            self.not_carried
+                .push(format!("headers: {more} more that NATS cannot carry"));
         }
         let size = |(name, value): &(String, Bytes)| {
             PREFIX.len() + name.len() + value.len() + HEADER_OVERHEAD
@@ -309,7 +319,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
         let start = name.as_bytes().get(..prefix.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
     };
-    RESERVED.iter().any(|prefix| begins_with(prefix))
+    RESERVED.iter().any(begins_with)
 }
 
 /// Text that fits a header: one line, cut to `most` bytes.

@@ -25,6 +25,16 @@ pub struct Replay {
     walk: Walk,
 }
 
+/// A letter's message as it is published again.
+pub struct Repeat {
+    key: Key,
+    id: ReplayId,
+    /// The message.
+    pub message: Outgoing,
+    /// The names of headers that it has to do without.
+    pub left_out: Vec<String>,
+}
+
 /// Where a letter's message was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
@@ -45,19 +55,17 @@ impl DeadLetters {
         })
     }
 
-    /// Publishes the message of a letter, unless that was done before.
+    /// Publishes the message of a letter, and notes that beside the letter.
     pub async fn publish(
         &self,
-        key: &Key,
-        message: Outgoing,
-        id: &ReplayId,
+        repeat: Repeat,
         outlet: &Outlet,
         deadline: Deadline,
         begun: &Begun,
     ) -> Result<Published> {
-        let accepted = outlet.one(message, deadline, begun).await?;
+        let accepted = outlet.one(repeat.message, deadline, begun).await?;
         let sequence = accepted.ack.seq;
-        let note = self.note(key, id, sequence)?;
+        let note = self.note(&repeat.key, &repeat.id, sequence)?;
         self.0.nats.publish(&note, deadline, begun).await?;
         Ok(Published {
             sequence,
@@ -120,41 +128,44 @@ impl Replay {
     }
 }
 
-/// The message of a letter as it is published again, and the names of headers that it has to do without.
-pub fn message(
-    letter: &Letter,
-    id: &ReplayId,
-    reserved: &Reserved,
-) -> Result<(Outgoing, Vec<String>)> {
-    let (Some(subject), Some(payload)) = (&letter.subject, &letter.payload) else {
-        let text = format!("the dead letter {} has no message", letter.key);
-        return Err(Error::new(Reason::DeadLetterWithoutMessage, text));
-    };
-    let message_id = message_id(&letter.key, id)?;
-    let mut headers = HeaderMap::new();
-    let mut left_out = Vec::new();
-    for (name, value) in &letter.headers {
-        match sound(name, value) {
-            Some((name, value)) => headers.append(name, value),
-            None => left_out.push(name.clone()),
+impl Repeat {
+    /// The message of a letter under this name; fails where the letter has none.
+    pub fn new(letter: &Letter, id: &ReplayId, reserved: &Reserved) -> Result<Self> {
+        let (Some(subject), Some(payload)) = (&letter.subject, &letter.payload) else {
+            let text = format!("the dead letter {} has no message", letter.key);
+            return Err(Error::new(Reason::DeadLetterWithoutMessage, text));
+        };
+        let message_id = message_id(&letter.key, id)?;
+        let mut headers = HeaderMap::new();
+        let mut left_out = Vec::new();
+        for (name, value) in &letter.headers {
+            match sound(name, value) {
+                Some((name, value)) => headers.append(name, value),
+                None => left_out.push(name.clone()),
+            }
         }
+        for (name, value) in [
+            ("Nats-Msg-Id", message_id.as_str()),
+            ("Nats-Expected-Stream", letter.key.stream.as_str()),
+            (&*format!("{PREFIX}Id"), &*letter.key.to_string()),
+            (&*format!("{PREFIX}Consumer"), letter.key.consumer.as_str()),
+            (&*format!("{PREFIX}Replay-Id"), id.as_str()),
+        ] {
+            headers.insert(header_name(name)?, header_value(value)?);
+        }
+        let message = Outgoing {
+            subject: Subject::parse("subject", subject, reserved)?,
+            headers,
+            payload: payload.clone(),
+            id: Some(message_id),
+        };
+        Ok(Self {
+            key: letter.key.clone(),
+            id: id.clone(),
+            message,
+            left_out,
+        })
     }
-    for (name, value) in [
-        ("Nats-Msg-Id", message_id.as_str()),
-        ("Nats-Expected-Stream", letter.key.stream.as_str()),
-        (&*format!("{PREFIX}Id"), &*letter.key.to_string()),
-        (&*format!("{PREFIX}Consumer"), letter.key.consumer.as_str()),
-        (&*format!("{PREFIX}Replay-Id"), id.as_str()),
-    ] {
-        headers.insert(header_name(name)?, header_value(value)?);
-    }
-    let outgoing = Outgoing {
-        subject: Subject::parse("subject", subject, reserved)?,
-        headers,
-        payload: payload.clone(),
-        id: Some(message_id),
-    };
-    Ok((outgoing, left_out))
 }
 
 /// A header as it is published again. Those that JetStream obeys were meant for the first time: an id
@@ -207,8 +218,8 @@ mod tests {
         }
     }
 
-    fn replayed(letter: &Letter, id: &str) -> Result<(Outgoing, Vec<String>)> {
-        message(
+    fn repeat(letter: &Letter, id: &str) -> Result<Repeat> {
+        Repeat::new(
             letter,
             &ReplayId::parse("replay_id", id)?,
             &Reserved::new("_INBOX"),
@@ -217,7 +228,9 @@ mod tests {
 
     #[test]
     fn a_replay_names_the_consumer_and_obeys_nothing_old() {
-        let (message, left_out) = replayed(&letter(), "r1").unwrap();
+        let Repeat {
+            message, left_out, ..
+        } = repeat(&letter(), "r1").unwrap();
 
         let header = |name: &str| message.headers.get(name).map(|value| value.as_str());
         assert_eq!(header("Trace"), Some("t"));
@@ -230,7 +243,7 @@ mod tests {
 
     #[test]
     fn each_replay_has_an_id_of_its_own() {
-        let id = |replay| replayed(&letter(), replay).unwrap().0.id.unwrap();
+        let id = |replay| repeat(&letter(), replay).unwrap().message.id.unwrap();
         assert_eq!(id("r1"), id("r1"));
         assert_ne!(id("r1"), id("r2"));
     }
@@ -238,7 +251,10 @@ mod tests {
     #[test]
     fn provenance_alone_cannot_be_published() {
         let letter = letter().without_message("gone");
-        let error = replayed(&letter, "r1").unwrap_err();
-        assert_eq!(error.reason(), Reason::DeadLetterWithoutMessage);
+        let error = repeat(&letter, "r1").err();
+        assert_eq!(
+            error.map(|error| error.reason()),
+            Some(Reason::DeadLetterWithoutMessage)
+        );
     }
 }

@@ -83,12 +83,11 @@ impl DeadLetters {
             known => return known,
         }
         let create = format!("STREAM.CREATE.{}", config.name);
-        match nats.api(&create, &config, deadline).await {
+        match nats.api::<StreamInfo>(&create, &config, deadline).await {
             // Another gateway, or the operator, was faster.
-            Err(error) if error.reason() == Reason::StreamExists => {
-                nats.api_get(&info, deadline).await
-            }
-            created => created,
+            Err(error) if error.reason() != Reason::StreamExists => Err(error),
+            // The answer to a creation does not tell the domain.
+            _ => nats.api_get(&info, deadline).await,
         }
     }
 

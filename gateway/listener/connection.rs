@@ -27,11 +27,6 @@ use crate::{
 /// the connection limit, and its graceful shutdown would wait for them.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Received and not yet read, per call and per connection: enough for 20 MB/s at 50 ms, little
-/// enough that a slow handler holds its caller back soon.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
-
 /// Streams that a client may reset before they are served, and errors of its own that we answer
 /// with a reset, before the connection ends ("rapid reset", CVE-2023-44487 and RUSTSEC-2024-0003).
 const MAX_PENDING_RESETS: usize = 64;
@@ -62,8 +57,8 @@ impl Connection {
             .keep_alive_interval(config.http2_keepalive_interval)
             .keep_alive_timeout(config.http2_keepalive_timeout)
             .max_concurrent_streams(config.max_concurrent_streams)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(window(config.http2_stream_window))
+            .initial_connection_window_size(window(config.http2_connection_window))
             .max_header_list_size(bytes(config.max_header_list_bytes))
             .max_send_buf_size(config.max_send_buffer_bytes.as_usize())
             .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
@@ -182,4 +177,9 @@ async fn old_age(age: Option<Duration>) {
 /// Such settings are checked to be small.
 fn bytes(size: ByteSize) -> u32 {
     u32::try_from(size.as_u64()).unwrap_or(u32::MAX)
+}
+
+/// HTTP/2's windows have 31 bits, which the configuration keeps to.
+fn window(size: ByteSize) -> u32 {
+    u32::try_from(size.as_u64()).unwrap_or(u32::MAX >> 1)
 }

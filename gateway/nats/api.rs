@@ -6,6 +6,7 @@
 use prost_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
+mod account;
 mod advisory;
 mod consumer;
 mod control;
@@ -14,6 +15,7 @@ mod source;
 mod stream;
 mod wire;
 
+pub use account::{AccountInfo, AccountLimits, AccountUsage, ApiLevel};
 pub use advisory::{GIVEN_UP, GivenUp, GivenUpKind};
 pub use consumer::{
     AckPolicy, ConsumerAction, ConsumerConfig, ConsumerInfo, ConsumerPage, CreateConsumer,
@@ -63,40 +65,6 @@ pub struct PubAck {
     pub val: Option<String>,
 }
 
-/// The answer to `INFO`: the account's use and limits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct AccountInfo {
-    /// How many streams the account has.
-    pub streams: u64,
-    /// How many consumers the account has.
-    pub consumers: u64,
-    /// The JetStream domain; empty without domains.
-    pub domain: String,
-    /// What the answering server's API offers.
-    pub api: ApiLevel,
-    /// The account's limits.
-    pub limits: AccountLimits,
-}
-
-/// What the answering server's API offers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct ApiLevel {
-    /// 1 is nats-server 2.11, 2 is 2.12, 4 is 2.14, 5 is 2.15.
-    pub level: u32,
-}
-
-/// The limits of an account; -1 is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct AccountLimits {
-    /// How many streams there may be.
-    pub max_streams: i64,
-    /// How many consumers a stream may have.
-    pub max_consumers: i64,
-}
-
 /// The answer to a deletion.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -123,6 +91,9 @@ pub struct ClusterInfo {
     pub name: String,
     /// The leader; empty while there is none.
     pub leader: String,
+    /// Since when it leads.
+    #[serde(with = "wire::time", skip_serializing)]
+    pub leader_since: Time,
     /// The other members.
     #[serde(deserialize_with = "wire::nullable")]
     pub replicas: Vec<PeerInfo>,
@@ -140,6 +111,8 @@ pub struct PeerInfo {
     pub offline: bool,
     /// How many operations it is behind.
     pub lag: u64,
+    /// How long ago the leader last heard of it, in nanoseconds; nothing positive is never.
+    pub active: i64,
 }
 
 /// A time on the wire; JetStream's zero time is `None`.

@@ -51,7 +51,7 @@ fn missing_setting(err_code: u64) -> Option<&'static str> {
 
 /// The gateway's error for a request that JetStream did not answer, where that leaves no doubt about
 /// an outcome: for reads, and for changes that can be repeated.
-pub(super) fn from_request(error: RequestError, what: &str) -> Error {
+pub fn from_request(error: RequestError, what: &str) -> Error {
     match error {
         RequestError::NotSent | RequestError::Lost => super::supervisor::disconnected(),
         RequestError::TimedOut => too_late(what),

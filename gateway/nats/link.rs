@@ -21,6 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
 use super::config::Config;
+use super::refusals::Refusals;
 use super::replies::{Expected, Replies, Reply};
 use crate::deadline::Deadline;
 
@@ -147,7 +148,7 @@ impl Link {
     }
 
     /// A subject of this link that nobody else uses.
-    pub(super) fn new_inbox(&self) -> String {
+    pub fn new_inbox(&self) -> String {
         format!(
             "{}.p{}",
             self.inbox,
@@ -280,12 +281,13 @@ fn watch_events(
     lost: CancellationToken,
     retiring: CancellationToken,
 ) -> impl Fn(Event) -> std::future::Ready<()> + Send + Sync + 'static {
+    let refusals = Refusals::default();
     move |event| {
         match &event {
             Event::Disconnected | Event::Closed => lost.cancel(),
             Event::LameDuckMode => retiring.cancel(),
             Event::ServerError(ServerError::Other(text)) => {
-                warn!(error = %text, "nats-server refused an operation");
+                refusals.log(text);
                 if let Some(subject) = denied_subject(text) {
                     replies.deny(subject);
                     // Nobody listens where no pull is open.

@@ -30,6 +30,9 @@ const NAMES_AGE: Duration = Duration::from_secs(1);
 /// How long a lookup may hold up the call that needs it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a lookup that the NATS user may not make is not tried again.
+const DENIED_FOR: Duration = Duration::from_secs(60);
+
 /// Streams that are looked up at the same time.
 const LOOKUPS: usize = 16;
 
@@ -58,6 +61,8 @@ pub(super) struct Lookups {
     consumers: Cache<(String, String), ConsumerInfo>,
     /// The names of the streams that take a subject.
     names: Cache<String, Vec<String>>,
+    /// When the NATS user was last refused a lookup that publishing can do without.
+    denied: Mutex<Option<Instant>>,
 }
 
 impl Default for Lookups {
@@ -67,6 +72,7 @@ impl Default for Lookups {
             turns: Semaphore::new(LOOKUPS),
             consumers: Cache::default(),
             names: Cache::default(),
+            denied: Mutex::default(),
         }
     }
 }
@@ -83,22 +89,38 @@ impl Nats {
     }
 
     async fn find_stream(&self, subject: &Subject, deadline: Deadline) -> Option<StreamFacts> {
+        if self.lookups().is_denied() {
+            return None;
+        }
         let deadline = deadline.at_most(PATIENCE.min(deadline.remaining() / 2));
         let _turn = deadline.bound(self.lookups().turns.acquire()).await.ok()?;
         // The lookup that this one waited for may have found the same stream.
         if let Some(known) = self.lookups().known_stream(subject) {
             return Some(known);
         }
+        match self.look_up(subject, deadline).await {
+            Ok(found) => found,
+            Err(error) => {
+                if error.reason() == Reason::NatsPermissionDenied {
+                    self.lookups().deny();
+                }
+                None
+            }
+        }
+    }
+
+    async fn look_up(&self, subject: &Subject, deadline: Deadline) -> Result<Option<StreamFacts>> {
         let key = subject.to_string();
         let ask = async { self.stream_names(subject.as_str(), deadline).await };
         let names = self.lookups().names.get(key, AsOf::within(NAMES_AGE), ask);
-        let names = deadline.bound(names).await.ok()?.ok()?;
-        let name = names.first()?;
-        let info: StreamInfo = self
-            .api_get(&format!("STREAM.INFO.{name}"), deadline)
-            .await
-            .ok()?;
-        Some(self.lookups().learn_stream(info.config))
+        let names = deadline.bound(names).await;
+        let names = names.map_err(|_| too_late("the streams of a subject"))??;
+        let Some(name) = names.first() else {
+            return Ok(None);
+        };
+        let operation = format!("STREAM.INFO.{name}");
+        let info: StreamInfo = self.api_get(&operation, deadline).await?;
+        Ok(Some(self.lookups().learn_stream(info.config)))
     }
 
     /// Forgets what is known of a stream, as it was changed through this gateway.
@@ -144,12 +166,27 @@ impl Nats {
         self.lookups().known_stream(subject)
     }
 
+    /// What is known of a stream, without asking.
+    pub(super) fn known_stream_named(&self, name: &StreamName) -> Option<StreamFacts> {
+        let streams = self.lookups().streams();
+        let (asked, facts) = streams.get(name.as_str())?;
+        (asked.elapsed() < STREAM_AGE).then(|| facts.clone())
+    }
+
     /// A stream by its name.
     pub async fn stream_facts(&self, name: &StreamName, deadline: Deadline) -> Result<StreamFacts> {
         let info: StreamInfo = self
             .api_get(&format!("STREAM.INFO.{name}"), deadline)
             .await?;
         Ok(self.lookups().learn_stream(info.config))
+    }
+
+    /// The same as it was a short while ago, as far as that can be found out quickly.
+    pub(super) async fn recent_stream(&self, name: &StreamName) -> Result<StreamFacts> {
+        if let Some(known) = self.known_stream_named(name) {
+            return Ok(known);
+        }
+        self.stream_facts(name, Deadline::within(PATIENCE)).await
     }
 
     /// A consumer's info.
@@ -208,6 +245,16 @@ impl Lookups {
         self.streams().clear();
         self.names.clear();
         self.consumers.clear();
+    }
+
+    /// Whether looking up would be refused, most likely.
+    fn is_denied(&self) -> bool {
+        let denied = *self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        denied.is_some_and(|at| at.elapsed() < DENIED_FOR)
+    }
+
+    fn deny(&self) {
+        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     fn known_stream(&self, subject: &Subject) -> Option<StreamFacts> {

@@ -4,13 +4,15 @@
 //! its own. Answers arrive on an inbox of this pipeline. Whatever does not go well at once takes the
 //! way of a single publish, `Attempts`, so that there is one judgement of outcomes.
 
-mod outlet;
+mod bound;
+mod place;
 mod waiting;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_nats::Message;
 use futures_util::StreamExt as _;
@@ -22,18 +24,21 @@ use super::error::{from_request, too_late};
 use super::lanes::Lanes;
 use super::link::{RequestError, is_no_responders};
 use super::lookup::StreamFacts;
+use super::outlet::{Answer, Outlet, Sending};
 use super::publish::{ATTEMPT, Attempt, Attempts, judge, with_id};
 use super::supervisor::disconnected;
 use super::{Begun, Nats, Outgoing};
 use crate::alarm::Alarm;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::names::StreamName;
 use crate::nats::api::PubAck;
-use outlet::{Answer, Outlet, Place, Sending};
+pub(super) use bound::Bound;
+use place::Place;
 use waiting::Waiting;
 
-/// The header by which JetStream refuses what belongs to another stream.
-const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
+/// Those that are due within this time of one another are looked at together.
+const SWEEP: Duration = Duration::from_millis(20);
 
 /// Publishes messages at once and says in time what became of each.
 ///
@@ -41,8 +46,9 @@ const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
 pub struct Pipeline {
     nats: Nats,
     /// The stream of all messages, where there is one.
-    stream: Option<StreamFacts>,
+    stream: Option<Bound>,
     outlet: Outlet,
+    turn: u32,
     /// Whose stream is being looked up.
     waiting: Waiting,
     /// What the connection has not taken yet.
@@ -85,12 +91,14 @@ type Repeating = Pin<Box<dyn Future<Output = Settled> + Send>>;
 
 impl Pipeline {
     /// Begins with nothing. Where `stream` is given, it takes all messages.
-    pub fn new(nats: &Nats, stream: Option<StreamFacts>) -> Self {
+    pub fn new(nats: &Nats, stream: Option<(StreamName, StreamFacts)>) -> Self {
+        let bind = |(name, facts)| Bound::new(nats.clone(), name, facts);
         Self {
             outlet: Outlet::new(nats.request_connection()),
+            turn: 0,
             waiting: Waiting::new(nats.clone()),
             nats: nats.clone(),
-            stream,
+            stream: stream.map(bind),
             queue: VecDeque::new(),
             sent: Slab::new(),
             repeating: FuturesUnordered::new(),
@@ -102,11 +110,8 @@ impl Pipeline {
 
     /// Publishes a message by `deadline`. Nothing is sent before the next [`Pipeline::settled`].
     pub fn publish(&mut self, number: u64, mut message: Outgoing, deadline: Deadline) {
-        let verdict = match &self.stream {
-            Some(stream) => {
-                expect(stream, &mut message);
-                Some(Ok(()))
-            }
+        let verdict = match &mut self.stream {
+            Some(stream) => Some(stream.claim(&mut message)),
             None => self.waiting.known(&message.subject),
         };
         let item = Item {
@@ -118,6 +123,30 @@ impl Pipeline {
             Some(verdict) => self.enqueue(verdict, item),
             None => self.waiting.push(item),
         }
+    }
+
+    /// Goes on with a message that was sent elsewhere at this moment, and may be stored for all that is
+    /// known.
+    pub(super) fn repeat_lost(
+        &mut self,
+        number: u64,
+        message: Outgoing,
+        deadline: Deadline,
+        at: Instant,
+    ) {
+        let item = Item {
+            number,
+            message,
+            deadline,
+        };
+        let (turn, due) = (0, at);
+        let sent = Sent {
+            item,
+            turn,
+            at,
+            due,
+        };
+        self.repeat(sent, Err(RequestError::Lost));
     }
 
     /// Whether everything is settled.
@@ -139,8 +168,12 @@ impl Pipeline {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Settled>> {
+    /// The same for those who poll.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Settled>> {
         self.collect(cx);
+        if let Some(stream) = &mut self.stream {
+            stream.poll(cx);
+        }
         while let Poll::Ready((verdict, items)) = self.waiting.poll(cx) {
             for item in items {
                 // Where nobody seems to take it, its own answer says more.
@@ -171,7 +204,7 @@ impl Pipeline {
         loop {
             while let Poll::Ready(answer) = self.outlet.poll(cx) {
                 match answer {
-                    Answer::Reply(place, message) => self.answered(place, message),
+                    Answer::Reply(message) => self.answered(message),
                     Answer::Denied(subject) => self.give_up(
                         |sent| sent.item.message.subject.as_str() == &*subject,
                         RequestError::Denied,
@@ -185,7 +218,10 @@ impl Pipeline {
         }
     }
 
-    fn answered(&mut self, place: Place, message: Message) {
+    fn answered(&mut self, message: Message) {
+        let Some(place) = Place::read(&message) else {
+            return;
+        };
         let is_ours = |sent: &Sent| sent.turn == place.turn;
         if !self.sent.get(place.slot).is_some_and(is_ours) {
             return;
@@ -218,7 +254,7 @@ impl Pipeline {
     fn repeat(&mut self, sent: Sent, answer: Result<Message, RequestError>) {
         let Sent { item, at, .. } = sent;
         let nats = self.nats.clone();
-        let bound = self.stream.clone();
+        let bound = self.stream.as_ref().and_then(|it| it.facts().cloned());
         let stream = bound.or_else(|| nats.known_stream(&item.message.subject));
         let lane = self.lanes.of(match &stream {
             Some(stream) => &stream.name,
@@ -264,8 +300,9 @@ impl Pipeline {
                 self.fail(&item, error);
                 continue;
             }
-            match self.outlet.send(self.sent.vacant_key(), &item.message) {
-                Sending::Sent(place) => self.await_answer(item, place),
+            let place = self.next_place();
+            match self.send(&item.message, place) {
+                Sending::Sent => self.await_answer(item, place),
                 Sending::TooLarge => {
                     let error = from_request(RequestError::TooLarge, "publish to this subject");
                     self.fail(&item, error);
@@ -274,6 +311,24 @@ impl Pipeline {
                 Sending::NotSent => return self.queue.push_front(item),
             }
         }
+    }
+
+    fn next_place(&mut self) -> Place {
+        self.turn = self.turn.wrapping_add(1);
+        Place {
+            slot: self.sent.vacant_key(),
+            turn: self.turn,
+        }
+    }
+
+    fn send(&mut self, message: &Outgoing, place: Place) -> Sending {
+        let Some(inbox) = self.outlet.inbox() else {
+            return Sending::NotSent;
+        };
+        let reply = place.below(inbox);
+        let (headers, payload) = (message.headers.clone(), message.payload.clone());
+        let subject = message.subject.as_str();
+        self.outlet.send(subject, reply, headers, payload)
     }
 
     fn await_answer(&mut self, item: Item, place: Place) {
@@ -300,7 +355,7 @@ impl Pipeline {
             let sent = self.sent.iter().map(|(_, sent)| sent.due);
             let queue = self.queue.iter().map(|item| item.deadline.instant());
             if let Some(next) = sent.chain(queue).min() {
-                self.alarm.remind(next);
+                self.alarm.remind(next.max(now + SWEEP));
             }
         }
     }
@@ -325,15 +380,5 @@ impl Pipeline {
             number: item.number,
             outcome: Err(with_id(error, &item.message)),
         });
-    }
-}
-
-/// JetStream is asked to compare where the subject does not look like one of the stream's: it may be
-/// one by a mapping of the account.
-fn expect(stream: &StreamFacts, message: &mut Outgoing) {
-    if !stream.takes(&message.subject) && message.headers.get(EXPECTED_STREAM).is_none() {
-        message
-            .headers
-            .insert(EXPECTED_STREAM, stream.name.as_str());
     }
 }

@@ -159,6 +159,11 @@ impl Nats {
     }
 }
 
+pub(super) fn wrong_stream(takes_it: &str) -> Error {
+    let text = format!("the subject belongs to the stream {takes_it}");
+    Error::new(Reason::WrongStream, text).with("stream", takes_it)
+}
+
 pub(super) fn no_stream(subject: &str) -> Error {
     let text = format!("no stream takes the subject {subject}");
     Error::new(Reason::NoStreamForSubject, text).at("subject")

@@ -1,6 +1,7 @@
 //! The pull engine: asks a consumer for messages, keeps count of what may still come, and tells
 //! every way in which a pull can end (ADR-13, ADR-37, ADR-42).
 
+mod pin;
 mod wire;
 
 use std::collections::VecDeque;
@@ -17,8 +18,9 @@ use tokio::time::Instant;
 use super::Nats;
 use super::link::{Link, RequestError};
 use crate::deadline::Deadline;
-pub use wire::{Ask, Delivery, End};
-use wire::{delivery, encode, ending, header_number};
+pub use pin::Pin;
+pub use wire::{Ask, Delivery, End, Passed, Place};
+use wire::{delivery, encode, ending, header_number, passed};
 
 /// A pull whose server says nothing for this many heartbeats is taken to be lost.
 const MISSED_HEARTBEATS: u32 = 2;
@@ -37,8 +39,8 @@ const STATUSES_PER_PULL: u64 = 8;
 pub enum Event {
     /// A message.
     Message(Delivery),
-    /// A sign of life, with the stream sequence that the consumer has passed.
-    Idle(Option<u64>),
+    /// A sign of life, with what the consumer has passed.
+    Idle(Option<Passed>),
     /// A pull has ended.
     Ended(End),
     /// A pull was lost: its server says nothing any more.
@@ -59,10 +61,13 @@ pub struct Puller {
     asked: u64,
     /// Everything that arrived on the subscription, statuses included.
     seen: u64,
+    /// The client's pin, where the consumer pins one.
+    pin: Option<Pin>,
 }
 
 struct Open {
     subject: String,
+    pin: Option<Arc<str>>,
     messages: u32,
     bytes: Option<u64>,
     ends: Instant,
@@ -78,6 +83,7 @@ impl Puller {
         link: Arc<Link>,
         stream: &str,
         consumer: &str,
+        pin: Option<Pin>,
     ) -> Result<Self, RequestError> {
         let inbox = link.new_inbox();
         let denied = link.denied();
@@ -95,6 +101,7 @@ impl Puller {
             open: VecDeque::new(),
             asked: 0,
             seen: 0,
+            pin,
         })
     }
 
@@ -107,18 +114,20 @@ impl Puller {
         self.asked += 1;
         let subject = format!("{}.{}", self.inbox, self.asked);
         let deadline = Deadline::within(CLOSING);
+        let pin = self.pin.as_ref().and_then(Pin::id);
         self.link
             .send(
                 &self.next_subject,
                 Some(subject.clone()),
                 None,
-                encode(ask),
+                encode(ask, pin.as_deref()),
                 deadline,
             )
             .await?;
         let now = Instant::now();
         self.open.push_back(Open {
             subject,
+            pin,
             messages: ask.messages,
             bytes: ask.bytes,
             ends: now + ask.expires + GRACE,
@@ -230,7 +239,7 @@ impl Puller {
         self.seen += 1;
         let Some(status) = message.status else {
             self.count(message.length as u64);
-            return delivery(message).map(Event::Message);
+            return delivery(message).map(|delivery| Event::Message(self.unpinned(delivery)));
         };
         let place = self
             .open
@@ -238,12 +247,29 @@ impl Puller {
             .position(|open| open.subject == *message.subject)?;
         if status.as_u16() == 100 {
             self.open[place].heard = Instant::now();
-            return Some(Event::Idle(header_number(&message, "Nats-Last-Stream")));
+            return Some(Event::Idle(passed(&message)));
+        }
+        if let (423, Some(pin)) = (status.as_u16(), &self.pin) {
+            pin.refused(self.open[place].pin.as_deref());
         }
         self.settle(place, &message);
         let text = message.description.as_deref().unwrap_or_default();
         let left = header_number(&message, "Nats-Pending-Bytes").unwrap_or_default();
         Some(Event::Ended(ending(status.as_u16(), text, left)))
+    }
+
+    /// Learns the pin that a message comes with; it is no header of the message itself.
+    fn unpinned(&self, mut delivery: Delivery) -> Delivery {
+        if let Some(pin) = &self.pin {
+            delivery.headers.retain(|(name, value)| {
+                let is_pin = name == pin::HEADER;
+                if is_pin && let Ok(id) = std::str::from_utf8(value) {
+                    pin.learn(id);
+                }
+                !is_pin
+            });
+        }
+        delivery
     }
 
     /// A message does not say which pull it answers. JetStream serves waiting pulls in turn, so each

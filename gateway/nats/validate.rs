@@ -3,7 +3,7 @@
 use super::Nats;
 use super::api::StreamConfig;
 use super::lookup::StreamFacts;
-use super::publish::{Outgoing, no_stream};
+use super::publish::{Outgoing, no_stream, wrong_stream};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::subject_matches;
@@ -53,8 +53,7 @@ fn check_stream(message: &Outgoing, stream: &StreamFacts) -> Result<()> {
         .get("Nats-Expected-Stream")
         .map(|value| value.as_str());
     if expected.is_some_and(|expected| expected != name) {
-        let text = format!("the subject belongs to the stream {name}");
-        return Err(Error::new(Reason::WrongStream, text).with("stream", name));
+        return Err(wrong_stream(name));
     }
     for (header, setting) in NEEDS {
         if message.headers.get(header).is_some() && !is_on(config, setting) {

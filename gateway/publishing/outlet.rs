@@ -1,16 +1,19 @@
 //! Where callers' messages leave the gateway: sent, judged and counted.
 
 use crate::deadline::Deadline;
-use crate::error::{Reason, Result};
-use crate::metrics::{Metrics, PublishOutcome};
+use crate::error::{Error, Reason, Result};
+use crate::metrics::{Counter, Metrics, PublishOutcome};
 use crate::names::MessageId;
 use crate::nats::api::PubAck;
-use crate::nats::{Begun, Nats, Outgoing};
+use crate::nats::{Begun, Nats, Outgoing, Progress};
 
 /// Sends messages and counts what becomes of them.
 pub struct Outlet {
     pub(super) nats: Nats,
-    metrics: Metrics,
+    stored: Counter,
+    duplicate: Counter,
+    unknown: Counter,
+    failed: Counter,
 }
 
 /// A message that its stream has accepted.
@@ -24,8 +27,14 @@ pub struct Accepted {
 
 impl Outlet {
     /// Sends over this connection to JetStream.
-    pub fn new(nats: Nats, metrics: Metrics) -> Self {
-        Self { nats, metrics }
+    pub fn new(nats: Nats, metrics: &Metrics) -> Self {
+        Self {
+            nats,
+            stored: metrics.published_messages(PublishOutcome::Stored),
+            duplicate: metrics.published_messages(PublishOutcome::Duplicate),
+            unknown: metrics.published_messages(PublishOutcome::Unknown),
+            failed: metrics.published_messages(PublishOutcome::Failed),
+        }
     }
 
     /// The connection to JetStream.
@@ -49,13 +58,26 @@ impl Outlet {
     }
 
     pub(super) fn count(&self, outcome: &Result<PubAck>) {
-        self.metrics.message_published(match outcome {
-            Ok(ack) if ack.duplicate => PublishOutcome::Duplicate,
-            Ok(_) => PublishOutcome::Stored,
-            Err(error) if error.reason() == Reason::PublishOutcomeUnknown => {
-                PublishOutcome::Unknown
-            }
-            Err(_) => PublishOutcome::Failed,
-        });
+        let counter = match outcome {
+            Ok(ack) if ack.duplicate => &self.duplicate,
+            Ok(_) => &self.stored,
+            Err(error) => self.of_failure(error),
+        };
+        counter.inc();
+    }
+
+    /// Counts what a batch has settled. Duplicates are not told apart there.
+    pub(super) fn count_all(&self, progress: &Progress) {
+        self.stored.inc_by(progress.stored);
+        for (_, error) in &progress.failed {
+            self.of_failure(error).inc();
+        }
+    }
+
+    fn of_failure(&self, error: &Error) -> &Counter {
+        match error.reason() {
+            Reason::PublishOutcomeUnknown => &self.unknown,
+            _ => &self.failed,
+        }
     }
 }

@@ -18,7 +18,8 @@ use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 use tracing::info;
 
-use super::{Config, Outlet};
+use super::budget::Share;
+use super::{Budget, Config, Outlet};
 use crate::alarm::Alarm;
 use crate::convert::publish_stream::Terms;
 use crate::deadline::Deadline;
@@ -28,10 +29,10 @@ use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::publish_stream_response::Frame;
 use crate::proto::{
-    Draining, Pong, PublishFrame, PublishHeartbeat, PublishStall, PublishStreamRequest,
-    PublishStreamResponse,
+    Draining, Pong, PublishFlow, PublishFrame, PublishHeartbeat, PublishStall,
+    PublishStreamRequest, PublishStreamResponse, StallReason,
 };
-use crate::sessions::{Registration, Sessions};
+use crate::sessions::{Caller, Registration, Sessions};
 use backlog::{Backlog, Numbered};
 use ending::Ending;
 use ledger::{Ledger, Verdict};
@@ -47,6 +48,9 @@ const PINGS: usize = 16;
 /// Intervals without a frame from the caller after which it is taken for gone.
 const MISSED_PINGS: u32 = 2;
 
+/// Waits for the budget that callers are not told of.
+const SHORT_WAIT: Duration = Duration::from_millis(200);
+
 /// What publish streams share.
 #[derive(Clone)]
 pub struct Shared {
@@ -54,10 +58,10 @@ pub struct Shared {
     pub outlet: Arc<Outlet>,
     /// The sessions of this replica.
     pub sessions: Sessions,
+    /// What all of them have on their way.
+    pub budget: Budget,
     /// Limits and defaults.
     pub config: Config,
-    /// How long a drain takes at most.
-    pub drain: Duration,
 }
 
 /// A publish stream that is open.
@@ -71,7 +75,14 @@ struct Session {
     out: Output<PublishStreamResponse>,
     way: Way,
     ledger: Ledger,
+    /// How many messages were stored.
+    stored: u64,
     backlog: Backlog,
+    share: Share,
+    /// Since when the stream waits for its share of the budget.
+    held_since: Option<Instant>,
+    /// Whether the caller knows that.
+    told: bool,
     /// When the caller was last heard, or could last not be.
     heard_at: Instant,
     /// When a heartbeat is due.
@@ -94,6 +105,7 @@ enum Reading {
 #[derive(Default)]
 struct Words {
     draining: Option<Draining>,
+    flow: Option<PublishFlow>,
     /// The ids of pings that wait for their answers.
     pongs: VecDeque<u64>,
     heartbeat: bool,
@@ -102,10 +114,11 @@ struct Words {
 /// Serves a publish stream from its first frame to its end.
 pub async fn serve(
     shared: Shared,
+    who: Caller,
     requests: Streaming<PublishStreamRequest>,
     out: Output<PublishStreamResponse>,
 ) {
-    let session = match opening::open(shared, requests, out).await {
+    let session = match opening::open(shared, who, requests, out).await {
         Ok(session) => session,
         Err((error, out)) => return out.end(Err(error)),
     };
@@ -114,18 +127,21 @@ pub async fn serve(
 
 impl Session {
     async fn run(mut self) {
-        let id = self.registration.route.session;
-        info!(session = id, "publish stream opened");
+        let id = self.registration.id();
+        info!(session = %id, client = self.registration.client_name(), "publish stream opened");
         let ending = self.serve().await;
-        info!(session = id, reason = ?ending, "publish stream ends");
+        info!(session = %id, reason = ?ending, "publish stream ends");
         self.finish(ending).await;
     }
 
     async fn serve(&mut self) -> Ending {
-        let draining = self.shared.sessions.draining().clone();
+        let ending = self.registration.ending().clone();
+        let shutdown = self.shared.sessions.draining().clone();
+        let mut is_hurried = false;
         loop {
             self.take_up();
             self.speak();
+            self.show();
             if self.is_done() {
                 return Ending::Done;
             }
@@ -140,12 +156,22 @@ impl Session {
             let ending = tokio::select! {
                 biased;
                 () = self.out.closed() => Some(Ending::CallerGone),
-                () = draining.cancelled(), if is_open => {
+                () = ending.cancelled(), if is_open => {
                     self.drain();
+                    None
+                }
+                // A terminated stream may have been given more time than the gateway now has.
+                () = shutdown.cancelled(), if self.cut_off_at.is_some() && !is_hurried => {
+                    is_hurried = true;
+                    self.hurry();
                     None
                 }
                 event = self.way.next() => {
                     self.note(event);
+                    None
+                }
+                () = self.share.grown() => {
+                    self.grown();
                     None
                 }
                 () = self.out.room(), if waits => None,
@@ -187,7 +213,10 @@ impl Session {
     fn handle(&mut self, request: PublishStreamRequest) -> Result<()> {
         match request.frame {
             Some(Request::Messages(frame)) => self.arrived(frame),
-            Some(Request::Resume(resume)) => self.ledger.resume(resume.through),
+            Some(Request::Resume(resume)) => {
+                self.way.resume(resume.through);
+                self.ledger.resume(resume.through)
+            }
             Some(Request::Ping(ping)) => {
                 self.words.pongs.push_back(ping.ping_id);
                 Ok(())
@@ -218,9 +247,14 @@ impl Session {
             if !self.ledger.has_room(next.bytes) {
                 break;
             }
+            if !self.share.admits(self.ledger.in_flight(), next.bytes) {
+                self.held_since.get_or_insert_with(Instant::now);
+                break;
+            }
             let Some(Numbered {
                 number,
                 bytes,
+                known,
                 message,
             }) = self.backlog.take()
             else {
@@ -230,17 +264,43 @@ impl Session {
                 continue;
             }
             match message {
-                Ok(message) => self.way.publish(number, message, deadline),
+                Ok(message) => {
+                    let known = known || self.terms.resumes;
+                    self.way.publish(number, message, known, deadline);
+                }
                 Err(error) => self.ledger.settle(number, Err(error)),
             }
         }
     }
 
     fn note(&mut self, event: Event) {
-        let Event::Settled(settled) = event;
-        for settled in settled {
-            self.shared.outlet.count(&settled.outcome);
-            self.ledger.settle(settled.number, settled.outcome);
+        match event {
+            Event::Settled(settled) => {
+                for settled in settled {
+                    self.shared.outlet.count(&settled.outcome);
+                    self.stored += u64::from(settled.outcome.is_ok());
+                    self.ledger.settle(settled.number, settled.outcome);
+                }
+            }
+            Event::Progress(progress) => {
+                self.shared.outlet.count_all(&progress);
+                self.stored += progress.stored;
+                self.ledger.settle_through(progress);
+            }
+        }
+        if self.ledger.in_flight().messages == 0 {
+            self.share.release();
+            self.grown();
+        }
+    }
+
+    /// The budget holds the stream up no longer.
+    fn grown(&mut self) {
+        self.held_since = None;
+        if std::mem::take(&mut self.told) {
+            self.words.flow = Some(PublishFlow {
+                max_in_flight_bytes: self.terms.window.bytes,
+            });
         }
     }
 
@@ -258,6 +318,9 @@ impl Session {
         if let Some(draining) = self.words.draining.take() {
             return Some(Frame::Draining(draining));
         }
+        if let Some(flow) = self.words.flow.take() {
+            return Some(Frame::Flow(flow));
+        }
         if let Some(acks) = self.ledger.next_acks() {
             return Some(Frame::Acks(acks));
         }
@@ -270,6 +333,22 @@ impl Session {
     fn send(&mut self, frame: Frame) {
         self.out.send(PublishStreamResponse { frame: Some(frame) });
         self.beat_at = Instant::now() + self.terms.heartbeat;
+    }
+
+    /// Lets others see how the stream stands.
+    fn show(&self) {
+        let outstanding = self.ledger.in_flight();
+        let stall = match self.stall() {
+            PublishStall::NatsDisconnected => StallReason::NatsDisconnected,
+            PublishStall::WindowFull => StallReason::WindowFull,
+            _ => StallReason::Unspecified,
+        };
+        let messages = self.stored;
+        self.registration.update(|state| {
+            state.outstanding = outstanding;
+            state.messages = messages;
+            state.stall = stall;
+        });
     }
 
     fn heartbeat(&self) -> PublishHeartbeat {
@@ -292,6 +371,9 @@ impl Session {
         if !self.way.is_connected() {
             return PublishStall::NatsDisconnected;
         }
+        if self.share.is_waiting() {
+            return PublishStall::GatewayFull;
+        }
         match self.backlog.is_empty() {
             true => PublishStall::InFlight,
             false => PublishStall::WindowFull,
@@ -301,15 +383,23 @@ impl Session {
     fn set_alarm(&mut self) {
         self.alarm.remind(self.beat_at);
         self.alarm.remind(self.lost_at());
-        if let Some(cut_off_at) = self.cut_off_at {
-            self.alarm.remind(cut_off_at);
-        }
+        let moments = [self.cut_off_at, self.tell_at()];
+        moments
+            .into_iter()
+            .flatten()
+            .for_each(|at| self.alarm.remind(at));
     }
 
     fn look_at_the_clock(&mut self, reads: bool) -> Option<Ending> {
         let now = Instant::now();
         if self.cut_off_at.is_some_and(|at| at <= now) {
             return Some(Ending::OutOfTime);
+        }
+        if self.tell_at().is_some_and(|at| at <= now) {
+            self.told = true;
+            self.words.flow = Some(PublishFlow {
+                max_in_flight_bytes: self.share.allowance(),
+            });
         }
         if self.beat_at <= now {
             self.words.heartbeat = true;
@@ -320,6 +410,12 @@ impl Session {
             self.reading = Reading::Off(Some(Error::new(Reason::PingsMissed, text)));
         }
         None
+    }
+
+    /// When the caller is told that the budget holds it up: not at every short wait.
+    fn tell_at(&self) -> Option<Instant> {
+        let since = self.held_since.filter(|_| !self.told);
+        since.map(|since| since + SHORT_WAIT)
     }
 
     fn lost_at(&self) -> Instant {

@@ -5,10 +5,13 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use tonic::{Request, Response, Status};
 
-use super::resource::{Page, check_deleted, check_etag};
-use crate::convert::config::conflict;
+use super::page::{Page, Scan};
+use super::resource::{check_deleted, check_etag};
+use super::turn::Turns;
+use crate::convert::config::{blame, conflict};
 use crate::convert::consumer as convert;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -25,13 +28,18 @@ mod control;
 #[derive(Clone)]
 pub struct ConsumerService {
     nats: Nats,
+    turns: Turns,
     timeout: Duration,
 }
 
 impl ConsumerService {
     /// `timeout` bounds calls whose callers set no deadline.
     pub fn new(nats: Nats, timeout: Duration) -> Self {
-        Self { nats, timeout }
+        Self {
+            nats,
+            turns: Turns::default(),
+            timeout,
+        }
     }
 
     async fn create(
@@ -40,12 +48,14 @@ impl ConsumerService {
         deadline: Deadline,
     ) -> Result<proto::Consumer> {
         let target = Target::parse(&request.stream, request.config.as_ref())?;
-        let body = target.body(&target.config, api::ConsumerAction::Create);
-        let info = match self
-            .nats
-            .api(&target.operation("CREATE"), &body, deadline)
-            .await
-        {
+        let _turn = self.turns.of(target.turn(), deadline).await?;
+        let created = self.send(
+            &target,
+            &target.config,
+            api::ConsumerAction::Create,
+            deadline,
+        );
+        let info = match created.await {
             Err(error) if error.reason() == Reason::ConsumerExists => {
                 self.equal_consumer(&target, error, deadline).await?
             }
@@ -84,16 +94,24 @@ impl ConsumerService {
     ) -> Result<proto::ListConsumersResponse> {
         let stream = StreamName::parse("stream", &request.stream)?;
         let page = Page::parse(request.page_size, &request.page_token)?;
-        let body = api::GetPage {
-            offset: page.offset(),
-            subject: String::new(),
-        };
+        let wanted = convert::Wanted::parse(&request.name, &request.subject)?;
         let operation = format!("CONSUMER.LIST.{stream}");
-        let answer: api::ConsumerPage = self.nats.api(&operation, &body, deadline).await?;
-        let (consumers, next_page_token) =
-            page.cut(answer.total, answer.consumers, answer.missing, |info| {
-                &info.name
-            });
+        let mut scan = Scan::new(page, !wanted.is_any());
+        while let Some(offset) = scan.next_offset() {
+            let body = api::GetPage {
+                offset,
+                ..api::GetPage::default()
+            };
+            let answer: api::ConsumerPage = self.nats.api(&operation, &body, deadline).await?;
+            scan.take(
+                answer.total,
+                answer.consumers,
+                answer.missing,
+                |info| &info.name,
+                |info| wanted.includes(info),
+            );
+        }
+        let (consumers, next_page_token) = scan.finish();
         let consumers = consumers
             .into_iter()
             .map(convert::from_info)
@@ -111,6 +129,7 @@ impl ConsumerService {
     ) -> Result<proto::Consumer> {
         let target = Target::parse(&request.stream, request.config.as_ref())?;
         let mask = convert::update_mask(request.update_mask.as_ref())?;
+        let _turn = self.turns.of(target.turn(), deadline).await?;
 
         let existing = self.info(&target, deadline).await?.config;
         if existing.is_push() {
@@ -119,12 +138,8 @@ impl ConsumerService {
         }
         check_etag(&request.etag, &convert::etag(&existing)?)?;
         let config = convert::patched(&existing, &target.config, &mask)?;
-        let body = target.body(&config, api::ConsumerAction::Update);
-        convert::from_info(
-            self.nats
-                .api(&target.operation("CREATE"), &body, deadline)
-                .await?,
-        )
+        let updated = self.send(&target, &config, api::ConsumerAction::Update, deadline);
+        convert::from_info(updated.await?)
     }
 
     async fn delete(
@@ -134,6 +149,7 @@ impl ConsumerService {
     ) -> Result<()> {
         let stream = StreamName::parse("stream", &request.stream)?;
         let consumer = ConsumerName::parse("consumer", &request.consumer)?;
+        let _turn = self.turns.of(turn(&stream, &consumer), deadline).await?;
         let operation = format!("CONSUMER.DELETE.{stream}.{consumer}");
         check_deleted(&self.nats.api_get(&operation, deadline).await?)
     }
@@ -149,9 +165,32 @@ impl ConsumerService {
         convert::from_info(self.nats.api_get(&operation, deadline).await?)
     }
 
+    /// Creates or updates a consumer.
+    async fn send(
+        &self,
+        target: &Target,
+        config: &impl Serialize,
+        action: api::ConsumerAction,
+        deadline: Deadline,
+    ) -> Result<api::ConsumerInfo> {
+        let body = api::CreateConsumer {
+            stream_name: target.stream.as_str(),
+            config,
+            action,
+        };
+        let operation = target.operation("CREATE");
+        let answer = self.nats.api(&operation, &body, deadline).await;
+        answer.map_err(blame::of_consumer)
+    }
+
     async fn info(&self, target: &Target, deadline: Deadline) -> Result<api::ConsumerInfo> {
         self.nats.api_get(&target.operation("INFO"), deadline).await
     }
+}
+
+/// Names have no dots.
+fn turn(stream: &StreamName, consumer: &ConsumerName) -> String {
+    format!("{stream}.{consumer}")
 }
 
 /// The consumer that a creation or an update is about.
@@ -173,20 +212,12 @@ impl Target {
         })
     }
 
-    fn operation(&self, verb: &str) -> String {
-        format!("CONSUMER.{verb}.{}.{}", self.stream, self.name)
+    fn turn(&self) -> String {
+        turn(&self.stream, &self.name)
     }
 
-    fn body<'a, C>(
-        &'a self,
-        config: &'a C,
-        action: api::ConsumerAction,
-    ) -> api::CreateConsumer<'a, C> {
-        api::CreateConsumer {
-            stream_name: self.stream.as_str(),
-            config,
-            action,
-        }
+    fn operation(&self, verb: &str) -> String {
+        format!("CONSUMER.{verb}.{}.{}", self.stream, self.name)
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::resource::Sizes;
+use super::page::Sizes;
 use crate::convert::dead_letter as convert;
 use crate::convert::stored::format;
 use crate::dead_letters::{DeadLetters, Key, ReplayId, not_configured};
@@ -30,6 +30,9 @@ const SIZES: Sizes = Sizes {
 
 /// gRPC clients refuse answers of 4 MiB and more unless told otherwise.
 const LARGEST_ANSWER: usize = 3 << 20;
+
+/// What a letter takes in an answer beyond its own size.
+const FIELD_OVERHEAD: usize = 8;
 
 /// The longest replay of a caller who sets no deadline.
 const LONGEST_REPLAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -80,21 +83,19 @@ impl DeadLetterService {
             .page(&filter, order, position, size, deadline)
             .await?;
 
-        let (mut room, total, mut next) = (LARGEST_ANSWER, page.letters.len(), page.next);
-        let letters = page
-            .letters
-            .iter()
-            .map(|letter| (letter.sequence, convert::letter(letter)));
-        let fitting = letters.map_while(|(sequence, letter)| {
-            room = room.checked_sub(letter.encoded_len() + 8)?;
-            Some((sequence, letter))
-        });
-        let fitting: Vec<_> = fitting.collect();
-        if fitting.len() < total {
-            next = fitting.last().map(|(sequence, _)| *sequence);
-        }
+        let mut room = LARGEST_ANSWER;
+        let fits = |letter: &proto::DeadLetter| {
+            let left = room.checked_sub(letter.encoded_len() + FIELD_OVERHEAD);
+            left.inspect(|left| room = *left).is_some()
+        };
+        let letters = page.letters.iter().map(convert::letter);
+        let letters: Vec<_> = letters.take_while(fits).collect();
+        let next = match letters.last() {
+            Some(last) if letters.len() < page.letters.len() => Some(last.letter_sequence),
+            _ => page.next,
+        };
         Ok(proto::ListDeadLettersResponse {
-            letters: fitting.into_iter().map(|(_, letter)| letter).collect(),
+            letters,
             next_page_token: convert::page_token(next, order),
         })
     }

@@ -7,34 +7,39 @@ use tonic::{Request, Response, Status};
 
 use crate::admin::Readiness;
 use crate::config::Config;
+use crate::convert::account;
 use crate::dead_letters::{DeadLetters, State};
 use crate::deadline::Deadline;
 use crate::error;
 use crate::nats::Nats;
-use crate::nats::api::AccountInfo;
 use crate::proto::gateway_service_server::GatewayService;
 use crate::proto::{
     DeadLetterInfo, DeadLetterState, GatewayState, GetInfoRequest, GetInfoResponse, Limits,
-    ListErrorReasonsRequest, ListErrorReasonsResponse, NatsInfo,
+    ListErrorReasonsRequest, ListErrorReasonsResponse, ListSessionsRequest, ListSessionsResponse,
+    NatsInfo, TerminateSessionRequest, TerminateSessionResponse,
 };
+use crate::sessions::{Sessions, gateway_text, identity};
 
 /// How long asking JetStream may take; the rest of the info does not wait for it longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long calls about sessions may take whose callers set no deadline.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Tells about the gateway.
 pub struct Gateway {
     nats: Nats,
-    id: u64,
+    sessions: Sessions,
     readiness: watch::Receiver<Readiness>,
     dead_letters: Option<DeadLetters>,
     limits: Limits,
 }
 
 impl Gateway {
-    /// The service of the replica with this id.
+    /// The service of the replica that has these sessions.
     pub fn new(
         nats: Nats,
-        id: u64,
+        sessions: Sessions,
         readiness: watch::Receiver<Readiness>,
         dead_letters: Option<DeadLetters>,
         config: &Config,
@@ -48,10 +53,17 @@ impl Gateway {
             default_outstanding_bytes: subscribe.max_outstanding_bytes.as_u64(),
             max_outstanding_messages: subscribe.max_window_messages,
             max_outstanding_bytes: subscribe.max_window_bytes.as_u64(),
+            max_sessions: subscribe.max_sessions,
+            max_connections: server.max_connections,
+            max_concurrent_streams: server.max_concurrent_streams,
+            drain: config.shutdown.drain.try_into().ok(),
+            allow_republish: config.streams.allow_republish,
+            allow_external_sources: config.streams.allow_external_sources,
+            allow_placement: config.streams.allow_placement,
         };
         Self {
             nats,
-            id,
+            sessions,
             readiness,
             dead_letters,
             limits,
@@ -70,15 +82,7 @@ impl Gateway {
     async fn nats_info(&self) -> Option<NatsInfo> {
         let server = self.nats.server_info()?;
         let account = self.nats.api_get("INFO", Deadline::within(PATIENCE)).await;
-        let account: AccountInfo = account.unwrap_or_default();
-        Some(NatsInfo {
-            server_name: server.server_name,
-            server_version: server.version,
-            api_level: account.api.level,
-            domain: account.domain,
-            streams: account.streams,
-            consumers: account.consumers,
-        })
+        Some(account::nats_info(server, account.ok()))
     }
 
     async fn dead_letter_info(&self) -> Option<DeadLetterInfo> {
@@ -103,16 +107,17 @@ impl Gateway {
 impl GatewayService for Gateway {
     async fn get_info(
         &self,
-        _request: Request<GetInfoRequest>,
+        request: Request<GetInfoRequest>,
     ) -> Result<Response<GetInfoResponse>, Status> {
         let max_payload = self.nats.max_payload().unwrap_or_default();
         let (nats, dead_letters) = tokio::join!(self.nats_info(), self.dead_letter_info());
         Ok(Response::new(GetInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            gateway_id: format!("{:016x}", self.id),
+            gateway_id: gateway_text(self.sessions.gateway_id()),
             state: self.state() as i32,
             nats,
             dead_letters,
+            identity: identity(&request).to_owned(),
             limits: Some(Limits {
                 max_message_bytes: max_payload as u64,
                 ..self.limits
@@ -127,5 +132,27 @@ impl GatewayService for Gateway {
         Ok(Response::new(ListErrorReasonsResponse {
             reasons: error::reasons().collect(),
         }))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<ListSessionsRequest>,
+    ) -> Result<Response<ListSessionsResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), TIMEOUT)?;
+        let request = request.into_inner();
+        let page = self.sessions.list(&self.nats, request, deadline).await?;
+        Ok(Response::new(page))
+    }
+
+    async fn terminate_session(
+        &self,
+        request: Request<TerminateSessionRequest>,
+    ) -> Result<Response<TerminateSessionResponse>, Status> {
+        let deadline = Deadline::of_call(request.metadata(), TIMEOUT)?;
+        let request = request.into_inner();
+        self.sessions
+            .terminate(&self.nats, request, deadline)
+            .await?;
+        Ok(Response::new(TerminateSessionResponse {}))
     }
 }

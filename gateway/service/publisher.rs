@@ -14,6 +14,7 @@ use crate::proto::{
     PublishResult, PublishStreamRequest, PublishStreamResponse,
 };
 use crate::publishing::{Accepted, MintMessageId, Orphans, session};
+use crate::sessions::Caller;
 
 /// The metadata entry that can hold the id of a message.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -149,7 +150,12 @@ impl PublisherService for Publisher {
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
         // Answered before its first frame is read: callers may wait for that.
         let (out, frames) = channel();
-        let serving = session::serve(self.shared.clone(), request.into_inner(), out);
+        let serving = session::serve(
+            self.shared.clone(),
+            Caller::of(&request),
+            request.into_inner(),
+            out,
+        );
         self.shared.sessions.tasks().spawn(serving);
         Ok(Response::new(frames))
     }

@@ -5,14 +5,17 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use tonic::{Request, Response, Status};
 
-use super::resource::{Page, check_deleted, check_etag};
-use crate::convert::config::conflict;
-use crate::convert::stream as convert;
+use super::page::{Page, Scan};
+use super::resource::{check_deleted, check_etag};
+use super::turn::Turns;
+use crate::convert::config::{blame, conflict};
+use crate::convert::stream::{self as convert, reach};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
-use crate::names::{StreamName, SubjectFilter};
+use crate::names::{NamePattern, StreamName, SubjectFilter};
 use crate::nats::Nats;
 use crate::nats::api;
 use crate::proto;
@@ -25,13 +28,21 @@ mod messages;
 #[derive(Clone)]
 pub struct StreamService {
     nats: Nats,
+    reach: reach::Config,
+    turns: Turns,
     timeout: Duration,
 }
 
 impl StreamService {
-    /// `timeout` bounds calls whose callers set no deadline.
-    pub fn new(nats: Nats, timeout: Duration) -> Self {
-        Self { nats, timeout }
+    /// `reach` is what streams may be configured to do; `timeout` bounds calls whose callers set no
+    /// deadline.
+    pub fn new(nats: Nats, reach: reach::Config, timeout: Duration) -> Self {
+        Self {
+            nats,
+            reach,
+            turns: Turns::default(),
+            timeout,
+        }
     }
 
     async fn create(
@@ -41,15 +52,17 @@ impl StreamService {
     ) -> Result<proto::Stream> {
         let config = convert::to_create(request.config.as_ref(), self.nats.reserved())?;
         let name = StreamName::parse("config.name", &config.name)?;
-        let operation = format!("STREAM.CREATE.{name}");
-        let info = match self.nats.api(&operation, &config, deadline).await {
+        let _turn = self.turns.of(name.to_string(), deadline).await?;
+        if self.reach.concerns(&config) {
+            let existing = self.existing(&name, deadline).await?;
+            self.reach
+                .check(&config, existing.as_ref().map(|it| &it.config))?;
+        }
+        let info = match self.send("CREATE", &name, &config, deadline).await {
             Err(error) if error.reason() == Reason::StreamExists => {
                 self.equal_stream(&name, &config, error, deadline).await?
             }
-            created => {
-                self.nats.forget_stream(&name);
-                created?
-            }
+            created => created?,
         };
         convert::from_info(info)
     }
@@ -88,15 +101,21 @@ impl StreamService {
         if !request.subject.is_empty() {
             SubjectFilter::parse("subject", &request.subject)?;
         }
-        let body = api::GetPage {
-            offset: page.offset(),
-            subject: request.subject,
-        };
-        let answer: api::StreamPage = self.nats.api("STREAM.LIST", &body, deadline).await?;
-        let (streams, next_page_token) =
-            page.cut(answer.total, answer.streams, answer.missing, |info| {
-                &info.config.name
-            });
+        let pattern = NamePattern::parse("name", &request.name)?;
+        let mut scan = Scan::new(page, !pattern.is_any());
+        while let Some(offset) = scan.next_offset() {
+            let subject = request.subject.clone();
+            let body = api::GetPage { offset, subject };
+            let answer: api::StreamPage = self.nats.api("STREAM.LIST", &body, deadline).await?;
+            scan.take(
+                answer.total,
+                answer.streams,
+                answer.missing,
+                |info| &info.config.name,
+                |info| pattern.matches(&info.config.name),
+            );
+        }
+        let (streams, next_page_token) = scan.finish();
         let streams = streams
             .into_iter()
             .map(convert::from_info)
@@ -115,19 +134,19 @@ impl StreamService {
         let desired = convert::to_api(request.config.as_ref(), self.nats.reserved())?;
         let mask = convert::update_mask(request.update_mask.as_ref())?;
         let name = StreamName::parse("config.name", &desired.name)?;
+        let _turn = self.turns.of(name.to_string(), deadline).await?;
 
         let existing = self.info(&name, deadline).await?.config;
         check_etag(&request.etag, &convert::etag(&existing)?)?;
         let config = convert::patched(&existing, &desired, &mask)?;
-        let operation = format!("STREAM.UPDATE.{name}");
-        let updated = self.nats.api(&operation, &config, deadline).await;
-        // Whatever the answer, the change may have been made.
-        self.nats.forget_stream(&name);
-        convert::from_info(updated?)
+        self.reach
+            .check(&convert::read(&config)?, Some(&existing))?;
+        convert::from_info(self.send("UPDATE", &name, &config, deadline).await?)
     }
 
     async fn delete(&self, stream: &str, deadline: Deadline) -> Result<()> {
         let name = StreamName::parse("stream", stream)?;
+        let _turn = self.turns.of(name.to_string(), deadline).await?;
         let operation = format!("STREAM.DELETE.{name}");
         let deleted = self
             .nats
@@ -135,6 +154,33 @@ impl StreamService {
             .await;
         self.nats.forget_stream(&name);
         check_deleted(&deleted?)
+    }
+
+    /// Creates or updates a stream.
+    async fn send(
+        &self,
+        verb: &str,
+        name: &StreamName,
+        config: &impl Serialize,
+        deadline: Deadline,
+    ) -> Result<api::StreamInfo> {
+        let operation = format!("STREAM.{verb}.{name}");
+        let answer = self.nats.api(&operation, config, deadline).await;
+        // Whatever the answer, the change may have been made.
+        self.nats.forget_stream(name);
+        answer.map_err(blame::of_stream)
+    }
+
+    /// The stream, if it exists.
+    async fn existing(
+        &self,
+        name: &StreamName,
+        deadline: Deadline,
+    ) -> Result<Option<api::StreamInfo>> {
+        match self.info(name, deadline).await {
+            Err(error) if error.reason() == Reason::StreamNotFound => Ok(None),
+            info => info.map(Some),
+        }
     }
 
     async fn info(&self, name: &StreamName, deadline: Deadline) -> Result<api::StreamInfo> {

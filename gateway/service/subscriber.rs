@@ -15,6 +15,7 @@ use crate::proto::{
     AcknowledgeRequest, AcknowledgeResponse, ConsumeRequest, ConsumeResponse, FetchRequest,
     FetchResponse, SubscribeRequest, SubscribeResponse,
 };
+use crate::sessions::Caller;
 use crate::subscription::config::Config;
 use crate::subscription::{Durable, Frame, Session, Shared, Source, acknowledge, consume, fetch};
 
@@ -55,18 +56,20 @@ impl Subscriber {
         // The deadline of a stream is its end; opening it is bounded by itself.
         let deadline =
             Deadline::of_call(request.metadata(), DEFAULT_TIMEOUT)?.at_most(DEFAULT_TIMEOUT);
+        let who = Caller::of(&request).named(&request.get_ref().client_name)?;
         let open = Open::check(request.into_inner().into(), &self.limits)?;
         let (out, frames) = channel();
-        let session = Session::open(self.shared.clone(), open, None, out, deadline).await?;
+        let session = Session::open(self.shared.clone(), open, who, None, out, deadline).await?;
         self.shared.sessions.tasks().spawn(session.run());
         Ok(frames)
     }
 
     /// The call is answered before its first frame has come: some clients send none before.
-    fn begin(&self, requests: Streaming<ConsumeRequest>) -> Frames<Frame, ConsumeResponse> {
+    fn begin(&self, request: Request<Streaming<ConsumeRequest>>) -> Frames<Frame, ConsumeResponse> {
         let (out, frames) = channel();
+        let who = Caller::of(&request);
         let (shared, limits) = (self.shared.clone(), self.limits.clone());
-        let serving = consume(shared, limits, requests, out);
+        let serving = consume(shared, limits, who, request.into_inner(), out);
         self.shared.sessions.tasks().spawn(serving);
         frames
     }
@@ -86,7 +89,8 @@ impl Subscriber {
         let stream = StreamName::parse("stream", &request.stream)?;
         let consumer = ConsumerName::parse("consumer", &request.consumer)?;
         let wait = max_wait(&request)?;
-        let durable = Durable::new(&self.shared.nats, stream, consumer, FRESHNESS);
+        let priority = open::priority(request.priority.as_ref())?;
+        let durable = Durable::new(&self.shared.nats, stream, consumer, FRESHNESS, priority);
         let source = Source::Durable(Box::new(durable));
         let attach = if has_deadline {
             deadline
@@ -158,7 +162,7 @@ impl SubscriberService for Subscriber {
         &self,
         request: Request<Streaming<ConsumeRequest>>,
     ) -> Result<Response<Self::ConsumeStream>, Status> {
-        Ok(Response::new(self.begin(request.into_inner())))
+        Ok(Response::new(self.begin(request)))
     }
 
     async fn fetch(

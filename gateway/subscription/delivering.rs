@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::in_flight::{Entry, Key};
 use super::{Connection, Ending, Session, labels};
 use crate::nats::pull::{Delivery, Event};
-use crate::proto::{MessageBatch, ReceivedMessage};
+use crate::proto::{MessageBatch, ReceivedMessage, StallReason};
 use crate::token::AckSubject;
 
 /// How much of its lease a message may wait for a caller that does not read: then others get it.
@@ -82,6 +82,7 @@ impl Session {
         let mut bytes = 0;
         let mut next = Some(first);
         let mut after = None;
+        let mut is_ahead = false;
         while let Some((arrival, delivery)) = next.take() {
             if !self.source.follows(&delivery.ack) {
                 // A gap in an ordered read: start again behind the last message.
@@ -96,6 +97,16 @@ impl Session {
                 self.probe = None;
                 self.start_probe(Duration::ZERO);
                 break;
+            }
+            if self.is_behind_the_end(&delivery.ack) {
+                if !self.source.is_ephemeral() {
+                    self.held.clear();
+                    break;
+                }
+                // What comes again before the end is not here yet.
+                is_ahead = true;
+                next = self.next_message(&mut after);
+                continue;
             }
             if self.source.repeats(&delivery.ack) || self.has_expired(arrival, &delivery) {
                 self.source.skip(&delivery.ack);
@@ -113,9 +124,15 @@ impl Session {
         }
         if !batch.is_empty() {
             self.shared.metrics.messages_delivered(batch.len() as u64);
-            self.send(Frame::Messages(MessageBatch { messages: batch }));
+            self.send(Frame::Messages(MessageBatch {
+                messages: batch,
+                resume_token: self.resume_token(),
+            }));
             self.heartbeat.reset();
+            self.stall = StallReason::Unspecified;
             self.delivered_at = Instant::now();
+        } else if is_ahead {
+            self.back_off();
         }
         after.map_or(Ok(()), |event| self.handle_pull(event))
     }
@@ -142,12 +159,13 @@ impl Session {
 
     /// Enters a message into the book and labels it for the caller.
     fn enter(&mut self, arrival: Instant, delivery: Delivery) -> ReceivedMessage {
-        let terms = &self.facts.terms;
         let key = key(&delivery.ack);
         self.position = self.position.max(key.stream_sequence);
         self.pending = delivery.ack.pending;
         self.source.passed(&delivery.ack);
         self.origin.learn(&delivery.ack);
+        self.note_the_end(&delivery.ack);
+        let terms = &self.facts.terms;
         let attempt = delivery.ack.delivered;
         if terms.has_acks() {
             let deadline = arrival + terms.lease(attempt);
@@ -167,13 +185,17 @@ impl Session {
     }
 
     /// Takes over what was found while attaching: a gap, and messages that could not be received.
-    pub(super) fn take_over(&mut self) {
+    pub(super) fn take_over(&mut self) -> Result<(), Ending> {
         let Connection::Attached(attached) = &mut self.link else {
-            return;
+            return Ok(());
         };
         let suspects = std::mem::take(&mut attached.suspects);
         self.is_outdated = false;
         self.gap = attached.gap.take().or_else(|| self.gap.take());
+        if self.facts.terms.incarnation != attached.facts.terms.incarnation {
+            // What is held of another consumer cannot be settled.
+            self.book.take_all();
+        }
         self.facts = attached.facts.clone();
         self.source.attached(&self.facts);
         let now = Instant::now();
@@ -181,6 +203,11 @@ impl Session {
             .extend(suspects.into_iter().map(|suspect| (now, suspect)));
         if self.gap.is_some_and(|gap| gap.stream_recreated) {
             self.position = 0;
+        }
+        self.find_the_end();
+        match self.gap {
+            Some(gap) => self.settings.judge(gap).map_err(Ending::Failed),
+            None => Ok(()),
         }
     }
 }

@@ -28,7 +28,7 @@ const GIVING_BACK: Duration = Duration::from_secs(2);
 /// How long settlements that are under way may take when a session ends, and their answers.
 const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
 
-/// How much before the gateway's own end a session ends, at most.
+/// How much before the end of its time a session ends, at most: the gateway's own may come then.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What callers of a drained session are told to wait before the next.
@@ -43,6 +43,8 @@ pub(super) enum Ending {
     HalfClosed,
     /// The caller asked for no more messages, and nothing is outstanding.
     Done,
+    /// A bounded read has come to its end.
+    Complete,
     /// The gateway ends the session, and either all is settled or the time is up.
     Drained,
     /// The caller broke the protocol.
@@ -71,11 +73,15 @@ impl Session {
     }
 
     /// No more messages; settlements count until nothing is out or the time is up, which is a little
-    /// before the gateway's own: the status must still reach the caller.
-    pub(super) async fn drain(&mut self, reason: DrainingReason) {
-        let drain = self.shared.drain;
-        let drain = drain - (drain / 10).min(LAST_WORDS);
-        let (until, deadline) = (Instant::now() + drain, SystemTime::now() + drain);
+    /// before the gateway's own: the status must still reach the caller. A session that is drained
+    /// already is at most given less time.
+    pub(super) async fn drain(&mut self, reason: DrainingReason, grace: Duration) {
+        let grace = before_the_end(grace);
+        let (until, deadline) = (Instant::now() + grace, SystemTime::now() + grace);
+        if let Phase::Draining(before) = self.phase {
+            self.phase = Phase::Draining(until.min(before));
+            return;
+        }
         if self.phase == Phase::Delivering {
             self.stop_pulling().await;
         }
@@ -83,6 +89,7 @@ impl Session {
         self.answers.push_back(Frame::Draining(Draining {
             reason: reason as i32,
             deadline: Some(Timestamp::from(deadline)),
+            resume_token: self.resume_token(),
         }));
     }
 
@@ -103,6 +110,10 @@ impl Session {
         if self.phase == Phase::Delivering {
             self.stop_pulling().await;
         }
+        // An ephemeral consumer stays for a caller that may want to go on.
+        let is_wanted = matches!(ending, Ending::HalfClosed | Ending::Done | Ending::Complete);
+        let has_consumer_to_delete =
+            self.source.is_ordered() || (self.source.is_ephemeral() && is_wanted);
         // A session that the gateway ends leaves everything to its caller.
         let is_drained = matches!(self.phase, Phase::Draining(_));
         if !matches!(ending, Ending::Drained) {
@@ -112,15 +123,26 @@ impl Session {
             self.hand_over().await;
         }
         self.out.end(match ending {
-            Ending::HalfClosed | Ending::Done => Ok(()),
+            Ending::HalfClosed | Ending::Done | Ending::Complete => Ok(()),
             Ending::Refused(error) | Ending::Failed(error) => Err(error),
-            Ending::Drained => Err(drained()),
+            Ending::Drained if self.registration.ending().is_cancelled() => {
+                Err(self.registration.order().error)
+            }
+            Ending::Drained => Err(too_old()),
             // Nobody reads it.
             Ending::CallerGone => Ok(()),
         });
-        if self.source.is_ordered() {
+        if has_consumer_to_delete {
             let (nats, stream) = (&self.shared.nats, self.source.stream());
             super::source::delete(nats, stream, &self.facts.consumer).await;
+        }
+    }
+
+    /// Where the session is the pinned client of a group, another need not wait.
+    async fn leave_seat(&mut self) {
+        if let Some(seat) = &self.facts.seat {
+            let (nats, stream) = (&self.shared.nats, self.source.stream());
+            seat.leave(nats, stream, &self.facts.consumer).await;
         }
     }
 
@@ -144,6 +166,7 @@ impl Session {
             Connection::Attaching(_) | Connection::Detached => {}
         }
         give_back(&self.shared.nats, &self.facts.terms, left).await;
+        self.leave_seat().await;
     }
 
     /// Brings settlements that are under way to their end, and their answers to a caller that reads.
@@ -180,9 +203,14 @@ impl Session {
     }
 }
 
-fn drained() -> Error {
-    let text = "the gateway is shutting down, or the session is too old; open another";
+/// The error of a session that has reached its greatest age.
+fn too_old() -> Error {
+    let text = "the session is too old; open another";
     Error::new(Reason::Draining, text).retry_after(RETRY)
+}
+
+fn before_the_end(drain: Duration) -> Duration {
+    drain - (drain / 10).min(LAST_WORDS)
 }
 
 /// Gives back at once what never reached a caller.

@@ -134,7 +134,7 @@ impl Fetch {
                 // What one pull without waiting brings is what was there.
                 Ok(!self.request.no_wait || !self.attached.puller.is_idle())
             }
-            Event::Idle(_) | Event::Silent => Ok(true),
+            Event::Idle(_) | Event::Silent | Event::Ended(End::PinLost) => Ok(true),
             Event::Ended(End::Expired) if self.request.no_wait => Ok(false),
             Event::Ended(End::Expired) if self.wait().remaining() > HEAD_START => Ok(true),
             Event::Ended(End::Expired) => {
@@ -199,6 +199,7 @@ impl Fetch {
             expires,
             no_wait: self.request.no_wait,
             heartbeat: (expires > 2 * PULL_HEARTBEAT).then_some(PULL_HEARTBEAT),
+            place: self.attached.facts.seat.as_ref().map(|it| it.place.clone()),
         };
         let sent = self.attached.puller.pull(&ask, Some(slot)).await;
         if sent.is_err() {
@@ -284,7 +285,10 @@ impl Fetch {
         let mut labeller = Labeller::new(account, Route::default());
         let format = self.request.format;
         let label = |(arrival, it)| labeller.label(it, arrival, &terms, format);
+        let seat = self.attached.facts.seat.as_ref();
+        let pin = seat.and_then(|seat| seat.pin.as_ref()?.id());
         let response = FetchResponse {
+            pin_id: pin.as_deref().unwrap_or_default().to_owned(),
             messages: self.batch.into_iter().map(label).collect(),
         };
         // The caller may leave at this very moment.

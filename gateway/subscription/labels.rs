@@ -46,6 +46,11 @@ impl Labeller {
         }
     }
 
+    /// A fingerprint of the NATS account.
+    pub(super) fn account(&self) -> u32 {
+        self.account
+    }
+
     /// The number of the last delivery.
     pub(super) fn delivered(&self) -> u64 {
         self.delivered

@@ -57,10 +57,20 @@ impl Session {
         if let Some(too_few) = self.oversized {
             return puller.is_idle() && (room.bytes > too_few || room == self.book.window());
         }
+        if self.is_stopping || self.is_waiting_for_its_pin() {
+            return puller.is_idle();
+        }
         let window = self.book.window();
         let half_free =
             room.messages >= window.messages.div_ceil(2) && room.bytes >= window.bytes / 2;
         puller.is_idle() || (half_free && !attached.one_by_one)
+    }
+
+    /// Pulls that are made before the session is pinned never have its id: JetStream would not serve them.
+    fn is_waiting_for_its_pin(&self) -> bool {
+        let seat = self.facts.seat.as_ref();
+        let pin = seat.and_then(|seat| seat.pin.as_ref());
+        pin.is_some_and(|pin| pin.id().is_none())
     }
 
     /// What kept the consumer on a connection of its own is settled.
@@ -107,7 +117,12 @@ impl Session {
             PULL
         };
         let expires = terms.max_expires.map_or(expires, |most| expires.min(most));
-        let most = if alone || one_by_one { 1 } else { LARGEST_PULL };
+        // Each pull starts the time anew in which a pinned client must be heard of.
+        let expires = terms
+            .pin_timeout
+            .map_or(expires, |most| expires.min(most / 2));
+        let alone_now = alone || one_by_one || self.is_stopping;
+        let most = if alone_now { 1 } else { LARGEST_PULL };
         let most = most.min(terms.max_batch.unwrap_or(u32::MAX));
         Ask {
             messages: room.messages.min(most),
@@ -115,6 +130,7 @@ impl Session {
             expires,
             no_wait: false,
             heartbeat: (expires >= SHORT_PULL).then(|| PULL_HEARTBEAT.min(expires / 2)),
+            place: self.facts.seat.as_ref().map(|seat| seat.place.clone()),
         }
     }
 

@@ -293,9 +293,11 @@ impl Session {
         }
         match settlement {
             Settlement::Ack if terms.ack_policy == AckPolicy::All => {
+                self.source.settled_through(found.key.stream_sequence);
                 self.book.settle_through(found.key);
             }
             Settlement::Ack | Settlement::Term(_) => {
+                self.source.settled(found.key.stream_sequence);
                 self.book.settle_message(found.key.stream_sequence);
             }
             Settlement::Nak(_) => self.book.settle(found.key),
@@ -305,6 +307,7 @@ impl Session {
             }
         }
         self.note_own_suspect(found.key, settlement);
+        self.ask_for_the_rest();
     }
 
     /// One of the deliveries of a frame is dealt with; with the last the frame is answered.

@@ -1,7 +1,13 @@
 //! What a session reads from, and how it attaches again after its connection or consumer is lost.
 
 mod durable;
+mod ephemeral;
+mod floor;
+mod gap;
 mod ordered;
+mod priority;
+mod resume;
+mod start;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -14,16 +20,22 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::{ConsumerName, StreamName};
 use crate::nats::api::ConsumerInfo;
-use crate::nats::pull::{Delivery, Puller};
+use crate::nats::pull::{self, Delivery, Passed, Puller};
 use crate::nats::{Connection, Nats, Slot};
-use crate::proto::Gap;
+use crate::proto::{Gap, Resumption};
 use crate::token::AckSubject;
 pub use durable::Durable;
+use ephemeral::Ephemeral;
 pub use ordered::Ordered;
 pub(super) use ordered::delete;
+pub(super) use priority::Seat;
+use uuid::Uuid;
 
 /// How long one attempt to attach may take before it starts over.
 const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// What the names of the gateway's own consumers begin with.
+const NAME_PREFIX: &str = "jetgate-";
 
 /// The pause between attempts.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -35,6 +47,8 @@ pub enum Source {
     Durable(Box<Durable>),
     /// One that the gateway makes for the session, again and again if need be.
     Ordered(Box<Ordered>),
+    /// One that the gateway makes for the session as the caller describes it.
+    Ephemeral(Box<Ephemeral>),
 }
 
 /// A way to attach that is under way.
@@ -68,8 +82,16 @@ pub(super) struct Facts {
     /// How far the consumer has read, and up to where all is settled.
     pub(super) position: u64,
     pub(super) ack_floor: u64,
-    /// When the stream was created; known for ordered reads.
+    /// When the stream was created, and its last sequence before attaching; known for the gateway's own
+    /// consumers.
     pub(super) stream_created: Option<prost_types::Timestamp>,
+    pub(super) stream_last: u64,
+    /// A crash took the stream's last messages; it goes on behind this one.
+    stream_fell_back_to: Option<u64>,
+    /// The consumer was made just now, and begins behind this sequence.
+    made_behind: Option<u64>,
+    /// The session's place, where the consumer has priority groups.
+    pub(super) seat: Option<Seat>,
 }
 
 /// How far a session has read.
@@ -81,16 +103,24 @@ pub(super) struct Position {
 
 impl Source {
     /// What a caller asks for; nothing is asked of JetStream yet.
-    pub(super) fn new(nats: &Nats, stream: StreamName, source: open::Source) -> Self {
-        match source {
-            open::Source::Consumer(consumer) => {
-                let durable = Durable::new(nats, stream, consumer, Duration::ZERO);
+    pub(super) fn new(
+        nats: &Nats,
+        account: u32,
+        stream: StreamName,
+        source: open::Source,
+    ) -> Result<Self> {
+        Ok(match source {
+            open::Source::Consumer { name, priority } => {
+                let durable = Durable::new(nats, stream, name, Duration::ZERO, priority);
                 Self::Durable(Box::new(durable))
             }
-            open::Source::Ordered(config) => {
-                Self::Ordered(Box::new(Ordered::new(nats, stream, *config)))
+            open::Source::Ordered(reading) => {
+                Self::Ordered(Box::new(Ordered::new(nats, account, stream, reading)?))
             }
-        }
+            open::Source::Ephemeral(reading) => {
+                Self::Ephemeral(Box::new(Ephemeral::new(nats, account, stream, reading)?))
+            }
+        })
     }
 
     /// Attaches for the first time; its errors are those of the call.
@@ -99,8 +129,10 @@ impl Source {
         nats: &Nats,
         deadline: Deadline,
     ) -> Result<Box<Attached>> {
-        if let Self::Ordered(ordered) = self {
-            ordered.begin(nats, deadline).await?;
+        match self {
+            Self::Durable(_) => {}
+            Self::Ordered(ordered) => ordered.begin(nats, deadline).await?,
+            Self::Ephemeral(ephemeral) => ephemeral.begin(nats, deadline).await?,
         }
         let attached = self.attempt(nats, deadline).await?;
         self.attached(&attached.facts);
@@ -109,7 +141,7 @@ impl Source {
 
     /// Attaches again behind the last message, for as long as it takes.
     pub(super) fn attach(&mut self, nats: &Nats, delay: Duration) -> Attaching {
-        if let Self::Durable(durable) = self {
+        if let Some(durable) = self.by_name() {
             durable.detached_at = Some(Instant::now());
         }
         let (mut source, nats) = (self.clone(), nats.clone());
@@ -133,6 +165,7 @@ impl Source {
         match self {
             Self::Durable(durable) => durable.attach(nats, deadline).await,
             Self::Ordered(ordered) => ordered.attach(nats, deadline).await,
+            Self::Ephemeral(ephemeral) => ephemeral.attach(nats, deadline).await,
         }
     }
 
@@ -141,14 +174,16 @@ impl Source {
         match self {
             Self::Durable(durable) => durable.attached(facts),
             Self::Ordered(ordered) => ordered.attached(facts),
+            Self::Ephemeral(ephemeral) => ephemeral.attached(facts),
         }
     }
 
     /// Notes that the connection broke.
     pub(super) fn lost(&mut self) {
         match self {
-            Self::Durable(durable) => durable.lost_at = Some(Instant::now()),
+            Self::Durable(durable) => durable.lost(),
             Self::Ordered(ordered) => ordered.lost(),
+            Self::Ephemeral(ephemeral) => ephemeral.lost(),
         }
     }
 
@@ -157,31 +192,92 @@ impl Source {
         let position = match self {
             Self::Durable(durable) => &mut durable.position,
             Self::Ordered(ordered) => &mut ordered.position,
+            Self::Ephemeral(ephemeral) => {
+                ephemeral.passed(ack);
+                &mut ephemeral.durable.position
+            }
         };
         position.stream_sequence = position.stream_sequence.max(ack.stream_sequence);
         position.consumer_sequence = position.consumer_sequence.max(ack.consumer_sequence);
     }
 
+    /// Notes how far the consumer has come, where nothing waits for the caller.
+    pub(super) fn idle(&mut self, passed: Passed) {
+        if let Self::Ordered(ordered) = self {
+            ordered.pass(passed);
+        }
+    }
+
+    /// Notes that a message is settled.
+    pub(super) fn settled(&mut self, sequence: u64) {
+        if let Self::Ephemeral(ephemeral) = self {
+            ephemeral.floor.settle(sequence);
+        }
+    }
+
+    /// Notes that everything up to a message is settled.
+    pub(super) fn settled_through(&mut self, sequence: u64) {
+        if let Self::Ephemeral(ephemeral) = self {
+            ephemeral.floor.settle_through(sequence);
+        }
+    }
+
+    /// Notes what JetStream says is settled.
+    pub(super) fn learn(&mut self, info: &ConsumerInfo) {
+        if let Self::Ephemeral(ephemeral) = self {
+            ephemeral.learn(info);
+        }
+    }
+
+    /// Whether something that was delivered must come again before the read is over.
+    pub(super) fn is_open(&self) -> bool {
+        match self {
+            Self::Durable(_) | Self::Ordered(_) => false,
+            Self::Ephemeral(ephemeral) => ephemeral.floor.is_open(),
+        }
+    }
+
+    /// Goes on from here in another session; empty where the consumer itself knows.
+    pub(super) fn resume_token(&self, account: u32) -> String {
+        let token = match self {
+            Self::Durable(_) => None,
+            Self::Ordered(ordered) => ordered.resume_token(account),
+            Self::Ephemeral(ephemeral) => ephemeral.resume_token(account),
+        };
+        token.map(|token| token.encode()).unwrap_or_default()
+    }
+
+    /// How the session goes on where another ended.
+    pub(super) fn resumption(&self) -> Resumption {
+        match self {
+            Self::Durable(_) => Resumption::Unspecified,
+            Self::Ordered(ordered) => ordered.resumption(),
+            Self::Ephemeral(ephemeral) => ephemeral.resumption,
+        }
+    }
+
     /// Whether the consumer counts its deliveries anew: it was deleted and created again, or reset, or a
     /// crash took its last moments. (Ordered reads make their consumers themselves.)
     pub(super) fn counts_anew(&self, ack: &AckSubject) -> bool {
-        match self {
-            Self::Durable(durable) => ack.consumer_sequence < durable.position.consumer_sequence,
-            Self::Ordered(_) => false,
-        }
+        let by_name = match self {
+            Self::Durable(durable) => durable,
+            Self::Ephemeral(ephemeral) => &ephemeral.durable,
+            Self::Ordered(_) => return false,
+        };
+        ack.consumer_sequence < by_name.position.consumer_sequence
     }
 
     /// Takes note that it does.
     pub(super) fn count_anew(&mut self) {
-        if let Self::Durable(durable) = self {
+        if let Some(durable) = self.by_name() {
             durable.position.consumer_sequence = 0;
         }
     }
 
     /// Whether a message is the next one; only ordered reads care.
-    pub(super) fn follows(&self, ack: &AckSubject) -> bool {
+    pub(super) fn follows(&mut self, ack: &AckSubject) -> bool {
         match self {
-            Self::Durable(_) => true,
+            Self::Durable(_) | Self::Ephemeral(_) => true,
             Self::Ordered(ordered) => ordered.follows(ack),
         }
     }
@@ -189,7 +285,7 @@ impl Source {
     /// Whether a message was delivered before: an ordered read that starts a snapshot again.
     pub(super) fn repeats(&self, ack: &AckSubject) -> bool {
         match self {
-            Self::Durable(_) => false,
+            Self::Durable(_) | Self::Ephemeral(_) => false,
             Self::Ordered(ordered) => ack.stream_sequence <= ordered.position.stream_sequence,
         }
     }
@@ -201,6 +297,16 @@ impl Source {
         }
     }
 
+    /// The consumer is the session's alone, and goes when the session ends as its caller wants.
+    pub(super) fn is_ephemeral(&self) -> bool {
+        matches!(self, Self::Ephemeral(_))
+    }
+
+    /// The consumer is one that the gateway made.
+    pub(super) fn is_own(&self) -> bool {
+        self.is_ordered() || self.is_ephemeral()
+    }
+
     pub(super) fn is_ordered(&self) -> bool {
         matches!(self, Self::Ordered(_))
     }
@@ -209,8 +315,24 @@ impl Source {
         match self {
             Self::Durable(durable) => &durable.stream,
             Self::Ordered(ordered) => &ordered.stream,
+            Self::Ephemeral(ephemeral) => &ephemeral.durable.stream,
         }
     }
+
+    /// What attaches by the consumer's name.
+    fn by_name(&mut self) -> Option<&mut Durable> {
+        match self {
+            Self::Durable(durable) => Some(durable),
+            Self::Ephemeral(ephemeral) => Some(&mut ephemeral.durable),
+            Self::Ordered(_) => None,
+        }
+    }
+}
+
+/// A name for a consumer that the gateway makes.
+fn new_name() -> Result<ConsumerName> {
+    let name = format!("{NAME_PREFIX}{}", Uuid::now_v7().simple());
+    ConsumerName::parse("consumer", &name)
 }
 
 /// What one attempt to attach needs in the end: a puller on a link of the connection.
@@ -219,10 +341,11 @@ async fn open_puller(
     connection: &Connection,
     stream: &StreamName,
     consumer: &ConsumerName,
+    pin: Option<pull::Pin>,
     deadline: Deadline,
 ) -> Result<Puller> {
     let link = connection.wait(deadline).await?;
-    let opened = Puller::open(nats, link, stream.as_str(), consumer.as_str()).await;
+    let opened = Puller::open(nats, link, stream.as_str(), consumer.as_str(), pin).await;
     opened.map_err(|_| Error::new(Reason::NatsDisconnected, "the connection to NATS broke"))
 }
 
@@ -237,6 +360,10 @@ fn facts(nats: &Nats, info: &ConsumerInfo, consumer: &ConsumerName) -> Facts {
         position: info.delivered.stream_seq,
         ack_floor: info.ack_floor.stream_seq,
         stream_created: None,
+        stream_last: 0,
+        stream_fell_back_to: None,
+        made_behind: None,
+        seat: None,
     }
 }
 
@@ -262,5 +389,6 @@ fn is_final(error: &Error) -> bool {
             | Reason::NatsPermissionDenied
             | Reason::RejectedByJetstream
             | Reason::FailedPrecondition
+            | Reason::PriorityMismatch
     )
 }

@@ -96,6 +96,7 @@ impl Session {
         self.pending = info.num_pending;
         self.position = self.position.max(info.delivered.stream_seq);
         self.book.settle_below(info.ack_floor.stream_seq);
+        self.source.learn(info);
     }
 
     fn stall(&self, info: &ConsumerInfo) -> StallReason {
@@ -114,6 +115,10 @@ impl Session {
         if info.paused {
             return StallReason::Paused;
         }
+        let seat = self.facts.seat.as_ref();
+        if seat.is_some_and(|seat| seat.is_elsewhere(info)) {
+            return StallReason::NotPinned;
+        }
         if limit > 0 && info.num_ack_pending >= limit.unsigned_abs() {
             return StallReason::MaxAckPending;
         }
@@ -122,6 +127,7 @@ impl Session {
         }
         match info.num_pending {
             0 => StallReason::NoMessages,
+            _ if seat.is_some_and(|seat| seat.is_below(info)) => StallReason::BelowOverflow,
             _ => StallReason::Unspecified,
         }
     }

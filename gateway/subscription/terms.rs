@@ -29,6 +29,8 @@ pub struct Terms {
     pub max_bytes: Option<u64>,
     /// The longest time that a pull may wait.
     pub max_expires: Option<Duration>,
+    /// How long a pinned client that does not pull stays pinned.
+    pub pin_timeout: Option<Duration>,
     /// How many pulls may wait.
     pub max_waiting: usize,
     /// A fingerprint of the consumer's creation time.
@@ -48,6 +50,8 @@ impl Terms {
             max_batch: positive(config.max_batch).map(|n| n.try_into().unwrap_or(u32::MAX)),
             max_bytes: positive(config.max_bytes),
             max_expires: config.max_expires(),
+            pin_timeout: (config.priority_timeout > 0)
+                .then(|| Duration::from_nanos(config.priority_timeout)),
             max_waiting: positive(config.max_waiting)
                 .map_or(512, |n| n.try_into().unwrap_or(usize::MAX)),
             incarnation: crc32fast::hash(info.created.to_string().as_bytes()),
@@ -111,6 +115,7 @@ impl Terms {
             max_batch: None,
             max_bytes: None,
             max_expires: None,
+            pin_timeout: None,
             max_waiting: 512,
             incarnation: u32::MAX,
         }

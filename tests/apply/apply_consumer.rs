@@ -32,6 +32,7 @@ async fn apply(
         stream: stream.to_owned(),
         config: Some(config),
         validate_only,
+        ..ApplyConsumerRequest::default()
     };
     let answer = gateway.consumers().apply_consumer(request).await?;
     Ok(answer.into_inner())

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::consuming::{CONSUMER, STREAM, create_consumer, nanoseconds, store_many};
 use crate::support::dead_letters::{
     ADVISORIES, LETTERS, collecting_gateway, configured, get, letters, pull, start_collecting,
-    state, terminate, until_letters,
+    state, term, terminate, until_collecting, until_letters,
 };
 use crate::support::{Gateway, NatsServer, SOON, Wire, eventually};
 
@@ -276,6 +276,33 @@ async fn the_operators_own_streams_are_used_as_they_are() {
     assert!(get(&gateway, &letter.letter_id).await.is_ok());
     assert_eq!(wire.stream_info(LETTERS).await["config"], letters);
     assert_eq!(wire.stream_info(ADVISORIES).await["config"], advisories);
+}
+
+#[tokio::test]
+async fn advisories_of_another_domain_are_left_alone() {
+    let nats = NatsServer::start_with("jetstream: { domain: hub }").await;
+    let change = |config: &mut jetgate::config::Config| {
+        configured(config);
+        config.nats.domain = Some("hub".to_owned());
+    };
+    let gateway = Gateway::start_with(&nats.url(), change).await;
+    until_collecting(&gateway).await;
+    let mut wire = nats.wire().await;
+    wire.create_stream(json!({ "name": STREAM, "subjects": ["orders.>"] }))
+        .await;
+    create_consumer(&mut wire, json!({})).await;
+    store_many(&mut wire, 2).await;
+
+    // As a leaf node of the same account tells of its own stream of that name.
+    let text = String::from_utf8(advisory("far", 1)).unwrap();
+    let text = text.replacen('{', r#"{"domain":"leaf","#, 1);
+    let subject = format!("$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.{STREAM}.{CONSUMER}");
+    wire.publish(&subject, text.as_bytes()).await;
+    let acks = pull(&mut wire, STREAM, CONSUMER, 2).await;
+    term(&mut wire, &acks[1], "near").await;
+
+    let letter = until_letters(&gateway, &mut wire, 1).await.remove(0);
+    assert_eq!((letter.sequence, letter.reason.as_str()), (2, "near"));
 }
 
 #[tokio::test]

@@ -48,7 +48,8 @@ async fn stores_only_into_the_expected_stream() {
             ..expect("OTHER")
         };
         let answer = gateway.publisher().publish(request).await;
-        refused(answer, Code::FailedPrecondition, "WRONG_STREAM");
+        let status = refused(answer, Code::FailedPrecondition, "WRONG_STREAM");
+        assert_eq!(metadata(&status, "stream").as_deref(), Some("ORDERS"));
     }
     assert_eq!(wire.count("ORDERS").await, 0);
 

@@ -122,3 +122,38 @@ async fn refuses_a_page_token_that_it_did_not_make() {
     let status = refused(answer, Code::InvalidArgument, "INVALID_REQUEST");
     assert_eq!(violated_field(&status), "page_token");
 }
+
+#[tokio::test]
+async fn lists_only_streams_whose_names_match() {
+    let (nats, gateway) = start().await;
+    let mut wire = nats.wire().await;
+    for name in ["ORDERS", "ORDERS_EU", "USERS", "USERS_EU"] {
+        wire.create_stream(json!({ "name": name, "subjects": [name] }))
+            .await;
+    }
+    let list = async |name: &str, subject: &str, page_size| {
+        let mut request = ListStreamsRequest {
+            name: name.to_owned(),
+            subject: subject.to_owned(),
+            page_size,
+            ..ListStreamsRequest::default()
+        };
+        let mut pages = Vec::new();
+        loop {
+            let page = gateway.streams().list_streams(request.clone()).await;
+            let page = page.unwrap().into_inner();
+            let names = page.streams.into_iter().map(|it| it.config.unwrap().name);
+            pages.push(names.collect::<Vec<_>>().join(" "));
+            if page.next_page_token.is_empty() {
+                return pages;
+            }
+            request.page_token = page.next_page_token;
+        }
+    };
+
+    assert_eq!(list("*_EU", "", 0).await, ["ORDERS_EU USERS_EU"]);
+    assert_eq!(list("*S", "", 1).await[..2], ["ORDERS", "USERS"]);
+    assert_eq!(list("USERS", "", 0).await, ["USERS"]);
+    assert_eq!(list("*_EU", "USERS_EU", 0).await, ["USERS_EU"]);
+    assert_eq!(list("NONE", "", 0).await, [""]);
+}

@@ -225,7 +225,7 @@ impl Consume {
     /// The announcement that the gateway will end the session.
     pub(crate) async fn draining(&mut self) -> Draining {
         let pick = |frame: &Frame| match frame {
-            Frame::Draining(draining) => Some(*draining),
+            Frame::Draining(draining) => Some(draining.clone()),
             _ => None,
         };
         self.first("draining", pick).await

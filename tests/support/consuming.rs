@@ -176,6 +176,8 @@ pub(crate) struct Session {
     pub(crate) opened: SessionOpened,
     /// Messages of batches that were larger than what was waited for.
     left: Vec<ReceivedMessage>,
+    /// The latest resume token.
+    pub(crate) token: String,
 }
 
 impl Session {
@@ -197,6 +199,7 @@ impl Session {
             };
             Ok(Self {
                 events,
+                token: opened.resume_token.clone(),
                 opened,
                 left: Vec::new(),
             })
@@ -209,7 +212,37 @@ impl Session {
         let event = timeout(SOON, self.events.message()).await;
         let event = event.expect("no event for longer than any heartbeat interval")?;
         let event = event.expect("a session ends with an error, not with OK");
-        Ok(event.event.expect("an event that this test does not know"))
+        let event = event.event.expect("an event that this test does not know");
+        self.learn_token(&event);
+        Ok(event)
+    }
+
+    fn learn_token(&mut self, event: &Event) {
+        let token = match event {
+            Event::Messages(batch) => &batch.resume_token,
+            Event::Heartbeat(heartbeat) => &heartbeat.resume_token,
+            Event::Draining(draining) => &draining.resume_token,
+            Event::Opened(_) | Event::Gap(_) => return,
+        };
+        self.token.clone_from(token);
+    }
+
+    /// All messages until the session ends with OK. Heartbeats between them are passed over.
+    pub(crate) async fn rest(&mut self) -> Vec<ReceivedMessage> {
+        let mut messages = std::mem::take(&mut self.left);
+        loop {
+            let event = timeout(2 * SOON, self.events.message()).await;
+            let event = event.expect("it does not end").unwrap();
+            let Some(event) = event.and_then(|event| event.event) else {
+                return messages;
+            };
+            self.learn_token(&event);
+            match event {
+                Event::Messages(batch) => messages.extend(batch.messages),
+                Event::Heartbeat(_) => {}
+                other => panic!("{other:?} before the end"),
+            }
+        }
     }
 
     /// The next event.

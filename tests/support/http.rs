@@ -1,4 +1,4 @@
-//! One HTTP/1.1 GET, for the admin port and for nats-server's monitoring.
+//! One HTTP/1.0 GET, for the admin port and for nats-server's monitoring.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -7,7 +7,8 @@ use tokio::net::TcpStream;
 pub(crate) async fn http_get(url: &str) -> Option<(u16, String)> {
     let rest = url.strip_prefix("http://").expect("an http:// URL");
     let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let request = format!("GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    // HTTP/1.1 may answer in chunks.
+    let request = format!("GET /{path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n");
 
     let mut stream = TcpStream::connect(address).await.ok()?;
     stream.write_all(request.as_bytes()).await.ok()?;

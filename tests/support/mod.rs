@@ -9,30 +9,37 @@
 
 mod assert;
 mod cluster;
+mod command;
 pub(crate) mod consume;
 pub(crate) mod consuming;
 pub(crate) mod dead_letters;
 mod eventually;
 mod gateway;
 mod http;
+mod lossy;
 mod nats;
 pub(crate) mod pki;
 mod process;
 mod proxy;
 pub(crate) mod publishing;
 mod raw_grpc;
+mod replica;
 mod toxic;
 mod wire;
+pub(crate) mod worker;
 
 pub(crate) use assert::{metadata, reason, refused, violated_field};
 pub(crate) use cluster::NatsCluster;
+pub(crate) use command::Jetgate;
 pub(crate) use eventually::eventually;
 pub(crate) use gateway::{Clients, Gateway};
 pub(crate) use http::http_get;
+pub(crate) use lossy::Lossy;
 pub(crate) use nats::{NatsServer, nats_server_path};
 pub(crate) use process::Process;
 pub(crate) use proxy::RoundRobin;
 pub(crate) use raw_grpc::raw_call;
+pub(crate) use replica::Replica;
 pub(crate) use toxic::Toxic;
 pub(crate) use wire::{StoredMessage, Wire, WireMessage};
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::{Clients, SOON};
+use super::{Clients, SOON, Wire};
 
 /// Frames that wait to be sent; more make `send` wait.
 const OUTGOING: usize = 4;
@@ -200,4 +200,39 @@ impl Publishing {
         }
         self.last_acks = acks;
     }
+}
+
+/// Asserts that the stream holds what the answers say, where each message's payload is its number: what
+/// is stored, is there once and at its sequence; what surely failed is not there; what is unknown is
+/// there at most once.
+pub(crate) async fn assert_truthful(
+    wire: &mut Wire,
+    stream: &str,
+    outcomes: &BTreeMap<u64, Outcome>,
+) {
+    let stored = stored_numbers(wire, stream).await;
+    for (number, outcome) in outcomes {
+        let places = stored.get(number).map_or(&[][..], Vec::as_slice);
+        match outcome {
+            Outcome::Stored { sequence, .. } => assert_eq!(places, [*sequence], "{number}"),
+            Outcome::Failed(_) if outcome.reason() == "PUBLISH_OUTCOME_UNKNOWN" => {
+                assert!(places.len() <= 1, "{number}: {places:?}");
+            }
+            Outcome::Failed(status) => assert!(places.is_empty(), "{number}: {status:?}"),
+        }
+    }
+}
+
+/// At which sequences each number is stored.
+pub(crate) async fn stored_numbers(wire: &mut Wire, stream: &str) -> BTreeMap<u64, Vec<u64>> {
+    let mut numbers: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for sequence in 1..=wire.count(stream).await {
+        let payload = wire.stored(stream, sequence).await.payload;
+        let number = String::from_utf8(payload.to_vec())
+            .unwrap()
+            .parse()
+            .unwrap();
+        numbers.entry(number).or_default().push(sequence);
+    }
+    numbers
 }

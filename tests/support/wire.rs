@@ -101,6 +101,16 @@ impl Wire {
         self.send_message(subject, "", Some(headers), payload).await;
     }
 
+    /// Publishes with a reply subject of the test's own, and header lines as in [`Wire::publish_raw`].
+    pub(crate) async fn publish_from(
+        &mut self,
+        subject: &str,
+        reply: &str,
+        headers: Option<&[u8]>,
+    ) {
+        self.send_message(subject, reply, headers, b"0").await;
+    }
+
     /// Subscribes and waits until the server knows.
     pub(crate) async fn subscribe(&mut self, subject: &str) -> u64 {
         self.subscriptions += 1;

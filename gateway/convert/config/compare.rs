@@ -7,6 +7,18 @@ use serde_json::Value;
 use crate::error::{Error, Reason};
 use crate::nats::api::JsonObject;
 
+/// The settings that are times, in nanoseconds.
+const TIMES: &[&str] = &[
+    "ack_wait",
+    "backoff",
+    "duplicate_window",
+    "inactive_threshold",
+    "max_age",
+    "max_expires",
+    "priority_timeout",
+    "subject_delete_marker_ttl",
+];
+
 /// A setting in which what exists differs from what was asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
@@ -66,10 +78,37 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said = |value: &Value| match value {
             Value::Null => "not set".to_owned(),
-            value => value.to_string(),
+            value => readable(&self.field, value),
         };
         let (existing, desired) = (said(&self.existing), said(&self.desired));
         write!(f, "{} is {existing} (asked for: {desired})", self.field)
+    }
+}
+
+/// A value for people: times as requests have them, "604800s", and not in nanoseconds.
+fn readable(setting: &str, value: &Value) -> String {
+    match value {
+        Value::Number(nanos) if TIMES.contains(&setting) => seconds(nanos.as_u64().unwrap_or(0)),
+        Value::Array(values) => {
+            let values: Vec<_> = values.iter().map(|it| readable(setting, it)).collect();
+            format!("[{}]", values.join(","))
+        }
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            let fields: Vec<_> = fields
+                .map(|(name, value)| format!("{name:?}:{}", readable(name, value)))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        value => value.to_string(),
+    }
+}
+
+fn seconds(nanos: u64) -> String {
+    let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    match nanos {
+        0 => format!("{seconds}s"),
+        _ => format!("{seconds}.{}s", format!("{nanos:09}").trim_end_matches('0')),
     }
 }
 
@@ -130,8 +169,29 @@ mod tests {
         assert_eq!(
             error.message(),
             "stream S exists with other settings: a_mirror is {\"name\":\"M\"} (asked for: not set); \
-             max_age is 7 (asked for: 5); only_asked is not set (asked for: true)"
+             max_age is 0.000000007s (asked for: 0.000000005s); only_asked is not set (asked for: true)"
         );
+    }
+
+    #[test]
+    fn times_are_for_people() {
+        for (setting, value, expected) in [
+            ("max_age", json!(604_800_000_000_000_u64), "604800s"),
+            ("ack_wait", json!(1_500_000_000), "1.5s"),
+            (
+                "backoff",
+                json!([1_000_000_000, 2_000_000_000_u64]),
+                "[1s,2s]",
+            ),
+            (
+                "consumer_limits",
+                json!({ "inactive_threshold": 5_000_000_000_u64 }),
+                r#"{"inactive_threshold":5s}"#,
+            ),
+            ("max_msgs", json!(5_000_000_000_u64), "5000000000"),
+        ] {
+            assert_eq!(readable(setting, &value), expected);
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(super) fn policy(number: i32) -> Result<api::PriorityPolicy> {
 }
 
 /// The policy as callers see it.
-pub(super) fn shown_policy(policy: &api::PriorityPolicy) -> proto::PriorityPolicy {
+pub fn shown_policy(policy: &api::PriorityPolicy) -> proto::PriorityPolicy {
     match policy {
         api::PriorityPolicy::None => proto::PriorityPolicy::None,
         api::PriorityPolicy::Overflow => proto::PriorityPolicy::Overflow,

@@ -20,10 +20,7 @@ pub fn plan(desired: &StreamConfig, existing: &StreamConfig) -> Result<Plan> {
     )?;
     let desired = kept::with_kept_parts(desired, existing);
     let config = patch(existing, &desired, &update_mask(None)?)?;
-    let desired: StreamConfig = serde_json::from_value(config.clone().into()).map_err(|error| {
-        let message = format!("cannot read the configuration to be sent: {error}");
-        Error::new(Reason::Internal, message)
-    })?;
+    let desired = read(&config)?;
     let changes = differences(&desired, existing)?.into_iter();
     let changes = changes.map(|difference| Change {
         remedy: remedy(&difference, &desired, existing),
@@ -32,6 +29,14 @@ pub fn plan(desired: &StreamConfig, existing: &StreamConfig) -> Result<Plan> {
     Ok(Plan {
         changes: changes.collect(),
         config,
+    })
+}
+
+/// A configuration that is to be sent.
+pub fn read(config: &JsonObject) -> Result<StreamConfig> {
+    serde_json::from_value(config.clone().into()).map_err(|error| {
+        let message = format!("cannot read the configuration to be sent: {error}");
+        Error::new(Reason::Internal, message)
     })
 }
 

@@ -100,7 +100,7 @@ pub fn etag(config: &StreamConfig) -> Result<String> {
 }
 
 /// In a form in which settings are equal if JetStream acts equally on them.
-fn with_defaults(config: &StreamConfig) -> StreamConfig {
+pub(super) fn with_defaults(config: &StreamConfig) -> StreamConfig {
     let mut config = config.clone();
     config.subjects.sort();
     config.num_replicas = config.num_replicas.max(1);

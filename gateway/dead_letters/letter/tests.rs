@@ -115,6 +115,19 @@ fn says_what_nats_cannot_carry_and_keeps_the_rest() {
 }
 
 #[test]
+fn of_many_broken_headers_a_few_are_named() {
+    let headers = vec![("A", &b"x\ry"[..]); 5_000];
+
+    let read = stored_and_read(&letter(Ok(stored(&headers))));
+
+    assert_eq!(read.not_carried.len(), NAMED + 1);
+    assert_eq!(
+        read.not_carried[NAMED],
+        "headers: 4984 more that NATS cannot carry"
+    );
+}
+
+#[test]
 fn headers_that_are_too_large_stay_behind() {
     let large = vec![b'x'; HEADERS];
 

@@ -17,9 +17,8 @@ pub(super) fn find(err_code: u64, description: &str) -> Option<Reason> {
         // the last.
         10057 if said(&["no message found", "EOF"]) => Reason::MessageNotFound,
 
-        10058 => Reason::StreamExists,
+        10058 | 10130 => Reason::StreamExists,
         10013 | 10148 => Reason::ConsumerExists,
-        10130 => Reason::AlreadyExists,
         10201 => Reason::DuplicateMessageId,
 
         10063 | 10071 | 10164 | 10180 => Reason::WrongLastSequence,

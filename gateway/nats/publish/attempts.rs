@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::{ATTEMPT, Begun, DEFAULT_WINDOW, Outgoing};
+use super::{ATTEMPT, Begun, DEFAULT_WINDOW, Outgoing, wrong_stream};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::nats::Nats;
@@ -202,7 +202,15 @@ impl<'a> Attempts<'a> {
             Some(_) => self
                 .unknown(error.code())
                 .with("last_error", error.message()),
-            None => with_id(error, self.message),
+            None => with_id(self.with_stream(error), self.message),
+        }
+    }
+
+    /// JetStream does not say which stream takes the subject.
+    fn with_stream(&self, error: Error) -> Error {
+        match &self.stream {
+            Some(stream) if error.reason() == Reason::WrongStream => wrong_stream(&stream.name),
+            _ => error,
         }
     }
 

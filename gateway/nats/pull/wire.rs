@@ -36,6 +36,33 @@ pub struct Ask {
     pub no_wait: bool,
     /// A sign of life at least this often; at most half of `expires`.
     pub heartbeat: Option<Duration>,
+    /// The client's place among others, where the consumer has priority groups.
+    pub place: Option<Place>,
+}
+
+/// A client's place in a priority group (ADR-42).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The group.
+    pub group: String,
+    /// The lowest gets the messages.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub priority: u64,
+    /// Get messages only while this many wait.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub min_pending: u64,
+    /// Or while this many are without an acknowledgement.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub min_ack_pending: u64,
+}
+
+/// How far a consumer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// The last sequence of the stream, whether it matched or not.
+    pub stream_sequence: u64,
+    /// Its last delivery.
+    pub consumer_sequence: u64,
 }
 
 /// Why a pull ended.
@@ -61,11 +88,13 @@ pub enum End {
     Refused(String),
     /// The NATS user may not pull from the consumer.
     Denied,
+    /// The client is not the pinned one any more.
+    PinLost,
 }
 
-pub(super) fn encode(ask: &Ask) -> Bytes {
+pub(super) fn encode(ask: &Ask, pin: Option<&str>) -> Bytes {
     #[derive(Serialize)]
-    struct Request {
+    struct Request<'a> {
         batch: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
         max_bytes: Option<u64>,
@@ -74,6 +103,10 @@ pub(super) fn encode(ask: &Ask) -> Bytes {
         no_wait: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         idle_heartbeat: Option<u64>,
+        #[serde(flatten)]
+        place: Option<&'a Place>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
     }
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let request = Request {
@@ -86,8 +119,10 @@ pub(super) fn encode(ask: &Ask) -> Bytes {
         },
         no_wait: ask.no_wait,
         idle_heartbeat: ask.heartbeat.filter(|_| !ask.no_wait).map(nanoseconds),
+        place: ask.place.as_ref(),
+        id: pin,
     };
-    // A struct of numbers always encodes.
+    // A struct of numbers and texts always encodes.
     serde_json::to_vec(&request).unwrap_or_default().into()
 }
 
@@ -95,6 +130,7 @@ pub(super) fn ending(code: u16, text: &str, bytes_left: u64) -> End {
     match (code, text) {
         (503, _) => End::NoResponders,
         (404 | 408, _) => End::Expired,
+        (423, _) => End::PinLost,
         (409, "Consumer Deleted") => End::Deleted,
         (409, "Consumer is push based") => End::PushBased,
         (409, "Message Size Exceeds MaxBytes") => End::TooLarge(bytes_left),
@@ -126,6 +162,18 @@ pub(super) fn delivery(message: Message) -> Option<Delivery> {
     })
 }
 
+/// How far the consumer has come, as its sign of life says.
+pub(super) fn passed(message: &Message) -> Option<Passed> {
+    Some(Passed {
+        stream_sequence: header_number(message, "Nats-Last-Stream")?,
+        consumer_sequence: header_number(message, "Nats-Last-Consumer")?,
+    })
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 pub(super) fn header_number(message: &Message, name: &str) -> Option<u64> {
     message.headers.as_ref()?.get(name)?.as_str().parse().ok()
 }
@@ -148,6 +196,7 @@ mod tests {
             (409, "Consumer is push based", End::PushBased),
             (409, "Exceeded MaxWaiting", End::MaxWaiting),
             (503, "", End::NoResponders),
+            (423, "Nats-Wrong-Pin-Id", End::PinLost),
             (400, "Bad Request", End::Refused("Bad Request".to_owned())),
         ] {
             assert_eq!(ending(code, text, 7), end, "{code} {text}");
@@ -164,9 +213,10 @@ mod tests {
             expires: Duration::from_secs(5),
             no_wait: false,
             heartbeat: Some(Duration::from_secs(1)),
+            place: None,
         };
         assert_eq!(
-            encode(&ask),
+            encode(&ask, None),
             r#"{"batch":10,"expires":5000000000,"idle_heartbeat":1000000000}"#
         );
 
@@ -174,6 +224,23 @@ mod tests {
             no_wait: true,
             ..ask
         };
-        assert_eq!(encode(&ask), r#"{"batch":10,"expires":0,"no_wait":true}"#);
+        assert_eq!(
+            encode(&ask, None),
+            r#"{"batch":10,"expires":0,"no_wait":true}"#
+        );
+
+        let place = Place {
+            group: "g".to_owned(),
+            min_pending: 7,
+            ..Place::default()
+        };
+        let ask = Ask {
+            place: Some(place),
+            ..ask
+        };
+        assert_eq!(
+            encode(&ask, Some("x")),
+            r#"{"batch":10,"expires":0,"no_wait":true,"group":"g","min_pending":7,"id":"x"}"#
+        );
     }
 }

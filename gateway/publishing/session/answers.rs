@@ -25,8 +25,8 @@ pub(super) struct Answers {
 pub(super) enum Style {
     /// Each with its sequence. The stream is left out where the caller has named this one.
     PerMessage(Option<String>),
-    /// Only up to which number they are.
-    Cumulative,
+    /// Only up to which number they are, all in this stream.
+    Cumulative(Option<String>),
 }
 
 impl Answers {
@@ -54,9 +54,17 @@ impl Answers {
     /// Answers a message that is stored.
     pub(super) fn stored(&mut self, number: u64, ack: PubAck) {
         self.count += 1;
-        let Style::PerMessage(known) = &self.style else {
-            self.last_sequence = self.last_sequence.max(ack.seq);
-            return;
+        let known = match &self.style {
+            Style::PerMessage(known) => known,
+            Style::Cumulative(named) => {
+                if named.as_ref().is_none_or(|named| *named == ack.stream) {
+                    self.last_sequence = self.last_sequence.max(ack.seq);
+                } else {
+                    self.count -= 1;
+                    self.failed(number, stored_elsewhere(&ack));
+                }
+                return;
+            }
         };
         let stream = match known {
             Some(known) if *known == ack.stream => String::new(),
@@ -83,6 +91,13 @@ impl Answers {
             domain: ack.domain,
             counter_value: ack.val.unwrap_or_default(),
         });
+    }
+
+    /// Answers some messages that are stored; `sequence` is that of the last one, 0 where it is not
+    /// known.
+    pub(super) fn stored_through(&mut self, count: u32, sequence: u64) {
+        self.count += count;
+        self.last_sequence = self.last_sequence.max(sequence);
     }
 
     /// Answers a message that failed.
@@ -136,6 +151,14 @@ impl Answers {
             last_sequence: self.last_sequence,
         })
     }
+}
+
+/// The subjects of streams have just changed.
+fn stored_elsewhere(ack: &PubAck) -> Error {
+    let text = format!("stream {} took the message", ack.stream);
+    Error::new(Reason::WrongStream, text)
+        .with("stored_in", &ack.stream)
+        .with("sequence", ack.seq)
 }
 
 /// Whether the same words mean the same for the next message, too.

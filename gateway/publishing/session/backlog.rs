@@ -24,6 +24,8 @@ pub(super) struct Numbered {
     pub(super) number: u64,
     /// How much room it takes.
     pub(super) bytes: u64,
+    /// Whether the caller has given it an id: its stream may have that already.
+    pub(super) known: bool,
     /// The message.
     pub(super) message: Result<Outgoing>,
 }
@@ -51,11 +53,13 @@ impl Backlog {
         {
             let number = self.next;
             self.next = self.next.wrapping_add(1);
+            let known = !request.message_id.is_empty();
             let message = numbered(request, number, producer, reserved);
             let size = message.as_ref().map_or(0, Outgoing::size);
             self.head = Some(Numbered {
                 number,
                 bytes: size as u64,
+                known,
                 message,
             });
         }

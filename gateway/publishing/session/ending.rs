@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Reading, Session};
 use crate::error::{Error, Reason};
-use crate::proto::{Draining, DrainingReason};
+use crate::proto::Draining;
 
 /// How much before the gateway's own end a stream ends, at most.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -27,16 +27,24 @@ pub(super) enum Ending {
 }
 
 impl Session {
-    /// Reads no more: the gateway ends.
+    /// Reads no more: the gateway ends the stream.
     pub(super) fn drain(&mut self) {
-        let drain = self.shared.drain;
-        let drain = drain - (drain / 10).min(LAST_WORDS);
-        self.cut_off_at = Some(Instant::now() + drain);
-        self.reading = Reading::Off(Some(draining()));
+        let order = self.registration.order();
+        let grace = before_the_end(order.grace);
+        self.cut_off_at = Some(Instant::now() + grace);
+        self.reading = Reading::Off(Some(order.error));
         self.words.draining = Some(Draining {
-            reason: DrainingReason::Shutdown as i32,
-            deadline: Some(Timestamp::from(SystemTime::now() + drain)),
+            reason: order.reason as i32,
+            deadline: Some(Timestamp::from(SystemTime::now() + grace)),
+            resume_token: String::new(),
         });
+    }
+
+    /// The gateway itself ends: there may be less time left than the stream was given.
+    pub(super) fn hurry(&mut self) {
+        let left = before_the_end(self.shared.sessions.drain_time());
+        let latest = Instant::now() + left;
+        self.cut_off_at = Some(self.cut_off_at.map_or(latest, |at| at.min(latest)));
     }
 
     /// Whether nothing is left to be done or said.
@@ -46,6 +54,7 @@ impl Session {
             && self.ledger.in_flight().messages == 0
             && !self.ledger.has_answers()
             && self.words.draining.is_none()
+            && self.words.flow.is_none()
             && self.words.pongs.is_empty()
     }
 
@@ -57,7 +66,7 @@ impl Session {
                 _ => self.out.end(Ok(())),
             },
             Ending::CallerGone => self.see_through().await,
-            Ending::OutOfTime => self.out.end(Err(draining())),
+            Ending::OutOfTime => self.out.end(Err(self.registration.order().error)),
         }
     }
 
@@ -71,7 +80,11 @@ impl Session {
     }
 }
 
-/// The end of a stream when the gateway shuts down.
+fn before_the_end(drain: Duration) -> Duration {
+    drain - (drain / 10).min(LAST_WORDS)
+}
+
+/// The end of a stream that is not open yet when the gateway shuts down.
 pub(super) fn draining() -> Error {
     let text = "the gateway is shutting down; open another stream";
     Error::new(Reason::Draining, text).retry_after(RETRY)

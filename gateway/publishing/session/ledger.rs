@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use super::answers::Answers;
 use crate::error::{Error, Reason, Result};
+use crate::nats::Progress;
 use crate::nats::api::PubAck;
 use crate::proto::PublishAcks;
 use crate::subscription::in_flight::Amount;
@@ -144,6 +145,40 @@ impl Ledger {
                 }
                 self.answers.failed(number, error);
             }
+        }
+    }
+
+    /// Answers every message up to a number.
+    pub(super) fn settle_through(&mut self, progress: Progress) {
+        let Progress {
+            through,
+            failed,
+            withheld,
+            last_sequence,
+            ..
+        } = progress;
+        let behind = failed.last().map_or(0, |(number, _)| *number);
+        for (number, error) in failed {
+            self.settle(number, Err(error));
+        }
+        for number in withheld {
+            if self.close(number) {
+                self.answers.failed(number, preceding_failed(behind));
+            }
+        }
+        let mut stored = 0;
+        while let Some(first) = self.entries.front()
+            && first.number <= through
+        {
+            if let Some(bytes) = first.bytes {
+                stored += 1;
+                self.bytes -= bytes;
+            }
+            self.entries.pop_front();
+        }
+        if stored > 0 {
+            self.open -= stored;
+            self.answers.stored_through(stored, last_sequence);
         }
     }
 

@@ -14,14 +14,16 @@ use crate::alarm::Alarm;
 use crate::convert::publish_stream::{Terms, terms};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
-use crate::nats::{Pipeline, StreamFacts};
+use crate::names::StreamName;
+use crate::nats::{FastIngest, Halts, Nats, Pipeline, StreamFacts};
 use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::publish_stream_response::Frame;
 use crate::proto::{
     PublishAckMode, PublishOnError, PublishOpen, PublishOpened, PublishOrdering,
-    PublishStreamRequest, PublishStreamResponse,
+    PublishStreamRequest, PublishStreamResponse, SessionKind,
 };
+use crate::sessions::{Caller, Description};
 
 /// How long the first frame, and looking up the stream that it names, may take each.
 const OPENING: Duration = Duration::from_secs(10);
@@ -32,15 +34,26 @@ type Out = Output<PublishStreamResponse>;
 /// Opens a stream, or says with which error it ends.
 pub(super) async fn open(
     shared: Shared,
+    who: Caller,
     mut requests: Requests,
     out: Out,
 ) -> Result<Session, (Error, Out)> {
     let draining = shared.sessions.draining().clone();
     let agreeing = async {
         let open = first_frame(&mut requests).await?;
+        let who = who
+            .named(&open.client_name)
+            .map_err(|error| error.inside("open"))?;
         let terms = terms(open, &shared.config)?;
         let facts = named_stream(&shared, &terms).await?;
-        Ok((terms, facts, shared.sessions.register()?))
+        let registration = shared.sessions.register(Description {
+            kind: SessionKind::PublishStream,
+            caller: who,
+            stream: terms.stream.as_ref().map_or("", StreamName::as_str).into(),
+            consumer: "".into(),
+            window: terms.window,
+        })?;
+        Ok((terms, facts, registration))
     };
     let agreed = tokio::select! {
         agreed = agreeing => agreed,
@@ -54,9 +67,9 @@ pub(super) async fn open(
     };
 
     let nats = shared.outlet.nats();
-    let rules = rules(&terms);
-    let way = Way::Pipelined(Pipeline::new(nats, facts.clone()));
+    let (way, rules) = way(nats, &terms, facts.clone());
     let mut session = Session {
+        stored: 0,
         ledger: Ledger::new(terms.window, rules, Answers::new(style(&terms))),
         reserved: nats.reserved().clone(),
         registration,
@@ -65,6 +78,9 @@ pub(super) async fn open(
         out,
         way,
         backlog: Backlog::default(),
+        share: shared.budget.share(),
+        held_since: None,
+        told: false,
         heard_at: Instant::now(),
         beat_at: Instant::now() + terms.heartbeat,
         cut_off_at: None,
@@ -105,20 +121,46 @@ async fn named_stream(shared: &Shared, terms: &Terms) -> Result<Option<StreamFac
     Ok(Some(facts))
 }
 
-fn rules(terms: &Terms) -> Rules {
+/// How messages go, and what one that fails does.
+fn way(nats: &Nats, terms: &Terms, facts: Option<StreamFacts>) -> (Way, Rules) {
     let is_strict = terms.ordering == PublishOrdering::Strict;
     let halts = terms.on_error == PublishOnError::Halt;
-    Rules {
+    let rules = Rules {
         one_at_a_time: is_strict,
         halts_on_failure: halts,
         halts_on_doubt: halts || is_strict,
+    };
+    match terms.stream.clone().zip(facts) {
+        Some((name, facts)) if goes_fast(terms, &facts) => {
+            let halts = Halts {
+                on_failure: rules.halts_on_failure,
+                on_doubt: rules.halts_on_doubt,
+            };
+            let rules = Rules {
+                one_at_a_time: false,
+                ..rules
+            };
+            let fast = FastIngest::new(nats, (name, facts), halts, terms.window.messages);
+            (Way::FastIngest(Box::new(fast)), rules)
+        }
+        bound => (Way::Pipelined(Pipeline::new(nats, bound)), rules),
     }
 }
 
+/// Whether batches can carry the messages. On a replicated stream, none can carry ids that the stream
+/// may know.
+fn goes_fast(terms: &Terms, facts: &StreamFacts) -> bool {
+    let config = &facts.config;
+    terms.ack_mode == PublishAckMode::Cumulative
+        && config.allow_batched
+        && !(terms.resumes && config.num_replicas > 1)
+}
+
 fn style(terms: &Terms) -> Style {
+    let named = terms.stream.as_ref().map(ToString::to_string);
     match terms.ack_mode {
-        PublishAckMode::Cumulative => Style::Cumulative,
-        _ => Style::PerMessage(terms.stream.as_ref().map(ToString::to_string)),
+        PublishAckMode::Cumulative => Style::Cumulative(named),
+        _ => Style::PerMessage(named),
     }
 }
 
@@ -127,7 +169,7 @@ impl Session {
         let terms = &self.terms;
         let largest = self.shared.outlet.nats().max_payload().unwrap_or_default();
         PublishOpened {
-            session_id: format!("{:x}", self.registration.route.session),
+            session_id: self.registration.id(),
             path: self.way.path(rules.one_at_a_time) as i32,
             ack_mode: terms.ack_mode as i32,
             ordering: terms.ordering as i32,

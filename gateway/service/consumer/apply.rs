@@ -8,6 +8,7 @@ use crate::error::{Error, Reason, Result};
 use crate::nats::api;
 use crate::proto;
 use crate::proto::ApplyOutcome;
+use crate::service::resource::check_etag_of;
 
 impl ConsumerService {
     pub(super) async fn apply(
@@ -17,17 +18,30 @@ impl ConsumerService {
     ) -> Result<proto::ApplyConsumerResponse> {
         let target = Target::parse(&request.stream, request.config.as_ref())?;
         let is_dry = request.validate_only;
-        match self.info(&target, deadline).await {
-            Err(error) if error.reason() == Reason::ConsumerNotFound => {}
-            existing => return self.bring(&target, existing?, is_dry, deadline).await,
+        let _turn = self.turns.of(target.turn(), deadline).await?;
+        let existing = match self.info(&target, deadline).await {
+            Err(error) if error.reason() == Reason::ConsumerNotFound => None,
+            info => Some(info?),
+        };
+        check_etag_of(
+            &request.etag,
+            existing.as_ref().map(|it| &it.config),
+            convert::etag,
+        )?;
+        if let Some(existing) = existing {
+            return self.bring(&target, existing, is_dry, deadline).await;
         }
 
         let changes = shown_changes(&convert::creation(&target.config)?);
         let mut consumer = None;
         if !is_dry {
-            let operation = target.operation("CREATE");
-            let body = target.body(&target.config, api::ConsumerAction::Create);
-            match self.nats.api(&operation, &body, deadline).await {
+            let created = self.send(
+                &target,
+                &target.config,
+                api::ConsumerAction::Create,
+                deadline,
+            );
+            match created.await {
                 // Somebody else was faster.
                 Err(error) if error.reason() == Reason::ConsumerExists => {
                     let existing = self.info(&target, deadline).await?;
@@ -70,9 +84,8 @@ impl ConsumerService {
                 "consumer {} of stream {}",
                 target.name, target.stream
             ))?;
-            let body = target.body(&plan.config, api::ConsumerAction::Update);
-            let operation = target.operation("CREATE");
-            consumer = self.nats.api(&operation, &body, deadline).await?;
+            let updated = self.send(target, &plan.config, api::ConsumerAction::Update, deadline);
+            consumer = updated.await?;
         }
         Ok(proto::ApplyConsumerResponse {
             consumer: Some(convert::from_info(consumer)?),

@@ -13,10 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::DeadLetterService;
-use crate::dead_letters::{DeadLetters, Letter, Published, Replay, ReplayId, message};
+use crate::dead_letters::{DeadLetters, Letter, Published, Repeat, Replay, ReplayId};
 use crate::deadline::Deadline;
 use crate::error::{Reason, Result};
-use crate::nats::Outgoing;
 use crate::proto::replay_dead_letters_response::Event;
 use crate::proto::{ItemStatus, ReplayDeadLettersResponse, ReplaySummary, ReplayedLetter};
 use crate::publishing::{Orphans, Outlet};
@@ -135,8 +134,8 @@ impl Running {
     async fn one(&mut self, letter: &Letter, result: &mut ReplayedLetter) -> Result<Done> {
         let (nats, manner) = (self.outlet.nats(), &self.manner);
         let deadline = self.deadline.at_most(self.timeout);
-        let (message, left_out) = message(letter, &manner.id, nats.reserved())?;
-        result.headers_left_out = left_out;
+        let mut repeat = Repeat::new(letter, &manner.id, nats.reserved())?;
+        result.headers_left_out = std::mem::take(&mut repeat.left_out);
         let published = self
             .dead_letters
             .published(&letter.key, &manner.id, deadline)
@@ -145,8 +144,8 @@ impl Running {
             return Ok(Done::Published(published));
         }
         if manner.dry {
-            nats.validate(&message, deadline).await?;
-            return nats.check_size(&message).map(|()| Done::Looked);
+            nats.validate(&repeat.message, deadline).await?;
+            return nats.check_size(&repeat.message).map(|()| Done::Looked);
         }
         if !self.wait_until_due().await {
             return Ok(Done::Stopped);
@@ -154,16 +153,15 @@ impl Running {
         if let Some(rate) = manner.rate {
             self.due = Instant::now() + Duration::from_secs(1) / rate;
         }
-        self.publish(letter, message).await.map(Done::Published)
+        self.publish(repeat).await.map(Done::Published)
     }
 
     /// Goes on by itself where the caller goes away in the middle.
-    async fn publish(&self, letter: &Letter, message: Outgoing) -> Result<Published> {
+    async fn publish(&self, repeat: Repeat) -> Result<Published> {
         let (dead_letters, outlet) = (self.dead_letters.clone(), self.outlet.clone());
-        let (key, id) = (letter.key.clone(), self.manner.id.clone());
         let deadline = self.deadline.at_most(self.timeout);
         let work = |begun| async move {
-            let publishing = dead_letters.publish(&key, message, &id, &outlet, deadline, &begun);
+            let publishing = dead_letters.publish(repeat, &outlet, deadline, &begun);
             publishing.await
         };
         self.orphans.see_through(work).await

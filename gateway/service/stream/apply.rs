@@ -9,6 +9,7 @@ use crate::names::StreamName;
 use crate::nats::api;
 use crate::proto;
 use crate::proto::ApplyOutcome;
+use crate::service::resource::check_etag_of;
 
 impl StreamService {
     pub(super) async fn apply(
@@ -19,20 +20,24 @@ impl StreamService {
         let desired = convert::to_api(request.config.as_ref(), self.nats.reserved())?;
         let name = StreamName::parse("config.name", &desired.name)?;
         let is_dry = request.validate_only;
-        match self.info(&name, deadline).await {
-            Err(error) if error.reason() == Reason::StreamNotFound => {}
-            existing => return self.bring(&desired, existing?, is_dry, deadline).await,
+        let _turn = self.turns.of(name.to_string(), deadline).await?;
+        let existing = self.existing(&name, deadline).await?;
+        check_etag_of(
+            &request.etag,
+            existing.as_ref().map(|it| &it.config),
+            convert::etag,
+        )?;
+        if let Some(existing) = existing {
+            return self.bring(&desired, existing, is_dry, deadline).await;
         }
 
         // A new stream has more rules.
         let desired = convert::to_create(request.config.as_ref(), self.nats.reserved())?;
+        self.reach.check(&desired, None)?;
         let changes = shown_changes(&convert::creation(&desired)?);
         let mut stream = None;
         if !is_dry {
-            let operation = format!("STREAM.CREATE.{name}");
-            let created = self.nats.api(&operation, &desired, deadline).await;
-            self.nats.forget_stream(&name);
-            match created {
+            match self.send("CREATE", &name, &desired, deadline).await {
                 // Somebody else was faster.
                 Err(error) if error.reason() == Reason::StreamExists => {
                     let existing = self.info(&name, deadline).await?;
@@ -56,6 +61,8 @@ impl StreamService {
         deadline: Deadline,
     ) -> Result<proto::ApplyStreamResponse> {
         let plan = convert::plan(desired, &existing.config)?;
+        self.reach
+            .check(&convert::read(&plan.config)?, Some(&existing.config))?;
         let changes = shown_changes(&plan.changes);
         let outcome = if changes.is_empty() {
             ApplyOutcome::Unchanged
@@ -66,11 +73,7 @@ impl StreamService {
         if outcome == ApplyOutcome::Updated && !is_dry {
             let name = StreamName::parse("config.name", &desired.name)?;
             plan.check(&format!("stream {name}"))?;
-            let operation = format!("STREAM.UPDATE.{name}");
-            let updated = self.nats.api(&operation, &plan.config, deadline).await;
-            // Whatever the answer, the change may have been made.
-            self.nats.forget_stream(&name);
-            stream = updated?;
+            stream = self.send("UPDATE", &name, &plan.config, deadline).await?;
         }
         Ok(proto::ApplyStreamResponse {
             stream: Some(convert::from_info(stream)?),

@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::names::StreamName;
 use crate::nats::api;
 use crate::proto;
-use crate::service::resource::{Page, Sizes, check_deleted};
+use crate::service::page::{Page, Sizes};
+use crate::service::resource::check_deleted;
 
 /// A subject takes no more room than its text and this in an answer.
 const SUBJECT_OVERHEAD: usize = 32;

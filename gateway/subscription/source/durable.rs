@@ -4,25 +4,31 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::priority::Seat;
 use super::{Attached, Facts, Position, facts, open_puller, refuse_push};
+use crate::convert::open::Priority;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::names::{ConsumerName, StreamName};
+use crate::nats::pull::Pin;
 use crate::nats::{AsOf, Connection, Nats};
 
 /// A consumer by name.
 #[derive(Clone)]
 pub struct Durable {
     pub(super) stream: StreamName,
-    consumer: ConsumerName,
+    pub(super) consumer: ConsumerName,
     connection: Connection,
     pub(super) position: Position,
     /// How old the consumer's info may be at first.
     freshness: Duration,
     /// When the session was detached last, and when because its connection broke.
     pub(super) detached_at: Option<Instant>,
-    pub(super) lost_at: Option<Instant>,
+    lost_at: Option<Instant>,
     pub(super) facts: Option<Facts>,
+    priority: Option<Priority>,
+    /// Kept over connections: JetStream serves nobody else for a while.
+    pin: Pin,
 }
 
 impl Durable {
@@ -32,7 +38,9 @@ impl Durable {
         stream: StreamName,
         consumer: ConsumerName,
         freshness: Duration,
+        priority: Option<Priority>,
     ) -> Self {
+        let pin = Pin::new(priority.as_ref().map_or("", |it| &it.pin_id));
         let connection = nats.delivery_connection();
         Self {
             stream,
@@ -43,7 +51,19 @@ impl Durable {
             detached_at: None,
             lost_at: None,
             facts: None,
+            priority,
+            pin,
         }
+    }
+
+    /// Another consumer takes the place of this one.
+    pub(super) fn rename(&mut self, consumer: ConsumerName) {
+        self.consumer = consumer;
+    }
+
+    /// Notes that the connection broke.
+    pub(super) fn lost(&mut self) {
+        self.lost_at = Some(Instant::now());
     }
 
     /// Takes over what attaching found out.
@@ -75,13 +95,26 @@ impl Durable {
             nats.search(&info, self.position.stream_sequence, lost_at, deadline)
                 .await?;
         }
-        let facts = facts(nats, &info, &self.consumer);
+        let seat = Seat::at(&info, self.priority.as_ref(), &self.pin)?;
+        let pin = seat.as_ref().and_then(|seat| seat.pin.clone());
+        let facts = Facts {
+            seat,
+            ..facts(nats, &info, &self.consumer)
+        };
         let is_private = nats.is_quarantined(&info.stream_name, &info.name);
         let connection = match is_private {
             true => nats.quarantine_connection(&info.stream_name, &info.name),
             false => self.connection.clone(),
         };
-        let puller = open_puller(nats, &connection, &self.stream, &self.consumer, deadline).await?;
+        let puller = open_puller(
+            nats,
+            &connection,
+            &self.stream,
+            &self.consumer,
+            pin,
+            deadline,
+        )
+        .await?;
         // Only now: what is claimed must reach the caller.
         let suspects = match is_private {
             true => nats.claim(&info, facts.terms.ack_wait, deadline).await,

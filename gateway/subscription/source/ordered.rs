@@ -2,14 +2,18 @@
 //!
 //! When one is lost, or skips a delivery, the next begins behind the last message that the caller
 //! got; one lost before its first message begins where the first was to begin, not at the start of
-//! the stream.
+//! the stream. A resume token holds the same, so that another replica can make the next.
+//!
+//! A read of the last message per subject has a snapshot, which ends with the last message of the stream
+//! when it began. Its consumers read the snapshot only, as each of them leaves out what was
+//! updated before it was made; another reads everything behind the end.
 
 use std::time::Duration;
 
 use prost_types::Timestamp;
-use uuid::Uuid;
 
-use super::{Attached, Facts, Position, facts, open_puller};
+use super::{Attached, Facts, Position, facts, gap, open_puller, resume, start};
+use crate::convert::open::Reading;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::names::{ConsumerName, StreamName};
@@ -17,10 +21,10 @@ use crate::nats::api::{
     AckPolicy, ConsumerAction, ConsumerConfig, ConsumerInfo, CreateConsumer, DeliverPolicy,
     Retention, StreamInfo,
 };
-use crate::nats::pull::Delivery;
+use crate::nats::pull::{Delivery, Passed};
 use crate::nats::{AsOf, Connection, Nats};
-use crate::proto::Gap;
-use crate::token::AckSubject;
+use crate::proto::{Gap, Resumption};
+use crate::token::{AckSubject, Reached, ResumeToken, Start};
 
 /// How long an ephemeral consumer outlives its session: a little more than a lost connection takes
 /// to notice.
@@ -48,20 +52,31 @@ pub struct Ordered {
     came_to: Option<u64>,
     /// The stream's last sequence when a read of the last message per subject began.
     snapshot_end: u64,
+    /// When the stream was created, once the read has begun.
+    stream_created: Option<Timestamp>,
+    /// A fingerprint of the filters.
+    filters: u32,
+    is_resumed: bool,
 }
 
 impl Ordered {
-    /// `config` says filters, start, replay and whether payloads are left out.
-    pub fn new(nats: &Nats, stream: StreamName, config: ConsumerConfig) -> Self {
+    /// What is asked for, which must be what a resume token is of.
+    pub(super) fn new(
+        nats: &Nats,
+        account: u32,
+        stream: StreamName,
+        reading: Reading,
+    ) -> Result<Self> {
         let config = ConsumerConfig {
             ack_policy: AckPolicy::None,
             max_deliver: 1,
             mem_storage: true,
             inactive_threshold: INACTIVE.as_nanos() as u64,
-            ..config
+            ..*reading.config
         };
-        Self {
+        let mut read = Self {
             stream,
+            filters: resume::fingerprint(&config),
             config,
             connection: nats.delivery_connection(),
             position: Position::default(),
@@ -70,7 +85,40 @@ impl Ordered {
             attached_at: 0,
             came_to: None,
             snapshot_end: 0,
+            stream_created: None,
+            is_resumed: reading.resume.is_some(),
+        };
+        if let Some(token) = reading.resume {
+            resume::check(&token, account, &read.stream, read.filters)?;
+            (read.position.stream_sequence, read.snapshot_end) = resume::ordered(&token)?;
+            read.stream_created = Some(token.created.into());
+            start::apply(&mut read.config, token.start);
         }
+        Ok(read)
+    }
+
+    /// Whether and how the read goes on where another ended.
+    pub(super) fn resumption(&self) -> Resumption {
+        if self.is_resumed {
+            Resumption::Position
+        } else {
+            Resumption::Unspecified
+        }
+    }
+
+    /// Where the read stands; `None` where it would not be known where it began.
+    pub(super) fn resume_token(&self, account: u32) -> Option<ResumeToken> {
+        Some(ResumeToken {
+            account,
+            stream: self.stream.to_string(),
+            created: self.stream_created?.into(),
+            filters: self.filters,
+            start: start::of(&self.config)?,
+            reached: Reached::Ordered {
+                position: self.position.stream_sequence,
+                snapshot_end: self.snapshot_end,
+            },
+        })
     }
 
     /// Notes that the connection broke; without a message since the last time, it was the next message
@@ -121,9 +169,11 @@ impl Ordered {
         // Before the consumer: while there is no connection, none must be made.
         connection.wait(deadline).await?;
         let (name, info) = read.create_consumer(nats, &stream, deadline).await?;
-        let puller = open_puller(nats, &connection, &self.stream, &name, deadline).await?;
+        let puller = open_puller(nats, &connection, &self.stream, &name, None, deadline).await?;
         let facts = Facts {
+            stream_fell_back_to: gap::lost_end(&stream, self.position.stream_sequence),
             stream_created: stream.created,
+            stream_last: stream.state.last_seq,
             ..facts(nats, &info, &name)
         };
         Ok(Box::new(Attached {
@@ -137,47 +187,46 @@ impl Ordered {
         }))
     }
 
-    /// Fixes "new" and the end of a snapshot when the read begins, so that a consumer made anew misses
-    /// nothing that came in between.
+    /// Fixes where the read begins and where its snapshot ends, so that a consumer made anew misses
+    /// nothing that came in between. One that goes on has done so.
     pub(super) async fn begin(&mut self, nats: &Nats, deadline: Deadline) -> Result<()> {
+        if self.stream_created.is_some() {
+            return Ok(());
+        }
         let operation = format!("STREAM.INFO.{}", self.stream);
         let stream: StreamInfo = nats.api_get(&operation, deadline).await?;
-        match self.config.deliver_policy {
-            DeliverPolicy::New => {
-                self.config.deliver_policy = DeliverPolicy::ByStartSequence;
-                self.config.opt_start_seq = stream.state.last_seq + 1;
-            }
-            DeliverPolicy::LastPerSubject => self.snapshot_end = stream.state.last_seq,
-            _ => {}
+        start::fix(&mut self.config, nats, &self.stream, &stream, deadline).await?;
+        if self.config.deliver_policy == DeliverPolicy::LastPerSubject {
+            self.snapshot_end = stream.state.last_seq;
         }
+        self.stream_created = stream.created;
         Ok(())
     }
 
     /// Messages that the stream no longer has, or all of them where it was made anew.
     fn find_gap(&mut self, stream: &StreamInfo) -> Option<Gap> {
-        let last_sequence = self.position.stream_sequence;
-        let first_available_sequence = stream.state.first_seq;
-        let known: Option<&Option<Timestamp>> =
-            self.facts.as_ref().map(|facts| &facts.stream_created);
-        if known.is_some_and(|created| *created != stream.created) {
-            self.start_over();
-            return Some(Gap {
-                last_sequence,
-                first_available_sequence,
-                stream_recreated: true,
-            });
+        let position = self.position.stream_sequence;
+        let removes_updated = stream.config.max_msgs_per_subject.is_some_and(|it| it > 0);
+        let next = match self.config.deliver_policy {
+            DeliverPolicy::ByStartSequence if position == 0 => Some(self.config.opt_start_seq),
+            // Such a stream begins further behind with every update of its first message.
+            DeliverPolicy::LastPerSubject if self.is_in_snapshot() && removes_updated => {
+                Some(self.snapshot_end + 1)
+            }
+            _ => (position > 0).then_some(position + 1),
+        };
+        let place = gap::Place {
+            created: self.stream_created,
+            position,
+            next,
+        };
+        let gap = gap::find(stream, place)?;
+        if gap.stream_recreated {
+            self.start_over(stream.created);
+        } else if let Some(last) = gap::lost_end(stream, position) {
+            self.fall_back(last);
         }
-        let expected = match self.config.deliver_policy {
-            DeliverPolicy::ByStartSequence if last_sequence == 0 => self.config.opt_start_seq,
-            _ if last_sequence == 0 => return None,
-            _ => last_sequence + 1,
-        };
-        let gap = Gap {
-            last_sequence,
-            first_available_sequence,
-            stream_recreated: false,
-        };
-        (first_available_sequence > expected).then_some(gap)
+        Some(gap)
     }
 
     /// Looked for only when a connection broke. Before the first message the start is not always a
@@ -204,8 +253,7 @@ impl Ordered {
         stream: &StreamInfo,
         deadline: Deadline,
     ) -> Result<(ConsumerName, ConsumerInfo)> {
-        let name = format!("jetgate-{}", Uuid::now_v7().simple());
-        let name = ConsumerName::parse("ordered", &name)?;
+        let name = super::new_name()?;
         let mut config = ConsumerConfig {
             name: name.to_string(),
             ..self.config.clone()
@@ -213,10 +261,12 @@ impl Ordered {
         // One copy is enough for what can be made anew; interest streams insist on all of them.
         config.num_replicas = u32::from(stream.config.retention == Retention::Limits);
         let position = self.position.stream_sequence;
-        if position > 0 && position >= self.snapshot_end {
-            config.deliver_policy = DeliverPolicy::ByStartSequence;
-            config.opt_start_seq = position + 1;
-            config.opt_start_time = None;
+        let goes_on = match config.deliver_policy {
+            DeliverPolicy::LastPerSubject => !self.is_in_snapshot(),
+            _ => position > 0,
+        };
+        if goes_on {
+            start::apply(&mut config, Start::Sequence(position + 1));
         }
         let request = CreateConsumer {
             stream_name: self.stream.as_str(),
@@ -229,17 +279,24 @@ impl Ordered {
     }
 
     /// Another stream has the name now: all of it is new.
-    fn start_over(&mut self) {
+    fn start_over(&mut self, created: Option<Timestamp>) {
         self.position = Position::default();
-        self.config.deliver_policy = DeliverPolicy::All;
-        self.config.opt_start_seq = 0;
-        self.config.opt_start_time = None;
+        self.snapshot_end = 0;
+        self.stream_created = created;
+        start::apply(&mut self.config, Start::All);
+    }
+
+    /// The stream ends there now, and goes on behind it.
+    fn fall_back(&mut self, last: u64) {
+        self.position.stream_sequence = last;
+        self.snapshot_end = self.snapshot_end.min(last);
     }
 
     pub(super) fn attached(&mut self, facts: &Facts) {
-        let known = self.facts.as_ref().map(|known| &known.stream_created);
-        if known.is_some_and(|created| *created != facts.stream_created) {
-            self.start_over();
+        if self.stream_created != facts.stream_created {
+            self.start_over(facts.stream_created);
+        } else if let Some(last) = facts.stream_fell_back_to {
+            self.fall_back(last);
         }
         self.attached_at = self.position.stream_sequence;
         // A consumer counts its deliveries from 1.
@@ -247,9 +304,39 @@ impl Ordered {
         self.facts = Some(facts.clone());
     }
 
-    pub(super) fn follows(&self, ack: &AckSubject) -> bool {
+    /// Whether a message is the next one. What a snapshot's consumer brings from behind its end is not:
+    /// there every message counts.
+    pub(super) fn follows(&mut self, ack: &AckSubject) -> bool {
+        if self.reads_snapshot() && ack.stream_sequence > self.snapshot_end {
+            self.position.stream_sequence = self.snapshot_end;
+            return false;
+        }
         // 0 is a message that was read apart from the consumer.
         ack.consumer_sequence == 0 || ack.consumer_sequence == self.position.consumer_sequence + 1
+    }
+
+    /// Takes note of how far the consumer has come, where all that it delivered has arrived.
+    pub(super) fn pass(&mut self, passed: Passed) {
+        if passed.consumer_sequence != self.position.consumer_sequence {
+            return;
+        }
+        let most = if self.reads_snapshot() {
+            self.snapshot_end
+        } else {
+            u64::MAX
+        };
+        let position = passed.stream_sequence.min(most);
+        self.position.stream_sequence = self.position.stream_sequence.max(position);
+    }
+
+    /// Whether the next message belongs to the snapshot.
+    fn is_in_snapshot(&self) -> bool {
+        self.position.stream_sequence < self.snapshot_end
+    }
+
+    /// Whether the consumer that the read is attached to was made for the snapshot.
+    fn reads_snapshot(&self) -> bool {
+        self.attached_at < self.snapshot_end
     }
 }
 

@@ -167,7 +167,7 @@ fn doubt_halts_a_strict_stream_that_goes_on_after_failures() {
 
 #[test]
 fn what_failed_is_said_before_it_is_settled() {
-    let style = Style::Cumulative;
+    let style = Style::Cumulative(None);
     let window = Amount {
         messages: 5_000,
         bytes: 100,

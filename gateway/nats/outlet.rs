@@ -1,26 +1,25 @@
-//! A pipeline's place on a connection: messages out, answers in, and on to the next link when it ends.
+//! A publisher's place on a connection: messages out, answers in, and on to the next link when it
+//! ends.
 
-use std::fmt::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_nats::client::PublishErrorKind;
 use async_nats::message::OutboundMessage;
-use async_nats::{Client, Message, Subscriber};
+use async_nats::{Client, HeaderMap, Message, Subscriber};
+use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::nats::Outgoing;
-use crate::nats::link::Link;
-use crate::nats::supervisor::Connection;
+use super::link::Link;
+use super::supervisor::Connection;
 
 /// Where messages are sent and answered.
 pub(super) struct Outlet {
     connection: Connection,
     state: State,
-    turn: u32,
 }
 
 enum State {
@@ -38,16 +37,9 @@ struct Attached {
     lost: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// Which message an answer is for.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) slot: usize,
-    pub(super) turn: u32,
-}
-
 /// What comes back.
 pub(super) enum Answer {
-    Reply(Place, Message),
+    Reply(Message),
     /// The NATS user may not publish to this subject.
     Denied(Arc<str>),
     /// The link is lost, and every answer with it.
@@ -56,7 +48,7 @@ pub(super) enum Answer {
 
 /// What became of a message that was to be sent.
 pub(super) enum Sending {
-    Sent(Place),
+    Sent,
     NotSent,
     TooLarge,
 }
@@ -66,12 +58,19 @@ impl Outlet {
         Self {
             state: State::attaching(&connection),
             connection,
-            turn: 0,
         }
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        matches!(self.state, State::Attached(_))
+        self.inbox().is_some()
+    }
+
+    /// The subject below which the present link is answered; `None` while there is no link.
+    pub(super) fn inbox(&self) -> Option<&str> {
+        match &self.state {
+            State::Attached(attached) => Some(&attached.inbox),
+            State::Attaching(_) => None,
+        }
     }
 
     /// What has come back.
@@ -132,16 +131,27 @@ impl Outlet {
         }
     }
 
-    /// Sends a message to be answered in `slot`, once the connection is ready for it.
-    pub(super) fn send(&mut self, slot: usize, message: &Outgoing) -> Sending {
-        self.turn = self.turn.wrapping_add(1);
-        let place = Place {
-            slot,
-            turn: self.turn,
+    /// Sends a message that is answered at `reply`, once the connection is ready for it.
+    pub(super) fn send(
+        &mut self,
+        subject: &str,
+        reply: String,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Sending {
+        let State::Attached(attached) = &mut self.state else {
+            return Sending::NotSent;
         };
-        match &mut self.state {
-            State::Attached(attached) => attached.send(place, message),
-            State::Attaching(_) => Sending::NotSent,
+        let sending = attached.sink.start_send_unpin(OutboundMessage {
+            subject: subject.into(),
+            reply: Some(reply.into()),
+            payload,
+            headers: Some(headers).filter(|headers| !headers.is_empty()),
+        });
+        match sending {
+            Ok(()) => Sending::Sent,
+            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => Sending::TooLarge,
+            Err(_) => Sending::NotSent,
         }
     }
 }
@@ -152,7 +162,7 @@ impl State {
         Self::Attaching(Box::pin(async move {
             let link = connection.wait_forever().await;
             let inbox = link.new_inbox();
-            let replies = link.subscribe(format!("{inbox}.*")).await.ok()?;
+            let replies = link.subscribe(format!("{inbox}.>")).await.ok()?;
             Some(Attached {
                 sink: link.sink(),
                 inbox,
@@ -168,13 +178,8 @@ impl State {
 impl Attached {
     /// `None` when the link is lost. What arrived before that comes first.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Answer>> {
-        while let Poll::Ready(reply) = self.replies.poll_next_unpin(cx) {
-            let Some(message) = reply else {
-                return Poll::Ready(None);
-            };
-            if let Some(place) = Place::read(&message) {
-                return Poll::Ready(Some(Answer::Reply(place, message)));
-            }
+        if let Poll::Ready(reply) = self.replies.poll_next_unpin(cx) {
+            return Poll::Ready(reply.map(Answer::Reply));
         }
         while let Poll::Ready(Some(denied)) = self.denied.poll_next_unpin(cx) {
             // Those that were missed are most likely the same again.
@@ -183,39 +188,5 @@ impl Attached {
             }
         }
         self.lost.as_mut().poll(cx).map(|()| None)
-    }
-
-    fn send(&mut self, place: Place, message: &Outgoing) -> Sending {
-        let headers = &message.headers;
-        let sending = self.sink.start_send_unpin(OutboundMessage {
-            subject: message.subject.as_str().into(),
-            reply: Some(place.below(&self.inbox).into()),
-            payload: message.payload.clone(),
-            headers: (!headers.is_empty()).then(|| headers.clone()),
-        });
-        match sending {
-            Ok(()) => Sending::Sent(place),
-            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => Sending::TooLarge,
-            Err(_) => Sending::NotSent,
-        }
-    }
-}
-
-impl Place {
-    fn below(self, inbox: &str) -> String {
-        let mut subject = String::with_capacity(inbox.len() + 20);
-        subject.push_str(inbox);
-        // Writing to a string does not fail.
-        let _ = write!(subject, ".{:x}-{:x}", self.slot, self.turn);
-        subject
-    }
-
-    fn read(message: &Message) -> Option<Self> {
-        let (_, place) = message.subject.rsplit_once('.')?;
-        let (slot, turn) = place.split_once('-')?;
-        Some(Self {
-            slot: usize::from_str_radix(slot, 16).ok()?,
-            turn: u32::from_str_radix(turn, 16).ok()?,
-        })
     }
 }

@@ -1,0 +1,41 @@
+//! A gateway as a process of its own, which can be killed as a crash does.
+
+use rustix::process::Signal;
+
+use super::{Clients, Process, SOON, eventually, http_get};
+
+/// A gateway that runs `jetgate serve`, with the generated clients. Killed with this value.
+pub(crate) struct Replica {
+    process: Process,
+    pub(crate) clients: Clients,
+}
+
+impl Replica {
+    /// A gateway with the default configuration, once it serves.
+    pub(crate) async fn start(nats_url: &str) -> Self {
+        let process = Process::start([
+            "serve",
+            "--listen=127.0.0.1:0",
+            "--admin-listen=127.0.0.1:0",
+            "--nats-url",
+            nats_url,
+        ]);
+        let public = process.address_after("public=").await;
+        let admin = process.address_after("admin=").await;
+        let url = format!("http://{admin}/readyz");
+        eventually(SOON, async || {
+            (http_get(&url).await?.0 == 200).then_some(())
+        })
+        .await;
+        Self {
+            process,
+            clients: Clients::at(public),
+        }
+    }
+
+    /// Ends it as a crash does (SIGKILL), and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.process.signal(Signal::KILL);
+        self.process.ended(SOON).await;
+    }
+}
