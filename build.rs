@@ -53,6 +53,7 @@ fn generate_services(descriptors: prost_types::FileDescriptorSet) -> Result<(), 
     names.enable_type_names();
     tonic_prost_build::configure()
         .bytes(".")
+        .codec_path("crate::codec::Codec")
         .compile_fds_with_config(descriptors, names)?;
     Ok(())
 }

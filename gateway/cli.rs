@@ -53,7 +53,7 @@ pub enum Command {
     ApiKey(ApiKeyArgs),
     /// What people ask of a gateway that runs
     #[command(flatten)]
-    Client(ClientCommand),
+    Client(Box<ClientCommand>),
     /// Print a script that completes this command line in a shell
     Completions(CompletionsArgs),
     /// Replace this process by a program that ends together with its parent

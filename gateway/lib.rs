@@ -10,6 +10,7 @@ pub mod alarm;
 pub mod app;
 pub mod auth;
 pub mod cli;
+mod codec;
 pub mod config;
 pub mod convert;
 pub mod dead_letters;

@@ -43,10 +43,10 @@ pub struct Config {
     pub max_request_bytes: ByteSize,
     /// Largest `Fetch` response or message batch, unless the caller raises it. Default 3 MiB.
     pub max_response_bytes: ByteSize,
-    /// Time between two HTTP/2 pings to a quiet client. Default 30 s.
+    /// Time between two HTTP/2 pings to a quiet client. Default 15 s.
     #[serde(with = "humantime_serde")]
     pub http2_keepalive_interval: Duration,
-    /// Longest wait for the answer to such a ping. Default 20 s.
+    /// Longest wait for the answer to such a ping. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub http2_keepalive_timeout: Duration,
     /// What one call may have sent and the gateway not read. Default 256 KiB.
@@ -85,8 +85,8 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
             max_request_bytes: ByteSize::mib(8),
             max_response_bytes: ByteSize::mib(3),
-            http2_keepalive_interval: Duration::from_secs(30),
-            http2_keepalive_timeout: Duration::from_secs(20),
+            http2_keepalive_interval: Duration::from_secs(15),
+            http2_keepalive_timeout: Duration::from_secs(10),
             http2_stream_window: ByteSize::kib(256),
             http2_connection_window: ByteSize::mib(16),
             max_concurrent_streams: 1000,

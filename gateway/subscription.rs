@@ -11,10 +11,12 @@ mod delivering;
 mod ending;
 pub mod fetch;
 mod frame;
+mod hearing;
 mod heartbeat;
 pub mod in_flight;
 mod labels;
 mod link;
+mod noting;
 mod opening;
 mod origin;
 mod outbox;
@@ -38,23 +40,23 @@ use crate::convert::open::{Open, Settings};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::metrics::{Metrics, SessionGuard};
+use crate::nats::Nats;
 use crate::nats::pull::{Delivery, End, Event};
-use crate::nats::{Nats, Settlement};
 use crate::output::Output;
-use crate::proto::consume_request::Frame as Requested;
 use crate::proto::{
-    DrainingReason, FlowLimits, Gap, Pong, SessionHeartbeat, SessionKind, SessionOpened,
-    StallReason,
+    DrainingReason, FlowLimits, Gap, SessionHeartbeat, SessionKind, SessionOpened, StallReason,
 };
-use crate::sessions::{self, Change, Description, Notice, Registration, Sessions};
+use crate::sessions::{self, Description, Registration, Sessions};
 use adopting::Adopted;
-use caller::{Caller, Said, unexpected};
+use caller::Caller;
 use ending::{Ending, Phase};
 pub use frame::Frame;
+use hearing::next_word;
 use heartbeat::Clock;
-use in_flight::{InFlight, Key};
+use in_flight::InFlight;
 use labels::Labeller;
 use link::{Connection, LinkEvent};
+use noting::note_suspect;
 pub use opening::consume;
 use origin::Origin;
 use settling::Settling;
@@ -72,9 +74,6 @@ const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Answers that may wait for a caller that does not read; then its frames are not read either.
 const MOST_ANSWERS: usize = 64;
-
-/// Frames of a caller that are taken before anything else has its turn.
-const MOST_FRAMES: usize = 256;
 
 /// The age at which a session ends is met give or take this share, so that many do not end at once.
 const AGE_JITTER: f64 = 0.1;
@@ -337,48 +336,6 @@ impl Session {
         }
     }
 
-    /// Takes what the caller says, and all that has come with it.
-    async fn hear(&mut self, mut said: Said) -> Result<(), Ending> {
-        let mut frames = 0;
-        loop {
-            match said {
-                Said::Frame(frame) => self.take_frame(frame).await?,
-                Said::HalfClosed => return Err(Ending::HalfClosed),
-                Said::Refused(error) => return Err(Ending::Refused(error)),
-                Said::Gone => return Err(Ending::CallerGone),
-            }
-            frames += 1;
-            let reads_on = frames < MOST_FRAMES
-                && self.answers.len() < MOST_ANSWERS
-                && self.settling.keeps_up();
-            let caller = self.caller.as_mut().filter(|_| reads_on);
-            match caller.and_then(|caller| caller.try_next()) {
-                Some(next) => said = next,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    async fn take_frame(&mut self, frame: Requested) -> Result<(), Ending> {
-        match frame {
-            Requested::Open(_) => {
-                let text = "`open` comes once, as the first frame";
-                return Err(Ending::Refused(unexpected(text)));
-            }
-            Requested::Settle(settle) => self.settle(settle)?,
-            Requested::Flow(flow) => {
-                self.book.answered();
-                let window = self.settings.resized(flow).map_err(Ending::Refused)?;
-                self.set_window(window);
-            }
-            Requested::Drain(_) => self.leave().await,
-            Requested::Ping(ping) => self.answers.push_back(Frame::Pong(Pong {
-                ping_id: ping.ping_id,
-            })),
-        }
-        Ok(())
-    }
-
     fn handle(&mut self, event: LinkEvent) -> Result<(), Ending> {
         match event {
             LinkEvent::Attached(Err(error)) => Err(Ending::Failed(error)),
@@ -461,47 +418,6 @@ impl Session {
         Ok(())
     }
 
-    fn note(&mut self, notice: &Notice) {
-        if notice.consumer != self.facts.fingerprint {
-            return;
-        }
-        match notice.change {
-            Change::Settled => {
-                self.source.settled(notice.key.stream_sequence);
-                self.book.settle_message(notice.key.stream_sequence);
-            }
-            Change::Returned => self.book.settle(notice.key),
-            Change::Refused => self.book.answered(),
-            Change::SettledThrough => {
-                self.source.settled_through(notice.key.stream_sequence);
-                self.book.settle_through(notice.key);
-            }
-            Change::Extended(lease) => {
-                self.book
-                    .extend(notice.key, Instant::now() + lease.min(LONGEST_LEASE));
-            }
-        }
-        let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
-        note_suspect(&self.shared.nats, stream, consumer, notice);
-        self.ask_for_the_rest();
-    }
-
-    /// The same for what this session settles itself.
-    fn note_own_suspect(&self, key: Key, settlement: &Settlement) {
-        let (stream, consumer) = (self.source.stream().as_str(), self.facts.consumer.as_str());
-        let nats = &self.shared.nats;
-        if !nats.is_quarantined(stream, consumer) {
-            return;
-        }
-        match settlement {
-            Settlement::InProgress => {}
-            Settlement::Nak(_) => nats.suspect_returned(stream, consumer, key.stream_sequence),
-            Settlement::Ack | Settlement::Term(_) => {
-                nats.suspect_settled(stream, consumer, key.stream_sequence);
-            }
-        }
-    }
-
     fn opened(&self, adopted: Adopted) -> SessionOpened {
         let terms = &self.facts.terms;
         let window = self.settings.window;
@@ -578,26 +494,6 @@ async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What the caller says next, where it can say anything.
-async fn next_word(caller: &mut Option<Box<Caller>>, reads_answers: bool, keeps_up: bool) -> Said {
-    match caller {
-        Some(caller) => caller.next(reads_answers, keeps_up).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Where the message is one that connections cannot receive, its settlement counts for that, too.
-fn note_suspect(nats: &Nats, stream: &str, consumer: &str, notice: &Notice) {
-    let sequence = notice.key.stream_sequence;
-    match notice.change {
-        Change::Extended(_) | Change::Refused => {}
-        Change::Returned => nats.suspect_returned(stream, consumer, sequence),
-        Change::Settled | Change::SettledThrough => {
-            nats.suspect_settled(stream, consumer, sequence)
-        }
     }
 }
 

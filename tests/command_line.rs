@@ -3,6 +3,7 @@
 mod apply;
 mod looking;
 mod publish;
+mod secured;
 mod subscribe;
 mod top;
 

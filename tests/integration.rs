@@ -130,3 +130,5 @@ mod consume_held;
 mod consume_faults;
 // Gateways that are restarted one after the other.
 mod rolling_restart;
+// Many sessions of Consume at once.
+mod consume_scale;

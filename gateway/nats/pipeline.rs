@@ -128,7 +128,7 @@ impl Pipeline {
     /// Goes on with a message that was sent elsewhere at this moment, and may be stored for all that is
     /// known.
     pub(super) fn repeat_lost(
-        &mut self,
+        &self,
         number: u64,
         message: Outgoing,
         deadline: Deadline,
@@ -251,7 +251,7 @@ impl Pipeline {
     }
 
     /// What did not go well at once is judged, and tried again where that is safe, by itself.
-    fn repeat(&mut self, sent: Sent, answer: Result<Message, RequestError>) {
+    fn repeat(&self, sent: Sent, answer: Result<Message, RequestError>) {
         let Sent { item, at, .. } = sent;
         let nats = self.nats.clone();
         let bound = self.stream.as_ref().and_then(|it| it.facts().cloned());

@@ -28,6 +28,9 @@ const GIVING_BACK: Duration = Duration::from_secs(2);
 /// How long settlements that are under way may take when a session ends, and their answers.
 const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
 
+/// How long a caller whose time is up may take to hear so.
+const FAREWELL: Duration = Duration::from_millis(100);
+
 /// How much before the end of its time a session ends, at most: the gateway's own may come then.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -116,9 +119,11 @@ impl Session {
             self.source.is_ordered() || (self.source.is_ephemeral() && is_wanted);
         // A session that the gateway ends leaves everything to its caller.
         let is_drained = matches!(self.phase, Phase::Draining(_));
-        if !matches!(ending, Ending::Drained) {
-            let _ = timeout(LAST_SETTLEMENTS, self.settle_last()).await;
-        }
+        let _ = match ending {
+            // Without grace nothing was said yet, not even that it ends.
+            Ending::Drained => timeout(FAREWELL, self.answer_last()).await,
+            _ => timeout(LAST_SETTLEMENTS, self.settle_last()).await,
+        };
         if !is_drained && !matches!(ending, Ending::Failed(_)) {
             self.hand_over().await;
         }
@@ -135,14 +140,6 @@ impl Session {
         if has_consumer_to_delete {
             let (nats, stream) = (&self.shared.nats, self.source.stream());
             super::source::delete(nats, stream, &self.facts.consumer).await;
-        }
-    }
-
-    /// Where the session is the pinned client of a group, another need not wait.
-    async fn leave_seat(&mut self) {
-        if let Some(seat) = &self.facts.seat {
-            let (nats, stream) = (&self.shared.nats, self.source.stream());
-            seat.leave(nats, stream, &self.facts.consumer).await;
         }
     }
 
@@ -166,7 +163,10 @@ impl Session {
             Connection::Attaching(_) | Connection::Detached => {}
         }
         give_back(&self.shared.nats, &self.facts.terms, left).await;
-        self.leave_seat().await;
+        if let Some(seat) = &self.facts.seat {
+            let (nats, stream) = (&self.shared.nats, self.source.stream());
+            seat.leave(nats, stream, &self.facts.consumer).await;
+        }
     }
 
     /// Brings settlements that are under way to their end, and their answers to a caller that reads.
@@ -175,6 +175,10 @@ impl Session {
             self.settling.advance().await;
             self.note_settled();
         }
+        self.answer_last().await;
+    }
+
+    async fn answer_last(&mut self) {
         while let Some(answer) = self.answers.pop_front() {
             self.out.send_later(answer).await;
         }

@@ -171,7 +171,10 @@ impl Session {
                 } => {
                     counts.add(&settlement, counted(&outcome));
                     match outcome {
-                        Ok(()) => self.change(found, &settlement),
+                        Ok(()) => {
+                            self.change(found, &settlement);
+                            self.pass_on(found, &settlement);
+                        }
                         Err(error) => self.settling.results.fail(ticket, error),
                     }
                     self.finish_one(ticket.frame);
@@ -228,7 +231,7 @@ impl Session {
                 self.book.prolong(found.key, Instant::now() + lease);
             }
             Fate::Sent if settlement == Settlement::InProgress => self.change(found, &settlement),
-            Fate::Sent => {}
+            Fate::Sent => self.pass_on(found, &settlement),
             Fate::Expired => self.settling.results.fail(ticket, not_sent()),
             Fate::TooLarge => {
                 let text = "the server takes no message of this size";
@@ -293,11 +296,9 @@ impl Session {
         }
         match settlement {
             Settlement::Ack if terms.ack_policy == AckPolicy::All => {
-                self.source.settled_through(found.key.stream_sequence);
                 self.book.settle_through(found.key);
             }
             Settlement::Ack | Settlement::Term(_) => {
-                self.source.settled(found.key.stream_sequence);
                 self.book.settle_message(found.key.stream_sequence);
             }
             Settlement::Nak(_) => self.book.settle(found.key),
@@ -307,6 +308,20 @@ impl Session {
             }
         }
         self.note_own_suspect(found.key, settlement);
+    }
+
+    /// JetStream has a settlement, or is about to: where a read goes on may depend on it.
+    fn pass_on(&mut self, found: Found, settlement: &Settlement) {
+        let is_through = self.facts.terms.ack_policy == AckPolicy::All;
+        match settlement {
+            Settlement::Ack if is_through => {
+                self.source.settled_through(found.key.stream_sequence);
+            }
+            Settlement::Ack | Settlement::Term(_) => {
+                self.source.settled(found.key.stream_sequence);
+            }
+            Settlement::Nak(_) | Settlement::InProgress => {}
+        }
         self.ask_for_the_rest();
     }
 

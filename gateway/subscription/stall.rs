@@ -65,7 +65,7 @@ impl Session {
     /// Time for a heartbeat, whether the consumer has answered or not.
     pub(super) fn beat(&mut self) {
         let stall = match (self.info.take(), &self.link) {
-            (_, Connection::Detached) => StallReason::Unspecified,
+            (_, Connection::Detached | Connection::Closing(_)) => StallReason::Unspecified,
             (_, Connection::Attaching(_)) => self.without_answer(),
             (Some(Ok(info)), _) => self.stall(&info),
             (Some(Err(_)) | None, _) => self.without_answer(),

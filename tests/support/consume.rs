@@ -13,12 +13,16 @@ use jetgate::proto::{
     SettleFrame, SettleResult, StallReason,
 };
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::timeout;
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::consuming::{CONSUMER, STREAM, time};
 use super::{Clients, SOON};
+
+/// Frames that may wait to be sent: more than any test sends at a time.
+const UNSENT: usize = 10_000;
 
 /// A session of the consumer with a heartbeat every second.
 pub(crate) fn open() -> ConsumeOpen {
@@ -53,7 +57,7 @@ pub(crate) fn range(kind: AckKind, first: u64, last: u64) -> Acknowledgement {
 
 /// A `Consume`. It ends, unannounced, with this value.
 pub(crate) struct Consume {
-    requests: Option<mpsc::UnboundedSender<ConsumeRequest>>,
+    requests: Option<mpsc::Sender<ConsumeRequest>>,
     frames: Streaming<ConsumeResponse>,
     /// The first frame; empty until there was one.
     pub(crate) opened: SessionOpened,
@@ -66,8 +70,8 @@ pub(crate) struct Consume {
 impl Consume {
     /// Begins the call and sends nothing.
     pub(crate) async fn begin(clients: &Clients) -> Self {
-        let (requests, outgoing) = mpsc::unbounded_channel();
-        let outgoing = UnboundedReceiverStream::new(outgoing);
+        let (requests, outgoing) = mpsc::channel(UNSENT);
+        let outgoing = ReceiverStream::new(outgoing);
         let mut subscriber = clients.subscriber();
         let call = timeout(SOON, subscriber.consume(outgoing)).await;
         let frames = call.expect("no answer").unwrap().into_inner();
@@ -99,15 +103,21 @@ impl Consume {
 
     /// Sends a frame.
     pub(crate) fn send(&self, frame: Request) {
-        let requests = self.requests.as_ref().expect("not half-closed");
-        // Where the call has ended, the next frame that is waited for says so.
-        let _ = requests.send(ConsumeRequest { frame: Some(frame) });
+        self.send_request(ConsumeRequest { frame: Some(frame) });
     }
 
     /// Sends a frame that is empty.
     pub(crate) fn send_nothing(&self) {
+        self.send_request(ConsumeRequest { frame: None });
+    }
+
+    fn send_request(&self, request: ConsumeRequest) {
         let requests = self.requests.as_ref().expect("not half-closed");
-        let _ = requests.send(ConsumeRequest { frame: None });
+        match requests.try_send(request) {
+            // Where the call has ended, the next frame that is waited for says so.
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(_)) => panic!("the gateway takes no frames"),
+        }
     }
 
     /// Says that nothing more will be said.

@@ -95,14 +95,23 @@ pub(crate) async fn term(wire: &mut Wire, ack: &str, reason: &str) {
     answer.expect("no answer");
 }
 
-/// Every letter, the oldest first.
+/// Every letter, the oldest first. A page may be short where the machine is slow.
 pub(crate) async fn letters(clients: &Clients) -> Vec<DeadLetter> {
-    let request = ListDeadLettersRequest {
-        order: DeadLetterOrder::OldestFirst as i32,
-        page_size: 1_000,
-        ..ListDeadLettersRequest::default()
-    };
-    list(clients, request).await.unwrap().0
+    let (mut letters, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListDeadLettersRequest {
+            order: DeadLetterOrder::OldestFirst as i32,
+            page_size: 1_000,
+            page_token,
+            ..ListDeadLettersRequest::default()
+        };
+        let (page, next) = list(clients, request).await.unwrap();
+        letters.extend(page);
+        if next.is_empty() {
+            return letters;
+        }
+        page_token = next;
+    }
 }
 
 /// A page of letters, and the token of the next.

@@ -56,10 +56,14 @@ impl Process {
         .await
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.child.id().expect("it runs");
-        let process = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+        let process = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
         kill_process(process, signal).unwrap();
     }
 

@@ -143,7 +143,7 @@ fn way(nats: &Nats, terms: &Terms, facts: Option<StreamFacts>) -> (Way, Rules) {
             let fast = FastIngest::new(nats, (name, facts), halts, terms.window.messages);
             (Way::FastIngest(Box::new(fast)), rules)
         }
-        bound => (Way::Pipelined(Pipeline::new(nats, bound)), rules),
+        bound => (Way::Pipelined(Box::new(Pipeline::new(nats, bound))), rules),
     }
 }
 

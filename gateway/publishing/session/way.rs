@@ -7,7 +7,7 @@ use crate::proto::PublishPath;
 /// A way that messages take. It settles every message that it is given once, whatever happens.
 pub(super) enum Way {
     /// A publish each.
-    Pipelined(Pipeline),
+    Pipelined(Box<Pipeline>),
     /// Batches that are acknowledged as a whole.
     FastIngest(Box<FastIngest>),
 }

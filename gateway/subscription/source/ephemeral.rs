@@ -193,7 +193,7 @@ impl Ephemeral {
         if gap.stream_recreated {
             self.floor = Floor::default();
             start::apply(&mut self.config, Start::All);
-        } else if let Some(last) = gap::lost_end(stream, position) {
+        } else if let Some(last) = gap::lost_end(stream, place) {
             self.floor = Floor::new(last);
         }
         Some(gap)

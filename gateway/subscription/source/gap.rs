@@ -26,7 +26,7 @@ pub(super) fn find(stream: &StreamInfo, place: Place) -> Option<Gap> {
     if gap.stream_recreated {
         return Some(gap);
     }
-    if lost_end(stream, place.position).is_some() {
+    if lost_end(stream, place).is_some() {
         return Some(Gap {
             first_available_sequence: stream.state.last_seq + 1,
             ..gap
@@ -38,10 +38,10 @@ pub(super) fn find(stream: &StreamInfo, place: Place) -> Option<Gap> {
 
 /// Where the stream ends now, if that is before the position: a crash took its last messages, and others
 /// will have their sequences. With several replicas a new leader may only not have come so far yet.
-pub(super) fn lost_end(stream: &StreamInfo, position: u64) -> Option<u64> {
-    let is_alone = stream.config.num_replicas <= 1;
+pub(super) fn lost_end(stream: &StreamInfo, place: Place) -> Option<u64> {
+    let is_alone = stream.config.num_replicas <= 1 && stream.created == place.created;
     let last = stream.state.last_seq;
-    (is_alone && last < position).then_some(last)
+    (is_alone && last < place.position).then_some(last)
 }
 
 #[cfg(test)]
@@ -112,12 +112,14 @@ mod tests {
             ..place(5)
         };
         assert_eq!(gap(&stream(1, 9, 1), other), Some((5, 1, true)));
+        // It is shorter, and has lost nothing.
+        assert_eq!(lost_end(&stream(1, 2, 1), other), None);
     }
 
     #[test]
     fn an_end_that_a_crash_took_is_missing() {
         assert_eq!(gap(&stream(1, 7, 1), place(9)), Some((9, 8, false)));
-        assert_eq!(lost_end(&stream(1, 7, 1), 9), Some(7));
+        assert_eq!(lost_end(&stream(1, 7, 1), place(9)), Some(7));
         assert_eq!(gap(&stream(1, 7, 3), place(9)), None);
     }
 }

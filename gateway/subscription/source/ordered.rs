@@ -171,7 +171,7 @@ impl Ordered {
         let (name, info) = read.create_consumer(nats, &stream, deadline).await?;
         let puller = open_puller(nats, &connection, &self.stream, &name, None, deadline).await?;
         let facts = Facts {
-            stream_fell_back_to: gap::lost_end(&stream, self.position.stream_sequence),
+            stream_fell_back_to: gap::lost_end(&stream, self.place()),
             stream_created: stream.created,
             stream_last: stream.state.last_seq,
             ..facts(nats, &info, &name)
@@ -216,17 +216,24 @@ impl Ordered {
             _ => (position > 0).then_some(position + 1),
         };
         let place = gap::Place {
-            created: self.stream_created,
-            position,
             next,
+            ..self.place()
         };
         let gap = gap::find(stream, place)?;
         if gap.stream_recreated {
             self.start_over(stream.created);
-        } else if let Some(last) = gap::lost_end(stream, position) {
+        } else if let Some(last) = gap::lost_end(stream, place) {
             self.fall_back(last);
         }
         Some(gap)
+    }
+
+    fn place(&self) -> gap::Place {
+        gap::Place {
+            created: self.stream_created,
+            position: self.position.stream_sequence,
+            next: None,
+        }
     }
 
     /// Looked for only when a connection broke. Before the first message the start is not always a

@@ -231,7 +231,7 @@ fn run(steps: Vec<Step>, refused: BTreeSet<u64>, flow: u64) -> (Batch, Model, Op
     for step in steps {
         take_step(&mut batch, &mut model, step);
         if batch.is_clear() {
-            clear.get_or_insert(batch.settled() + 1);
+            clear.get_or_insert_with(|| batch.settled() + 1);
         }
     }
     if batch.wants_end() {

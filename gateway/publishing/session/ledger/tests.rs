@@ -22,6 +22,11 @@ const STRICT: Rules = Rules {
     halts_on_doubt: true,
 };
 
+const STRICT_IN_BATCHES: Rules = Rules {
+    one_at_a_time: false,
+    ..STRICT
+};
+
 fn ledger(rules: Rules) -> Ledger {
     let style = Style::PerMessage(Some("S".to_owned()));
     Ledger::new(WINDOW, rules, Answers::new(style))
@@ -184,6 +189,35 @@ fn what_failed_is_said_before_it_is_settled() {
         assert_eq!(acks.settled_through, said);
     }
     assert_eq!(said, 2_500);
+}
+
+#[test]
+fn what_is_settled_as_a_whole_is_answered_with_its_failures() {
+    let style = Style::Cumulative(Some("S".to_owned()));
+    let mut ledger = Ledger::new(WINDOW, STRICT_IN_BATCHES, Answers::new(style));
+    ledger.arrived(1, 4).unwrap();
+    (1..=4).for_each(|number| assert_eq!(ledger.take(number, 10), Verdict::Send));
+
+    ledger.settle_through(Progress {
+        through: 4,
+        failed: vec![(2, Error::new(Reason::StreamFull, "full"))],
+        withheld: vec![3, 4],
+        stored: 1,
+        last_sequence: 7,
+    });
+
+    let acks = ledger.next_acks().unwrap();
+    assert_eq!((acks.settled_through, acks.last_sequence), (4, 7));
+    let failed: Vec<_> = acks
+        .failed
+        .iter()
+        .map(|it| (it.first_number, it.last_number))
+        .collect();
+    assert_eq!(failed, [(2, 2), (3, 4)]);
+    let withheld = acks.failed[1].status.as_ref().unwrap();
+    assert_eq!(withheld.metadata["failed_item"], "2");
+    assert_eq!(ledger.in_flight(), Amount::default());
+    assert!(ledger.is_halted());
 }
 
 #[derive(Clone, Debug)]
