@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use jetgate::proto::ConsumeOpen;
 use jetgate::proto::consume_open::Source;
-use jetgate::proto::consume_response::Frame;
 use serde_json::json;
 
 use crate::support::consume::{Consume, open, open_window};
@@ -76,8 +75,8 @@ async fn idle_sessions_cost_little() {
     };
     // The first sessions pay for connections and threads.
     let mut sessions = Vec::new();
-    for number in 0..CONNECTIONS {
-        sessions.push(Consume::open(&clients[number], open(number)).await);
+    for (number, clients) in clients.iter().enumerate() {
+        sessions.push(Consume::open(clients, open(number)).await);
     }
 
     let before = memory(&process);

@@ -82,6 +82,9 @@ async fn a_rolling_restart_loses_nothing_and_burns_no_attempt() {
         worker.stop().await;
     }
 
+    let info = wire.consumer_info(STREAM, CONSUMER).await;
+    assert_eq!(info["ack_floor"]["stream_seq"], stored);
+
     let mut ledger = ledger.lock().unwrap();
     ledger.assert_kept(1..=stored);
     ledger.assert_nothing_came_twice();
@@ -93,6 +96,4 @@ async fn a_rolling_restart_loses_nothing_and_burns_no_attempt() {
         ledger.gaps.len()
     );
     assert!(longest < LONGEST_GAP, "{longest:?}");
-    let info = wire.consumer_info(STREAM, CONSUMER).await;
-    assert_eq!(info["ack_floor"]["stream_seq"], stored);
 }
