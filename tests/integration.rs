@@ -1,6 +1,11 @@
 //! Every test against real servers: a nats-server, the gateway, and clients as anyone would use them.
 
 #![allow(
+    clippy::assigning_clones,
+    clippy::or_fun_call,
+    reason = "tests are written to be read, not to be fast"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

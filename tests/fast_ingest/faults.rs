@@ -106,7 +106,7 @@ async fn publish_with_losses(
     let proxy = Lossy::start(nats.address(), move |payload| {
         let text = String::from_utf8_lossy(payload);
         kinds.iter().any(|kind| text.contains(kind))
-            && count.fetch_add(1, Ordering::Relaxed) % 2 == 0
+            && count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2)
     })
     .await;
     let mut publisher = Publisher::connect(&proxy.url()).await;
@@ -297,13 +297,13 @@ async fn a_stream_that_is_deleted_under_way_fails_what_it_has_not_taken() {
 
 #[tokio::test]
 async fn a_server_that_crashes_loses_nothing_that_has_an_id() {
-    let (mut nats, mut publisher, mut wire) = start(orders()).await;
+    let (mut nats, mut publisher, _) = start(orders()).await;
 
     (1..=5_000).for_each(|number| publisher.publish(number, publisher.with_id(number)));
     publisher.until_settled(500).await;
     nats.restart().await;
     publisher.until_settled(5_000).await;
-    wire = nats.wire().await;
+    let mut wire = nats.wire().await;
 
     assert_eq!(publisher.failed.len(), 0, "{:?}", publisher.failed);
     check(&publisher, &mut wire, 1..=5_000).await;
