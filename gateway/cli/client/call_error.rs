@@ -20,8 +20,9 @@ pub(super) enum CallError {
 impl CallError {
     /// The gateway's reason; the name of the gRPC code where something else answered.
     pub(super) fn reason(&self) -> String {
-        let Self::Status(status) = self else {
-            return "DEADLINE_EXCEEDED".to_owned();
+        let status = match self {
+            Self::Status(status) if status.source().is_none() => status,
+            _ => return "UNAVAILABLE".to_owned(),
         };
         let details = status.get_error_details();
         let reason = details.error_info().map(|info| info.reason.clone());
@@ -30,7 +31,8 @@ impl CallError {
 
     fn is_unavailable(&self) -> bool {
         match self {
-            Self::Status(status) => status.code() == Code::Unavailable || has_expired(status),
+            // What no gateway has said has its source here.
+            Self::Status(status) => status.code() == Code::Unavailable || status.source().is_some(),
             Self::Silence(_) => true,
         }
     }
@@ -54,7 +56,12 @@ impl fmt::Display for CallError {
             Self::Status(status) if has_expired(status) => {
                 return f.write_str("the gateway does not answer in time");
             }
-            Self::Status(status) => status,
+            Self::Status(status) => match status.source() {
+                Some(source) => {
+                    return write!(f, "the connection is broken: {}", innermost(source));
+                }
+                None => status,
+            },
             Self::Silence(timeout) => {
                 let time = quantity::time(*timeout);
                 return write!(f, "the gateway does not answer within {time}");
@@ -82,6 +89,15 @@ impl fmt::Display for CallError {
         }
         Ok(())
     }
+}
+
+/// What happened, behind what each layer calls it.
+pub(super) fn innermost(error: &dyn Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    one_line(&inner.to_string())
 }
 
 /// Whether tonic itself gave the call up, at its deadline: gateways answer before.
@@ -138,6 +154,17 @@ mod tests {
         let error = CallError::from(Status::from(GatewayError::invalid("name", "is required")));
 
         assert_eq!(error.to_string(), "INVALID_REQUEST: name: is required");
+    }
+
+    #[test]
+    fn a_broken_connection_is_no_refusal() {
+        let error = std::io::Error::other("certificate required");
+        let error = CallError::from(Status::from_error(Box::new(error)));
+
+        assert!(error.is_unavailable());
+        let said = error.to_string();
+        assert_eq!(said, "the connection is broken: certificate required");
+        assert_eq!(error.reason(), "UNAVAILABLE");
     }
 
     #[test]

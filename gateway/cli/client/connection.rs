@@ -1,7 +1,6 @@
 //! Where the gateway is, who calls it, and calls: each has a deadline.
 
 use std::{
-    error::Error,
     fmt, fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -15,7 +14,10 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
-use super::{call_error::CallError, output::one_line, quantity};
+use super::{
+    call_error::{CallError, innermost},
+    quantity,
+};
 use crate::{
     cli::Failure,
     proto::{
@@ -166,15 +168,6 @@ impl ConnectionArgs {
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(file)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))
-}
-
-/// What happened, behind what each layer calls it.
-fn innermost(error: &dyn Error) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    one_line(&inner.to_string())
 }
 
 impl Connection {
