@@ -17,12 +17,13 @@ run: ## Build jetgate and run it beside a real nats-server, ready for grpcurl (A
 	cargo build --locked --bin jetgate; \
 	exec '$(TARGET_DIR)/debug/jetgate' dev --nats-server "$$nats_server" $(ARGS)
 
+# The tests wait for servers most of their time: more run at a time than there are cores.
 # Without grpcurl the variable stays unset, `tool.sh` says why in one line and the tests use generated stubs.
 .PHONY: test
 test: ## Run every test against the pinned nats-server (ARGS= adds arguments of cargo test)
 	@set -e; unset JETGATE_TEST_GRPCURL; \
 	JETGATE_TEST_NATS_SERVER=$$(deploy/dev/nats-server.sh --pinned); \
-	export JETGATE_TEST_NATS_SERVER; \
+	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5}; \
 	if grpcurl=$$(deploy/dev/tool.sh grpcurl); then export JETGATE_TEST_GRPCURL="$$grpcurl"; fi; \
 	cargo test --locked $(ARGS)
 

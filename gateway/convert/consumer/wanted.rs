@@ -42,8 +42,13 @@ mod tests {
     use serde_json::json;
 
     fn info(name: &str, filters: &[&str]) -> ConsumerInfo {
-        let config = json!({ "filter_subjects": filters });
-        serde_json::from_value(json!({ "name": name, "config": config })).unwrap()
+        let info = json!({
+            "stream_name": "ORDERS",
+            "name": name,
+            "created": "2026-01-01T00:00:00Z",
+            "config": { "filter_subjects": filters },
+        });
+        serde_json::from_value(info).unwrap()
     }
 
     #[test]

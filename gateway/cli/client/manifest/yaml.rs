@@ -212,7 +212,7 @@ mod tests {
             "1:4 tags are not read: leave them out"
         );
         assert!(mistake("a:\n  - b\n c: [\n").starts_with("3:"));
-        assert!(mistake(&"[".repeat(10_000)).ends_with("is nested too deep"));
+        assert!(mistake(&"[".repeat(DEEPEST + 2)).ends_with("is nested too deep"));
     }
 
     proptest! {
