@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::Clients;
 use super::consume::{Consume, open_window};
 use super::consuming::say;
+use super::{Clients, SOON};
 
 /// How long to wait before the next attempt to open a session.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -110,7 +110,8 @@ impl Worker {
     /// Lets it finish what it works on, and end.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        self.task.await.unwrap();
+        let ended = tokio::time::timeout(3 * SOON, self.task).await;
+        ended.expect("the worker still holds something").unwrap();
     }
 }
 
@@ -129,6 +130,8 @@ impl Work {
             self.take_over(&session);
             drop(previous.take());
             previous = self.serve(session, &stop).await;
+            // Whoever was asked is gone: the next session is asked again.
+            self.asked.clear();
             self.ended_at.get_or_insert_with(Instant::now);
         }
     }
