@@ -252,10 +252,11 @@ impl Session {
             if let Err(ending) = self.flush().and_then(|()| self.check_the_end()) {
                 return ending;
             }
+            // Looked at before anything that depends on it: room that comes later ends the wait below.
+            let waits_for_room = self.has_more_to_send() || !self.out.has_room();
             self.show();
             self.ask().await;
 
-            let has_room = self.out.has_room();
             let impatient_at = self.impatient_at();
             let next_expiry = self.book.next_expiry();
             let stop_due = self.stop_due();
@@ -327,7 +328,7 @@ impl Session {
                 said = next_word(&mut self.caller, reads_answers, keeps_up) => {
                     self.hear(said).await
                 }
-                () = self.out.room(), if !has_room => Ok(()),
+                () = self.out.room(), if waits_for_room => Ok(()),
                 event = self.link.next() => self.handle(event),
             };
             if let Err(ending) = ending {

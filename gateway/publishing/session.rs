@@ -140,7 +140,7 @@ impl Session {
         let mut is_hurried = false;
         loop {
             self.take_up();
-            self.speak();
+            let waits = self.speak();
             self.show();
             if self.is_done() {
                 return Ending::Done;
@@ -152,7 +152,6 @@ impl Session {
             }
             self.set_alarm();
             let is_open = matches!(self.reading, Reading::On);
-            let waits = !self.out.has_room();
             let ending = tokio::select! {
                 biased;
                 () = self.out.closed() => Some(Ending::CallerGone),
@@ -304,14 +303,16 @@ impl Session {
         }
     }
 
-    /// Sends a frame while the transport takes one.
-    fn speak(&mut self) {
+    /// Sends a frame while the transport takes one. Whether there may be more to say when it does again:
+    /// that may be at once, so it is not asked later.
+    fn speak(&mut self) -> bool {
         while self.out.has_room() {
             let Some(frame) = self.next_frame() else {
-                break;
+                return false;
             };
             self.send(frame);
         }
+        true
     }
 
     fn next_frame(&mut self) -> Option<Frame> {

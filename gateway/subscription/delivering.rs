@@ -51,6 +51,12 @@ impl Session {
             .map_or(Ok(()), |arrival| self.deliver(arrival))
     }
 
+    /// Whether there is more than the last frame to send.
+    pub(super) fn has_more_to_send(&self) -> bool {
+        let has_messages = self.gap.is_some() || !self.held.is_empty();
+        !self.answers.is_empty() || (has_messages && !self.is_outdated)
+    }
+
     /// When to give up what waits for a caller that does not read. What is not acknowledged cannot be
     /// given back.
     pub(super) fn impatient_at(&self) -> Option<Instant> {

@@ -70,19 +70,23 @@ pub(crate) struct Consume {
 impl Consume {
     /// Begins the call and sends nothing.
     pub(crate) async fn begin(clients: &Clients) -> Self {
+        Self::try_begin(clients).await.unwrap()
+    }
+
+    async fn try_begin(clients: &Clients) -> Result<Self, Status> {
         let (requests, outgoing) = mpsc::channel(UNSENT);
         let outgoing = ReceiverStream::new(outgoing);
         let mut subscriber = clients.subscriber();
         let call = timeout(SOON, subscriber.consume(outgoing)).await;
-        let frames = call.expect("no answer").unwrap().into_inner();
-        Self {
+        let frames = call.expect("no answer")?.into_inner();
+        Ok(Self {
             requests: Some(requests),
             frames,
             opened: SessionOpened::default(),
             passed: VecDeque::new(),
             left: Vec::new(),
             settle_ids: 0,
-        }
+        })
     }
 
     /// Opens a session and waits for its first frame.
@@ -92,7 +96,7 @@ impl Consume {
 
     /// The same where it may be refused.
     pub(crate) async fn try_open(clients: &Clients, open: ConsumeOpen) -> Result<Self, Status> {
-        let mut consume = Self::begin(clients).await;
+        let mut consume = Self::try_begin(clients).await?;
         consume.send(Request::Open(open));
         match consume.try_frame().await? {
             Some(Frame::Opened(opened)) => consume.opened = opened,
