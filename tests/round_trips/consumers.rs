@@ -53,7 +53,7 @@ fn valid(rng: &mut Rng, seed: u64) -> ConsumerConfig {
         _ => (config.name, config.durable_name) = (name.clone(), name),
     }
     match rng.u8(..3) {
-        0 => config.filter_subject = "s.a.*".to_owned(),
+        0 => config.filter_subject = "s.a.*".into(),
         1 => config.filter_subjects = vec!["s.a".to_owned(), "s.b.>".to_owned()],
         _ => {}
     }
@@ -61,7 +61,7 @@ fn valid(rng: &mut Rng, seed: u64) -> ConsumerConfig {
         DeliverPolicy::ByStartSequence => config.opt_start_seq = rng.u64(1..100),
         DeliverPolicy::ByStartTime => config.opt_start_time = Some(past(rng)),
         DeliverPolicy::LastPerSubject if config.filter_subjects.is_empty() => {
-            config.filter_subject = "s.>".to_owned();
+            config.filter_subject = "s.>".into();
         }
         _ => {}
     }
@@ -107,14 +107,14 @@ fn filled_in(config: &ConsumerConfig) -> ConsumerConfig {
             .first()
             .copied()
             .or(config.ack_wait)
-            .or(seconds(30));
+            .or_else(|| seconds(30));
         filled.max_ack_pending = config.max_ack_pending.or(Some(1_000));
     }
     if !is_durable {
-        filled.inactive_threshold = config.inactive_threshold.or(seconds(5));
+        filled.inactive_threshold = config.inactive_threshold.or_else(|| seconds(5));
     }
     if config.priority_policy() == PriorityPolicy::PinnedClient {
-        filled.priority_timeout = config.priority_timeout.or(seconds(120));
+        filled.priority_timeout = config.priority_timeout.or_else(|| seconds(120));
     }
     filled
 }

@@ -50,15 +50,13 @@ fn transform(src: &str, dest: &str) -> SubjectTransform {
 
 /// What is wrong with a stream's configuration, and where.
 const STREAM: &[Mistake<StreamConfig>] = &[
-    ("config.name", |it| it.name = "a.b".to_owned()),
+    ("config.name", |it| it.name = "a.b".into()),
     ("config.name", |it| it.name.clear()),
     ("config.description", |it| {
         it.description = "x".repeat(5_000)
     }),
     ("config.subjects", |it| it.subjects.clear()),
-    ("config.subjects[0]", |it| {
-        it.subjects[0] = "a..b".to_owned()
-    }),
+    ("config.subjects[0]", |it| it.subjects[0] = "a..b".into()),
     ("config.subjects[1]", |it| {
         it.subjects.push("$JS.API.>".to_owned())
     }),
@@ -183,7 +181,7 @@ const STREAM: &[Mistake<StreamConfig>] = &[
         mirror(it).opt_start_time = Some(far())
     }),
     ("config.mirror.filter_subject", |it| {
-        mirror(it).filter_subject = "a..b".to_owned()
+        mirror(it).filter_subject = "a..b".into()
     }),
     ("config.mirror.external.api", |it| {
         let api = "no prefix".to_owned();
@@ -201,7 +199,7 @@ const STREAM: &[Mistake<StreamConfig>] = &[
     ("config.sources", |it| it.sources = vec![source(), source()]),
     ("config.sources[0].filter_subject", |it| {
         let mut source = source();
-        source.filter_subject = "a".to_owned();
+        source.filter_subject = "a".into();
         source.subject_transforms.push(transform("a", "b"));
         it.sources.push(source);
     }),
@@ -226,15 +224,13 @@ const STREAM: &[Mistake<StreamConfig>] = &[
 /// What is wrong with a consumer's configuration, and where.
 const CONSUMER: &[Mistake<ConsumerConfig>] = &[
     ("config.name", |it| it.durable_name.clear()),
-    ("config.durable_name", |it| {
-        it.durable_name = "a.b".to_owned()
-    }),
-    ("config.name", |it| it.name = "other".to_owned()),
+    ("config.durable_name", |it| it.durable_name = "a.b".into()),
+    ("config.name", |it| it.name = "other".into()),
     ("config.description", |it| {
         it.description = "x".repeat(5_000)
     }),
     ("config.filter_subject", |it| {
-        it.filter_subject = "a..b".to_owned()
+        it.filter_subject = "a..b".into()
     }),
     ("config.filter_subjects[0]", |it| {
         it.filter_subjects = vec![">.a".to_owned()]
@@ -243,7 +239,7 @@ const CONSUMER: &[Mistake<ConsumerConfig>] = &[
         it.filter_subjects = vec!["s.>".to_owned(), "s.a".to_owned()];
     }),
     ("config.filter_subject", |it| {
-        it.filter_subject = "s.a".to_owned();
+        it.filter_subject = "s.a".into();
         it.filter_subjects = vec!["s.b".to_owned()];
     }),
     ("config.deliver_policy", |it| it.deliver_policy = 9),

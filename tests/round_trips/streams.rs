@@ -118,7 +118,7 @@ fn source(rng: &mut Rng, place: usize) -> StreamSource {
         _ => {}
     }
     match rng.u8(..3) {
-        0 => source.filter_subject = "origin.*".to_owned(),
+        0 => source.filter_subject = "origin.*".into(),
         1 => {
             let dest = maybe(rng, |_| "moved.{{wildcard(1)}}".to_owned());
             source.subject_transforms = vec![SubjectTransform {
