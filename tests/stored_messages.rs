@@ -13,7 +13,9 @@ use jetgate::proto::{
 use serde_json::{Value, json};
 use tonic::{Code, Request, Status};
 
-use crate::support::{Gateway, NatsServer, Wire, refused, start_with_stream, violated_field};
+use crate::support::{
+    Gateway, NatsServer, SOON, Wire, eventually, refused, start_with_stream, violated_field,
+};
 
 /// A stream that takes `s.>`.
 async fn start() -> (NatsServer, Gateway, Wire) {
@@ -94,7 +96,9 @@ async fn gets_what_no_client_library_can_receive() {
     wire.publish_raw("s.a", b"Bad: x\ry\r\nno colon\r\n", b"\xff")
         .await;
 
-    let message = get(&gateway, Target::Sequence(1)).await.unwrap();
+    // Nobody answered that it is stored.
+    let stored = async || get(&gateway, Target::Sequence(1)).await.ok();
+    let message = eventually(SOON, stored).await;
 
     let bad = message.headers.iter().find(|it| it.name == "Bad").unwrap();
     assert_eq!(bad.binary_value.as_ref(), b"x\ry");

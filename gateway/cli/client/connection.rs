@@ -92,8 +92,13 @@ fn server(text: &str) -> Result<Uri, String> {
     if !["http://", "https://"].iter().any(|it| url.starts_with(it)) {
         return Err("expected such as http://127.0.0.1:50051".to_owned());
     }
-    url.parse()
-        .map_err(|error: http::uri::InvalidUri| error.to_string())
+    let url: Uri = url
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| error.to_string())?;
+    match url.authority() {
+        Some(authority) if !authority.as_str().ends_with(':') => Ok(url),
+        _ => Err("expected a host, and perhaps a port behind a colon".to_owned()),
+    }
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
