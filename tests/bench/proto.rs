@@ -5,8 +5,11 @@
     missing_docs,
     unreachable_pub,
     clippy::all,
+    clippy::pedantic,
     clippy::use_self,
-    reason = "generated; not all of the contract is measured"
+    clippy::large_futures,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the documentation stands in the protos"
 )]
 
 tonic::include_proto!("jetgate.v1");
