@@ -113,16 +113,16 @@ async fn leases_end_with_their_caller() {
 
 #[tokio::test]
 async fn a_backoff_decides_when_a_lease_is_extended() {
-    let backoff = [1, 3].map(nanoseconds);
+    let backoff = [3, 6].map(nanoseconds);
     let settings = json!({ "backoff": backoff, "max_deliver": 5 });
     let (_nats, gateway, mut wire) = start_with_consumer(settings).await;
     store_many(&mut wire, 1).await;
     let mut session = Consume::open(&gateway, open_kept(3_600)).await;
     session.messages(1).await;
 
-    // R6: the first delivery has one second, the second has three.
-    for attempt in 1..=2 {
-        for _ in 0..4 {
+    // R6: the first delivery has three seconds, the second has six.
+    for (attempt, heartbeats) in [(1, 5), (2, 8)] {
+        for _ in 0..heartbeats {
             assert_eq!(session.heartbeat().await.outstanding_messages, 1);
         }
         if attempt == 1 {
