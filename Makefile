@@ -23,7 +23,7 @@ run: ## Build jetgate and run it beside a real nats-server, ready for grpcurl (A
 test: ## Run every test against the pinned nats-server (ARGS= adds arguments of cargo test)
 	@set -e; unset JETGATE_TEST_GRPCURL; \
 	JETGATE_TEST_NATS_SERVER=$$(deploy/dev/nats-server.sh --pinned); \
-	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5}; \
+	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4}; \
 	if grpcurl=$$(deploy/dev/tool.sh grpcurl); then export JETGATE_TEST_GRPCURL="$$grpcurl"; fi; \
 	cargo test --locked $(ARGS)
 

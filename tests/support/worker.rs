@@ -130,17 +130,23 @@ impl Work {
             self.take_over(&session);
             drop(previous.take());
             previous = self.serve(session, &stop).await;
-            // Whoever was asked is gone: the next session is asked again.
-            self.asked.clear();
             self.ended_at.get_or_insert_with(Instant::now);
         }
     }
 
-    /// What is not held any more comes again, or is settled.
+    /// What is not held any more comes again, or is settled. Whoever was asked is gone: the new session is
+    /// asked again for what it holds.
     fn take_over(&mut self, session: &Consume) {
         let opened = &session.opened;
-        self.held
-            .retain(|held| !opened.not_held.contains(&held.token));
+        let asked: BTreeSet<u64> = self.asked.drain().flat_map(|(_, asked)| asked).collect();
+        let mut ledger = self.ledger.lock().unwrap();
+        self.held.retain(|held| {
+            let is_held = !opened.not_held.contains(&held.token);
+            if !is_held && asked.contains(&held.sequence) {
+                ledger.presumed.insert(held.sequence);
+            }
+            is_held
+        });
         assert_eq!(self.held.len(), opened.held.len());
         for (held, renewed) in self.held.iter_mut().zip(&opened.held) {
             held.token.clone_from(renewed);
