@@ -185,9 +185,9 @@ async fn callers_that_keep_to_their_window_are_always_read() {
 #[tokio::test]
 async fn a_caller_held_by_flow_control_keeps_its_connection() {
     const MESSAGES: u64 = 5_000;
-    let (nats, gateway, _wire) = start().await;
+    let (nats, gateway, mut wire) = start().await;
     let mut connection = Connection::open(&gateway).await;
-    let streams = open_streams(&mut connection, 1).await;
+    let mut streams = open_streams(&mut connection, 1).await;
 
     nats.pause();
     streams[0].send(MESSAGES);
@@ -196,7 +196,13 @@ async fn a_caller_held_by_flow_control_keeps_its_connection() {
     assert!(connection.lives().await);
 
     nats.resume();
-    assert!(connection.lives().await);
+    let mut answers = streams.remove(0).answers;
+    // The answers are read, so that they hold up nobody.
+    tokio::spawn(async move { while let Some(Ok(_)) = answers.frame().await {} });
+    eventually(SOON * 3, async || {
+        (wire.count("ORDERS").await == MESSAGES).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
