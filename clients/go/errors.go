@@ -1,0 +1,168 @@
+package jetgate
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/jetgate/jetgate/clients/go/jetgatev1"
+)
+
+// Retry says whether repeating a failed call may help.
+type Retry string
+
+// What Error.Retry can say.
+const (
+	// RetryUnspecified says nothing.
+	RetryUnspecified Retry = "unspecified"
+	// RetryNever: the same request fails again.
+	RetryNever Retry = "never"
+	// RetryLater: the same request may succeed later; wait at least Error.RetryDelay.
+	RetryLater Retry = "later"
+	// RetrySameID: safe only with the same message id, inside the stream's duplicate window.
+	RetrySameID Retry = "same_id"
+	// RetryAfterRead: read the current state first, then decide.
+	RetryAfterRead Retry = "after_read"
+)
+
+// ErrClosed is returned by what was closed.
+var ErrClosed = errors.New("jetgate: closed")
+
+// Error says why a call, or one message of it, failed. Programs branch on Reason, never on Message:
+//
+//	var failed *jetgate.Error
+//	if errors.As(err, &failed) && failed.Reason == "STREAM_NOT_FOUND" { ... }
+type Error struct {
+	// Code is the gRPC status.
+	Code codes.Code
+	// Reason is one of jetgatev1.ErrorReason without its prefix, "STREAM_NOT_FOUND" for example. Empty where the
+	// gateway was not reached.
+	Reason string
+	// Message is for people.
+	Message string
+	// Metadata has facts that belong to the reason.
+	Metadata map[string]string
+	// Violations says what is wrong with which field of the request.
+	Violations map[string]string
+	// RetryDelay is how long to wait before a retry, where the gateway says so.
+	RetryDelay time.Duration
+}
+
+// Error is for people.
+func (e *Error) Error() string {
+	if e.Reason == "" {
+		return fmt.Sprintf("jetgate: %s: %s", codeName(e.Code), e.Message)
+	}
+	return fmt.Sprintf("jetgate: %s %s: %s", codeName(e.Code), e.Reason, e.Message)
+}
+
+// GRPCStatus lets status.Code and status.FromError understand the error.
+func (e *Error) GRPCStatus() *status.Status { return status.New(e.Code, e.Message) }
+
+// Retry says whether repeating the call may help.
+func (e *Error) Retry() Retry {
+	if e.Reason != "" {
+		return retryOf(e.Reason)
+	}
+	switch e.Code {
+	case codes.Unavailable, codes.Canceled, codes.Unknown, codes.Internal, codes.DeadlineExceeded:
+		return RetryLater
+	default:
+		return RetryUnspecified
+	}
+}
+
+// OutcomeUnknown is whether a publish that failed may have been stored: repeat it with the same message id.
+func OutcomeUnknown(err error) bool {
+	var failed *Error
+	return errors.As(err, &failed) && failed.Reason == "PUBLISH_OUTCOME_UNKNOWN"
+}
+
+// retryOf reads the retryability that the contract states for a reason.
+func retryOf(reason string) Retry {
+	number, known := jetgatev1.ErrorReason_value[reasonPrefix+reason]
+	if !known {
+		return RetryUnspecified
+	}
+	value := jetgatev1.ErrorReason(number).Descriptor().Values().ByNumber(jetgatev1.ErrorReason(number).Number())
+	options, _ := proto.GetExtension(value.Options(), jetgatev1.E_Reason).(*jetgatev1.ReasonOptions)
+	name := strings.TrimPrefix(strings.TrimPrefix(options.GetRetry().String(), "RETRY_"), "WITH_")
+	return Retry(strings.ToLower(name))
+}
+
+const reasonPrefix = "ERROR_REASON_"
+
+// fromRPC turns the error of a call into an *Error with its details.
+func fromRPC(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	reported := status.Convert(err)
+	failed := &Error{Code: reported.Code(), Message: reported.Message()}
+	for _, detail := range reported.Details() {
+		switch detail := detail.(type) {
+		case *errdetails.ErrorInfo:
+			failed.Reason, failed.Metadata = detail.Reason, detail.Metadata
+		case *errdetails.RetryInfo:
+			failed.RetryDelay = detail.RetryDelay.AsDuration()
+		case *errdetails.BadRequest:
+			failed.Violations = make(map[string]string, len(detail.FieldViolations))
+			for _, violation := range detail.FieldViolations {
+				failed.Violations[violation.Field] = violation.Description
+			}
+		}
+	}
+	return failed
+}
+
+// fromItem turns the status of one item into an error; nil where it went well.
+func fromItem(item *jetgatev1.ItemStatus) error {
+	if item.GetCode() == 0 {
+		return nil
+	}
+	return &Error{
+		Code:     codes.Code(item.Code),
+		Reason:   strings.TrimPrefix(item.Reason.String(), reasonPrefix),
+		Message:  item.Message,
+		Metadata: item.Metadata,
+	}
+}
+
+// codeName is the status as the gRPC documentation writes it: NOT_FOUND.
+func codeName(code codes.Code) string {
+	if name, known := codeNames[code]; known {
+		return name
+	}
+	return "UNKNOWN"
+}
+
+var codeNames = map[codes.Code]string{
+	codes.OK: "OK", codes.Canceled: "CANCELLED", codes.Unknown: "UNKNOWN", codes.InvalidArgument: "INVALID_ARGUMENT",
+	codes.DeadlineExceeded: "DEADLINE_EXCEEDED", codes.NotFound: "NOT_FOUND", codes.AlreadyExists: "ALREADY_EXISTS",
+	codes.PermissionDenied: "PERMISSION_DENIED", codes.ResourceExhausted: "RESOURCE_EXHAUSTED",
+	codes.FailedPrecondition: "FAILED_PRECONDITION", codes.Aborted: "ABORTED", codes.OutOfRange: "OUT_OF_RANGE",
+	codes.Unimplemented: "UNIMPLEMENTED", codes.Internal: "INTERNAL", codes.Unavailable: "UNAVAILABLE",
+	codes.DataLoss: "DATA_LOSS", codes.Unauthenticated: "UNAUTHENTICATED",
+}
+
+// endsForGood is whether a stream that ended with this error would end so again.
+func endsForGood(err error) bool {
+	var failed *Error
+	if !errors.As(err, &failed) {
+		return false
+	}
+	if failed.Reason == "" {
+		return failed.Code == codes.Unimplemented || failed.Code == codes.Unauthenticated || failed.Code == codes.PermissionDenied
+	}
+	return failed.Retry() != RetryLater
+}

@@ -1,0 +1,111 @@
+package jetgate
+
+import (
+	"time"
+
+	"github.com/jetgate/jetgate/clients/go/jetgatev1"
+)
+
+// entry is a message that is not answered.
+type entry struct {
+	request  *jetgatev1.PublishRequest
+	future   *Future
+	size     int
+	sentAt   time.Time
+	answered bool
+}
+
+// ledger keeps the messages of a publisher that are not answered, by their numbers, which follow one another. It does no
+// I/O and no locking.
+type ledger struct {
+	entries []entry
+	// first is the number of entries[0].
+	first uint64
+	// sent is how many of the entries are on their way.
+	sent int
+	// messages and bytes count what is not answered.
+	messages, bytes int
+}
+
+func newLedger() *ledger { return &ledger{first: 1} }
+
+func (l *ledger) add(request *jetgatev1.PublishRequest, future *Future, size int) {
+	l.entries = append(l.entries, entry{request: request, future: future, size: size})
+	l.messages++
+	l.bytes += size
+}
+
+// waiting is how many messages were not sent yet.
+func (l *ledger) waiting() int { return len(l.entries) - l.sent }
+
+// take is the next frame: the number of its first message, and messages up to these limits.
+func (l *ledger) take(messages, bytes int, now time.Time) (uint64, []*jetgatev1.PublishRequest) {
+	for l.sent < len(l.entries) && l.entries[l.sent].answered {
+		l.sent++
+	}
+	first := l.first + uint64(l.sent)
+	var frame []*jetgatev1.PublishRequest
+	for l.sent < len(l.entries) && len(frame) < messages {
+		next := &l.entries[l.sent]
+		if next.answered || (len(frame) > 0 && bytes < next.size) {
+			break
+		}
+		bytes -= next.size
+		if next.sentAt.IsZero() {
+			next.sentAt = now
+		}
+		frame = append(frame, next.request)
+		l.sent++
+	}
+	return first, frame
+}
+
+// answer takes a message out; nil where it was answered before or never existed.
+func (l *ledger) answer(number uint64) *entry {
+	if number < l.first || number >= l.first+uint64(l.sent) {
+		return nil
+	}
+	found := &l.entries[number-l.first]
+	if found.answered {
+		return nil
+	}
+	found.answered = true
+	l.messages--
+	l.bytes -= found.size
+	return found
+}
+
+// forget drops what is answered at the beginning.
+func (l *ledger) forget() {
+	count := 0
+	for count < l.sent && l.entries[count].answered {
+		l.entries[count] = entry{}
+		count++
+	}
+	l.entries = l.entries[count:]
+	l.first += uint64(count)
+	l.sent -= count
+}
+
+// rewind makes everything that is not answered wait to be sent again, but for what would not be safe to repeat: that is
+// taken out and given to give.
+func (l *ledger) rewind(isSafe func(*entry) bool, give func(*entry)) {
+	for i := range l.entries[:l.sent] {
+		if found := &l.entries[i]; !found.answered && !isSafe(found) {
+			give(l.answer(l.first + uint64(i)))
+		}
+	}
+	l.forget()
+	l.sent = 0
+}
+
+// fail takes everything out.
+func (l *ledger) fail(with func(*entry)) {
+	l.sent = len(l.entries)
+	for i := range l.entries {
+		if found := l.answer(l.first + uint64(i)); found != nil {
+			with(found)
+		}
+	}
+	l.forget()
+}
