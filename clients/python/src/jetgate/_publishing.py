@@ -98,8 +98,7 @@ class Publishing:
         if self._closing:
             raise ClosedError("the publisher is closed", code="CANCELLED")
         ledger, options = self._ledger, self.options
-        is_full = ledger.messages >= options.max_in_flight or ledger.bytes >= options.max_in_flight_bytes
-        if is_full:
+        if not self.has_room():
             self._full = True
             self._work.notify()
             return False
@@ -110,6 +109,12 @@ class Publishing:
         elif self._sender_idle and (options.linger <= 0 or ledger.waiting == 1 or self._is_batch()):
             self._work.notify()
         return True
+
+    def has_room(self) -> bool:
+        """Whether another entry would be taken, or refused for good."""
+        ledger, options = self._ledger, self.options
+        has_room = ledger.messages < options.max_in_flight and ledger.bytes < options.max_in_flight_bytes
+        return has_room or self._error is not None or self._closing
 
     def hurry(self) -> None:
         """Somebody waits: what there is goes now."""
