@@ -20,13 +20,15 @@ class Signal:
             self._loop.call_soon_threadsafe(self._event.set)
 
     async def until(self, ready: Callable[[], bool], timeout: float | None) -> bool:
-        """Waits until `ready`. False when the time is over before."""
+        """Waits until `ready`, which is not asked again once it was. False when the time is over before."""
 
         async def wait() -> None:
             while not ready():
                 self._event.clear()
-                if not ready():
-                    await self._event.wait()
+                # What was sent before the event was cleared is seen now.
+                if ready():
+                    return
+                await self._event.wait()
 
         try:
             await asyncio.wait_for(wait(), timeout)

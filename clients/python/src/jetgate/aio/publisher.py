@@ -84,9 +84,8 @@ class Publisher:
     async def _add(self, head: bytes, payload: bytes, message_id: str) -> asyncio.Future[PublishResult]:
         entry = _Entry(head, payload, message_id, time.monotonic() + self._timeout)
         future = entry.future = self._loop.create_future()
-        # What fails and is looked at by nobody is no news.
-        while not self._engine.offer(entry):
-            await self._room.until(self._engine.has_room, None)
+        if not self._engine.offer(entry):
+            await self._room.until(lambda: self._engine.offer(entry), None)
         self._unanswered += 1
         return future
 
