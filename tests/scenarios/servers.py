@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import pathlib
 import random
 import signal
@@ -63,6 +64,9 @@ class Server:
         if self._process is None or not self.running():
             raise WorldError(f"{self.name} does not run")
         self._process.send_signal(number)
+        if number == signal.SIGSTOP:
+            # A thread of the process may go on for a moment.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def kill(self) -> None:
         """Ends the process at once, paused or not."""

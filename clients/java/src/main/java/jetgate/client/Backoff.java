@@ -1,0 +1,23 @@
+package jetgate.client;
+
+import java.time.Duration;
+import java.util.concurrent.ThreadLocalRandom;
+
+/** Waits longer after each failure, up to two seconds, give or take half. */
+final class Backoff {
+  private static final long FIRST_MILLIS = 50;
+  private static final long MOST_MILLIS = 2000;
+
+  private int failures;
+
+  void worked() {
+    failures = 0;
+  }
+
+  Duration next(JetgateException error) {
+    var millis = Math.min(FIRST_MILLIS << Math.min(failures, 6), MOST_MILLIS);
+    failures++;
+    var delay = Duration.ofMillis(millis / 2 + ThreadLocalRandom.current().nextLong(millis + 1));
+    return error != null && error.retryDelay().compareTo(delay) > 0 ? error.retryDelay() : delay;
+  }
+}
