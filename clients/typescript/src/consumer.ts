@@ -1,7 +1,7 @@
 // The consumer: messages as an async iterator, acknowledged in batches, through every reconnect.
 
 import { type MessageInitShape, create } from "@bufbuild/protobuf";
-import { durationFromMs, timestampDate } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 import { Backoff } from "./backoff.js";
 import { type ConfigInit, fromConfig } from "./config.js";
 import type { Batch } from "./consuming/batch.js";
@@ -92,6 +92,8 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   private nextSettleId = 1;
   private scheduled = false;
   private resumeToken = "";
+  /** How long a message may wait here, where no lease is extended; 0 is any time. */
+  private ackWaitMs = 0;
   private offered: Message[] = [];
   private stopping = false;
   private drainAsked = false;
@@ -111,15 +113,20 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   }
 
   /** The next message; undefined when none comes in time (unset: any time), or the consumer has ended. */
-  receive(timeoutMs?: number): Promise<Message | undefined> {
-    return this.inbox.receive(timeoutMs);
+  async receive(timeoutMs?: number): Promise<Message | undefined> {
+    for (;;) {
+      const message = await this.inbox.receive(timeoutMs);
+      if (!message || message.expiresAt === 0 || message.expiresAt > Date.now()) return message;
+      // It has waited here for too long and comes again; to hand it out as well would be twice.
+      this.forget(message);
+    }
   }
 
   /** Messages until the consumer ends. Leaving the loop closes it. */
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
     return {
       next: async () => {
-        const value = await this.inbox.receive();
+        const value = await this.receive();
         return value ? { value, done: false } : { value: undefined, done: true };
       },
       return: async () => {
@@ -242,6 +249,7 @@ export class Consumer implements AsyncIterable<Message>, Settler {
     this.open = true;
     this.backoff.reset();
     this.resumeToken = opened.resumeToken || this.resumeToken;
+    if (this.options.leaseMs === 0 && opened.ackWait) this.ackWaitMs = durationMs(opened.ackWait);
     this.adopt(opened);
     if (this.drainAsked) this.session!.drain();
     this.flush();
@@ -260,8 +268,10 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   }
 
   private received(batch: Batch): void {
+    const expiresAt = this.ackWaitMs > 0 ? Date.now() + this.ackWaitMs : 0;
     for (const message of batch.messages) {
-      if (message.token) {
+      message.expiresAt = expiresAt;
+      if (message.hasToken) {
         const number = this.deliveries.push(message);
         // The numbers of a session begin at 1 and leave out none.
         if (number !== message.deliveryId) return this.session!.cancel();

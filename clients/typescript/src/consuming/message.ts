@@ -54,6 +54,8 @@ export class Message {
 
   /** @internal Counts the deliveries of a session; 0 where the message is known by its token alone. */
   deliveryId = 0;
+  /** @internal When it is too late to hand it out, in milliseconds; 0 is never. */
+  expiresAt = 0;
   /** @internal It was handed out. */
   handedOut = false;
   /** @internal A token that has replaced the one it came with. */
@@ -185,7 +187,12 @@ export class Message {
     return this.renewedToken ?? this.stringAt(this.tokenAt);
   }
 
-  /** The headers, in order within one name. */
+  /** @internal Whether it can be acknowledged. */
+  get hasToken(): boolean {
+    return this.tokenAt !== 0;
+  }
+
+  /** The headers, in order within one name; without the one that `messageId` is from. */
   get headers(): Header[] {
     const headers: Header[] = [];
     if (this.headersAt === 0) return headers;
@@ -195,7 +202,7 @@ export class Message {
       if (tag !== 0x6a) reader.skip(tag);
       else {
         const { name, value, binaryValue } = fromBinary(HeaderSchema, reader.view());
-        headers.push({ name, value: binaryValue.length > 0 ? binaryValue : value });
+        if (name !== "Nats-Msg-Id") headers.push({ name, value: binaryValue.length > 0 ? binaryValue : value });
       }
     }
     return headers;
