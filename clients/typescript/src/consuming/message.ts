@@ -192,7 +192,7 @@ export class Message {
     return this.tokenAt !== 0;
   }
 
-  /** The headers, in order within one name; without the one that `messageId` is from. */
+  /** The headers, in order within one name. */
   get headers(): Header[] {
     const headers: Header[] = [];
     if (this.headersAt === 0) return headers;
@@ -202,7 +202,7 @@ export class Message {
       if (tag !== 0x6a) reader.skip(tag);
       else {
         const { name, value, binaryValue } = fromBinary(HeaderSchema, reader.view());
-        if (name !== "Nats-Msg-Id") headers.push({ name, value: binaryValue.length > 0 ? binaryValue : value });
+        headers.push({ name, value: binaryValue.length > 0 ? binaryValue : value });
       }
     }
     return headers;

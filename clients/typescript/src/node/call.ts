@@ -2,9 +2,10 @@
 
 import { type ClientHttp2Stream, type IncomingHttpHeaders, constants } from "node:http2";
 import type { Call, CallHandler, CallOptions } from "../channel.js";
-import { Code, JetgateError, fromStatus } from "../errors.js";
+import { Code, JetgateError } from "../errors.js";
 import { VERSION } from "../version.js";
 import { Deframer, messageHead } from "../wire/deframer.js";
+import { httpError, statusOf } from "../wire/trailers.js";
 import type { Connection } from "./connection.js";
 
 /** What is kept of a call that waits for its connection. */
@@ -136,22 +137,11 @@ export class HttpCall implements Call {
 
   private response(headers: IncomingHttpHeaders & { ":status"?: number }): void {
     this.readStatus(headers);
-    if (this.status === undefined && headers[":status"] !== 200) {
-      const code = HTTP_CODES[headers[":status"] ?? 0] ?? Code.UNKNOWN;
-      this.status = new JetgateError({ code, message: `an HTTP status of ${headers[":status"]} came: no gateway's` });
-    }
+    if (headers[":status"] !== 200) this.status ??= httpError(headers[":status"]);
   }
 
   private readStatus(headers: IncomingHttpHeaders): void {
-    const status = headers["grpc-status"];
-    if (status === undefined) return;
-    if (status === "0") {
-      this.status = "ok";
-      return;
-    }
-    const details = headers["grpc-status-details-bin"] as string | undefined;
-    const message = decodeMessage(headers["grpc-message"] as string | undefined);
-    this.status = fromStatus(Number(status), message, details === undefined ? undefined : Buffer.from(details, "base64"));
+    this.status ??= statusOf((name) => headers[name] as string | undefined);
   }
 
   private outcome(stream: ClientHttp2Stream): JetgateError | undefined {
@@ -174,27 +164,5 @@ export class HttpCall implements Call {
     if (this.stream && !this.stream.closed) this.stream.close(constants.NGHTTP2_CANCEL);
     this.ended();
     this.handler.closed(error);
-  }
-}
-
-/** What proxies say. */
-const HTTP_CODES: Record<number, Code> = {
-  400: Code.INTERNAL,
-  401: Code.UNAUTHENTICATED,
-  403: Code.PERMISSION_DENIED,
-  404: Code.UNIMPLEMENTED,
-  429: Code.UNAVAILABLE,
-  502: Code.UNAVAILABLE,
-  503: Code.UNAVAILABLE,
-  504: Code.UNAVAILABLE,
-};
-
-/** A status message is percent-encoded. */
-export function decodeMessage(message: string | undefined): string {
-  if (!message) return "";
-  try {
-    return decodeURIComponent(message);
-  } catch {
-    return message;
   }
 }

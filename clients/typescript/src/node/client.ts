@@ -2,16 +2,13 @@
 
 import { BaseClient } from "../client.js";
 import { ConsumeSession } from "../consuming/consume_session.js";
+import { type Identity, authorization } from "../identity.js";
 import { Publisher, type PublisherOptions } from "../publisher.js";
 import { NodeChannel } from "./channel.js";
 import type { TlsOptions } from "./target.js";
 
 /** Who the program is, and how the connection is secured. */
-export interface Credentials {
-  /** An API key of the gateway. */
-  apiKey?: string;
-  /** A bearer token, or what gets one: it is asked for each call, so that tokens that expire are fresh. */
-  token?: string | (() => string | Promise<string>);
+export interface Credentials extends Identity {
   /** TLS; `{}` for a certificate that Node trusts. Addresses that begin with `https://` have it, too. */
   tls?: TlsOptions;
 }
@@ -52,10 +49,4 @@ export function connect(
   options: ClientOptions = {},
 ): Client {
   return new Client(target, credentials, options);
-}
-
-/** The metadata that says who calls. */
-export async function authorization({ apiKey, token }: Pick<Credentials, "apiKey" | "token">): Promise<Record<string, string>> {
-  const key = apiKey ?? (typeof token === "function" ? await token() : token);
-  return key ? { authorization: `Bearer ${key}` } : {};
 }
