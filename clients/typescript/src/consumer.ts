@@ -113,21 +113,17 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   }
 
   /** The next message; undefined when none comes in time (unset: any time), or the consumer has ended. */
-  async receive(timeoutMs?: number): Promise<Message | undefined> {
-    for (;;) {
-      const message = await this.inbox.receive(timeoutMs);
-      if (!message || message.expiresAt === 0 || message.expiresAt > Date.now()) return message;
-      // It has waited here for too long and comes again; to hand it out as well would be twice.
-      this.forget(message);
-    }
+  receive(timeoutMs?: number): Promise<Message | undefined> {
+    const message = this.takeNow();
+    return message ? Promise.resolve(message) : this.receiveLater(timeoutMs);
   }
 
   /** Messages until the consumer ends. Leaving the loop closes it. */
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
     return {
-      next: async () => {
-        const value = await this.receive();
-        return value ? { value, done: false } : { value: undefined, done: true };
+      next: () => {
+        const value = this.takeNow();
+        return value ? Promise.resolve({ value, done: false }) : this.receiveLater().then(toStep);
       },
       return: async () => {
         await this.close();
@@ -205,6 +201,28 @@ export class Consumer implements AsyncIterable<Message>, Settler {
       this.scheduled = false;
       this.flush();
     });
+  }
+
+  private async receiveLater(timeoutMs?: number): Promise<Message | undefined> {
+    for (;;) {
+      const message = await this.inbox.receive(timeoutMs);
+      if (!message || !this.tooLate(message)) return message;
+    }
+  }
+
+  private takeNow(): Message | undefined {
+    while (this.inbox.size > 0) {
+      const message = this.inbox.shift();
+      if (!this.tooLate(message)) return message;
+    }
+    return undefined;
+  }
+
+  /** It has waited here for too long and comes again; to hand it out as well would be twice. */
+  private tooLate(message: Message): boolean {
+    if (message.expiresAt === 0 || message.expiresAt > Date.now()) return false;
+    this.forget(message);
+    return true;
   }
 
   private connect(): void {
@@ -383,6 +401,10 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   private wakeSettled(): void {
     for (const resolve of this.settledWaiters.splice(0)) resolve();
   }
+}
+
+function toStep(value: Message | undefined): IteratorResult<Message, undefined> {
+  return value ? { value, done: false } : { value: undefined, done: true };
 }
 
 /** After everything that can run now. */

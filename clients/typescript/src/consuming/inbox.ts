@@ -105,7 +105,8 @@ export class Inbox {
     for (const waiter of waiters) waiter.give(undefined);
   }
 
-  private shift(): Message {
+  /** The next message of those that wait; there is one. */
+  shift(): Message {
     const message = this.take();
     message.handedOut = true;
     if (this.ending && this.size === 0) this.release(undefined);

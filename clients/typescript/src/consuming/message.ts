@@ -38,98 +38,65 @@ const NONE = new Uint8Array(0);
 let lastSubjectBytes = NONE;
 let lastSubject = "";
 
+/** The tags of ReceivedMessage. */
+const Tag = {
+  DELIVERY_ID: 0x08,
+  ACK_TOKEN: 0x12,
+  SUBJECT: 0x1a,
+  STREAM: 0x22,
+  CONSUMER: 0x2a,
+  STREAM_SEQUENCE: 0x30,
+  CONSUMER_SEQUENCE: 0x38,
+  DELIVERY_ATTEMPT: 0x40,
+  MESSAGE_ID: 0x4a,
+  PUBLISH_TIME: 0x52,
+  ACK_DEADLINE: 0x5a,
+  PENDING: 0x60,
+  HEADERS: 0x6a,
+  DATA: 0x72,
+} as const;
+
 /**
  * A message. `data` is a view of what came from the network, a batch of up to 3 MiB that lives as long as it: copy what
  * is kept for long.
  */
 export class Message {
-  /** The message's subject. */
-  readonly subject: string = "";
-  /** The payload. */
-  readonly data: Uint8Array = NONE;
-  /** 1 for the first delivery of the message by this consumer, 2 for the first repetition, and so on. */
-  readonly attempt: number = 0;
-  /** Whether something final was said of it, and not refused. */
+  /** Whether something final was said of it. */
   settled = false;
 
   /** @internal Counts the deliveries of a session; 0 where the message is known by its token alone. */
-  deliveryId = 0;
+  deliveryId: number;
   /** @internal When it is too late to hand it out, in milliseconds; 0 is never. */
   expiresAt = 0;
   /** @internal It was handed out. */
   handedOut = false;
   /** @internal A token that has replaced the one it came with. */
-  renewedToken: string | undefined;
+  renewedToken: string | undefined = undefined;
 
-  private readonly tokenAt: number = 0;
-  private readonly streamAt: number = 0;
-  private readonly consumerAt: number = 0;
-  private readonly sequenceAt: number = 0;
-  private readonly consumerSequenceAt: number = 0;
-  private readonly messageIdAt: number = 0;
-  private readonly publishTimeAt: number = 0;
-  private readonly deadlineAt: number = 0;
-  private readonly pendingAt: number = 0;
-  private readonly headersAt: number = 0;
-
-  /** @internal Reads a ReceivedMessage that lies between `at` and `end`. */
+  /** @internal A ReceivedMessage that lies between `start` and `end`. Only what is asked for is decoded. */
   constructor(
     private readonly settler: Settler | undefined,
     private readonly bytes: Uint8Array,
-    at: number,
+    private readonly start: number,
     private readonly end: number,
   ) {
-    const reader = new Reader(bytes, at, end);
-    while (reader.more) {
-      const tag = reader.number();
-      const here = reader.at;
-      switch (tag) {
-        case 0x08:
-          this.deliveryId = reader.number();
-          continue;
-        case 0x12:
-          this.tokenAt = here;
-          break;
-        case 0x1a:
-          this.subject = readSubject(reader);
-          continue;
-        case 0x22:
-          this.streamAt = here;
-          break;
-        case 0x2a:
-          this.consumerAt = here;
-          break;
-        case 0x30:
-          this.sequenceAt = here;
-          break;
-        case 0x38:
-          this.consumerSequenceAt = here;
-          break;
-        case 0x40:
-          this.attempt = reader.number();
-          continue;
-        case 0x4a:
-          this.messageIdAt = here;
-          break;
-        case 0x52:
-          this.publishTimeAt = here;
-          break;
-        case 0x5a:
-          this.deadlineAt = here;
-          break;
-        case 0x60:
-          this.pendingAt = here;
-          break;
-        case 0x6a:
-          this.headersAt ||= here;
-          break;
-        case 0x72:
-        case 0x7a:
-          this.data = reader.view();
-          continue;
-      }
-      reader.skip(tag);
-    }
+    this.deliveryId = this.find(Tag.DELIVERY_ID)?.number() ?? 0;
+  }
+
+  /** The message's subject. */
+  get subject(): string {
+    const found = this.find(Tag.SUBJECT);
+    return found ? readSubject(found) : "";
+  }
+
+  /** The payload. */
+  get data(): Uint8Array {
+    return this.find(Tag.DATA)?.view() ?? NONE;
+  }
+
+  /** 1 for the first delivery of the message by this consumer, 2 for the first repetition, and so on. */
+  get attempt(): number {
+    return this.find(Tag.DELIVERY_ATTEMPT)?.number() ?? 0;
   }
 
   /** The payload as text. */
@@ -144,66 +111,60 @@ export class Message {
 
   /** The stream that it is from. */
   get stream(): string {
-    return this.stringAt(this.streamAt);
+    return this.find(Tag.STREAM)?.string() ?? "";
   }
 
   /** The consumer that delivered it. */
   get consumer(): string {
-    return this.stringAt(this.consumerAt);
+    return this.find(Tag.CONSUMER)?.string() ?? "";
   }
 
   /** Its sequence in the stream. */
   get sequence(): bigint {
-    return this.bigintAt(this.sequenceAt);
+    return this.find(Tag.STREAM_SEQUENCE)?.bigint() ?? 0n;
   }
 
   /** The delivery's sequence in the consumer. */
   get consumerSequence(): bigint {
-    return this.bigintAt(this.consumerSequenceAt);
+    return this.find(Tag.CONSUMER_SEQUENCE)?.bigint() ?? 0n;
   }
 
   /** How many messages waited for the consumer after this one. */
   get pending(): bigint {
-    return this.bigintAt(this.pendingAt);
+    return this.find(Tag.PENDING)?.bigint() ?? 0n;
   }
 
   /** The id that it was published with; empty without. */
   get messageId(): string {
-    return this.stringAt(this.messageIdAt);
+    return this.find(Tag.MESSAGE_ID)?.string() ?? "";
   }
 
   /** When it was stored. */
   get publishTime(): Date {
-    return this.dateAt(this.publishTimeAt) ?? new Date(0);
+    return this.date(Tag.PUBLISH_TIME) ?? new Date(0);
   }
 
   /** Until when to settle it, by the delivery; leases extend that. Undefined where nothing is acknowledged. */
   get ackDeadline(): Date | undefined {
-    return this.dateAt(this.deadlineAt);
+    return this.date(Tag.ACK_DEADLINE);
   }
 
   /** Settles this delivery from anywhere, through `client.acknowledge`. Empty where nothing is acknowledged. */
   get token(): string {
-    return this.renewedToken ?? this.stringAt(this.tokenAt);
+    return this.renewedToken ?? this.find(Tag.ACK_TOKEN)?.string() ?? "";
   }
 
   /** @internal Whether it can be acknowledged. */
   get hasToken(): boolean {
-    return this.tokenAt !== 0;
+    return this.find(Tag.ACK_TOKEN) !== undefined;
   }
 
   /** The headers, in order within one name. */
   get headers(): Header[] {
     const headers: Header[] = [];
-    if (this.headersAt === 0) return headers;
-    const reader = new Reader(this.bytes, this.headersAt - 1, this.end);
-    while (reader.more) {
-      const tag = reader.number();
-      if (tag !== 0x6a) reader.skip(tag);
-      else {
-        const { name, value, binaryValue } = fromBinary(HeaderSchema, reader.view());
-        headers.push({ name, value: binaryValue.length > 0 ? binaryValue : value });
-      }
+    for (let found = this.find(Tag.HEADERS); found; found = this.find(Tag.HEADERS, found.at)) {
+      const { name, value, binaryValue } = fromBinary(HeaderSchema, found.view());
+      headers.push({ name, value: binaryValue.length > 0 ? binaryValue : value });
     }
     return headers;
   }
@@ -251,17 +212,26 @@ export class Message {
     });
   }
 
-  private stringAt(at: number): string {
-    return at === 0 ? "" : new Reader(this.bytes, at, this.end).string();
+  private date(tag: number): Date | undefined {
+    const found = this.find(tag);
+    return found && timestampDate(fromBinary(TimestampSchema, found.view()));
   }
 
-  private bigintAt(at: number): bigint {
-    return at === 0 ? 0n : new Reader(this.bytes, at, this.end).bigint();
+  /** A reader at the value of the next field of this tag. */
+  private find(tag: number, from = this.start): Reader | undefined {
+    const reader = new Reader(this.bytes, from, this.end);
+    while (reader.more) {
+      const found = reader.number();
+      if (found === tag) return reader;
+      reader.skip(found);
+    }
+    return undefined;
   }
 
-  private dateAt(at: number): Date | undefined {
-    if (at === 0) return undefined;
-    return timestampDate(fromBinary(TimestampSchema, new Reader(this.bytes, at, this.end).view()));
+  /** @internal What `console.log` shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](): object {
+    const { subject, data, stream, sequence, attempt, messageId, headers, settled } = this;
+    return { subject, data, stream, sequence, attempt, messageId, headers, settled };
   }
 }
 

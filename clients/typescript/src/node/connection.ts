@@ -12,6 +12,8 @@ const PING_WITHIN_MS = 10_000;
 /** How much the gateway may have on its way to us, for each call and for the connection. */
 const CALL_WINDOW = 4 << 20;
 const CONNECTION_WINDOW = 32 << 20;
+/** Batches come in few pieces. */
+const FRAME_BYTES = 1 << 20;
 
 /** A connection that takes calls until it closes or the gateway says that it goes away. */
 export class Connection {
@@ -32,7 +34,7 @@ export class Connection {
   static open(url: URL, tls: TlsOptions | undefined): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const session = http2.connect(url.origin, {
-        settings: { initialWindowSize: CALL_WINDOW, enablePush: false },
+        settings: { initialWindowSize: CALL_WINDOW, maxFrameSize: FRAME_BYTES, enablePush: false },
         ca: tls?.ca as string | undefined,
         cert: tls?.cert as string | undefined,
         key: tls?.key as string | undefined,
