@@ -95,7 +95,8 @@ export class Publisher {
   private producerId: string;
   private opened: PublishOpened | undefined;
   private halted = false;
-  private scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined;
+  /** Takes back what is scheduled. */
+  private unschedule: (() => void) | undefined;
   private retrying: NodeJS.Timeout | undefined;
   private sweeping: NodeJS.Timeout | undefined;
   private roomWaiters: (() => void)[] = [];
@@ -222,13 +223,19 @@ export class Publisher {
   }
 
   private schedule(): void {
-    if (this.scheduled) return;
+    if (this.unschedule) return;
     const send = () => {
-      this.scheduled = undefined;
+      this.unschedule = undefined;
       this.sendWhatFits();
     };
     const { lingerMs } = this.options;
-    this.scheduled = lingerMs > 0 ? setTimeout(send, lingerMs) : setImmediate(send);
+    if (lingerMs > 0) {
+      const timer = setTimeout(send, lingerMs);
+      this.unschedule = () => clearTimeout(timer);
+    } else {
+      const immediate = setImmediate(send);
+      this.unschedule = () => clearImmediate(immediate);
+    }
   }
 
   /** Sends as much as the gateway's window and the transport have room for. */
@@ -369,10 +376,7 @@ export class Publisher {
     this.end();
     clearInterval(this.sweeping);
     clearTimeout(this.retrying);
-    if (this.scheduled) {
-      clearImmediate(this.scheduled as NodeJS.Immediate);
-      clearTimeout(this.scheduled as NodeJS.Timeout);
-    }
+    this.unschedule?.();
   }
 }
 
