@@ -2,7 +2,7 @@
 
 import * as assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { AckPolicy, type Client, type Message } from "jetgate";
+import { AckPolicy, type Client, type Message, type Position } from "jetgate";
 import { eventually, rejects } from "./support/assertions.js";
 import { World } from "./support/world.js";
 
@@ -187,7 +187,7 @@ describe("consumer", { concurrency: 3 }, () => {
     await client.streams.create({ name: "ORDERED", subjects: ["ORDERED.*"] });
     await fill(client, "ORDERED", 12_000);
     let expected = 0;
-    let resume;
+    let resume: Position | undefined;
     for (const stop of [1, 7, 5_000, 11_999, 12_000]) {
       const subscription = client.subscribe("ORDERED", { resume, until: "last" });
       for await (const message of subscription) {

@@ -40,7 +40,11 @@ export class Inbox {
     }
     if (this.over || this.ending) return Promise.resolve(undefined);
     return new Promise((resolve, reject) => {
-      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = () => {
+        this.waiters = this.waiters.filter((other) => other !== waiter);
+        resolve(undefined);
+      };
+      const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
       const waiter: Waiter = {
         give: (message) => {
           clearTimeout(timer);
@@ -52,11 +56,6 @@ export class Inbox {
         },
       };
       this.waiters.push(waiter);
-      if (timeoutMs === undefined) return;
-      timer = setTimeout(() => {
-        this.waiters = this.waiters.filter((other) => other !== waiter);
-        resolve(undefined);
-      }, timeoutMs);
     });
   }
 

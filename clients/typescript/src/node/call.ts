@@ -119,7 +119,7 @@ export class HttpCall implements Call {
       if (!this.over) this.handler.message(message);
     });
     stream.on("response", (headers) => this.response(headers));
-    stream.on("trailers", (headers) => this.readStatus(headers));
+    stream.on("trailers", (headers: IncomingHttpHeaders) => this.readStatus(headers));
     stream.on("drain", () => this.handler.drained?.());
     stream.on("error", () => undefined); // "close" follows
     // A gateway may end a call whose caller has not ended its side: that closes no stream by itself.

@@ -62,7 +62,7 @@ export class Interpreter {
     } catch (problem) {
       if (error) return checkError(problem, error as Json);
       const text = problem instanceof Error ? (problem.stack ?? problem.message) : String(problem);
-      throw new Error(`${name}: ${text}`);
+      throw new Error(`${name}: ${text}`, { cause: problem });
     }
     assert.ok(!error, `${name} did not fail`);
   }
@@ -241,7 +241,7 @@ export class Interpreter {
     async settle(fields) {
       onlyKnown(fields, ["messages", "kind", "delay", "reason", "confirm"], "settle");
       const reason = fields.reason as string | undefined;
-      const settled = (fields.messages as number[]).map((number): Promise<void> | void => {
+      const settled = (fields.messages as number[]).map(async (number): Promise<void> => {
         const { message } = this.received[number - 1];
         if (fields.kind === "ack") return fields.confirm ? message.ack({ confirm: true }) : message.ack();
         if (fields.kind === "nak") return message.nak(fields.delay ? (fields.delay as number) * 1000 : undefined, reason);
