@@ -1,0 +1,417 @@
+// The consumer: messages as an async iterator, acknowledged in batches, through every reconnect.
+
+import { type MessageInitShape, create } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
+import { Backoff } from "./backoff.js";
+import { type ConfigInit, fromConfig } from "./config.js";
+import type { Batch } from "./consuming/batch.js";
+import { Inbox } from "./consuming/inbox.js";
+import { type Message, type Settlement, SettlementKind, type Settler } from "./consuming/message.js";
+import type { Session, SessionHandler } from "./consuming/session.js";
+import { type Item, Settlements } from "./consuming/settlements.js";
+import { JetgateError, fromItem } from "./errors.js";
+import { type ConsumeOpen, ConsumeOpenSchema } from "./gen/jetgate/v1/consume_pb.js";
+import type { ItemStatus } from "./gen/jetgate/v1/error_pb.js";
+import { type Draining, type Gap, OnSessionEnd, type SessionOpened } from "./gen/jetgate/v1/session_pb.js";
+import { type EphemeralConsumer, EphemeralConsumerSchema, type PriorityOptionsSchema } from "./gen/jetgate/v1/source_pb.js";
+import { worthReconnecting } from "./reconnecting.js";
+import { Ring } from "./ring.js";
+
+/** How a consumer works. Every option has a default. */
+export interface ConsumerOptions {
+  /** How many messages may be out, unsettled; those that wait in the client count. Default 1,024. */
+  maxOutstanding?: number;
+  /** How many bytes. Unset is the gateway's default (8 MiB). */
+  maxOutstandingBytes?: number;
+
+  /**
+   * For how long after its delivery the lease of a message is extended while the program works on it. 0: never, then
+   * ack_wait decides. Default 10 min.
+   */
+  leaseMs?: number;
+
+  /** When what this consumer holds comes again if the program vanishes. Default "delayed": after about a second. */
+  onSessionEnd?: "delayed" | "now" | "leave";
+
+  /** The place in a priority group, where the consumer has them. */
+  priority?: MessageInitShape<typeof PriorityOptionsSchema>;
+
+  /** Who consumes, for the operators of the gateway. */
+  clientName?: string;
+
+  /** Told of an acknowledgement, without `confirm`, that was refused. */
+  onSettleFailed?: (error: JetgateError, message: Message) => void;
+
+  /** Told that the stream no longer has some messages; of an ephemeral consumer only. */
+  onGap?: (gap: Gap) => void;
+
+  /** Told that the session was lost, and why; the consumer reconnects by itself. */
+  onDisconnected?: (error: JetgateError | undefined) => void;
+}
+
+/** How `run` works. */
+export interface RunOptions {
+  /** How many messages are worked on at a time. Default 1. */
+  concurrency?: number;
+  /** After how long a message whose handler has failed comes again. Default 1 s. */
+  retryDelayMs?: number;
+  /** Told of a handler that has failed. */
+  onError?: (error: unknown, message: Message) => void;
+}
+
+/** Opens the sessions of a consumer. */
+export type SessionOpener = (open: ConsumeOpen, settler: Settler, handler: SessionHandler) => Session;
+
+/** A consumer by its name, or one that lives as long as it is used. */
+export type ConsumerSource = string | ConfigInit<EphemeralConsumer>;
+
+const DEFAULT_WINDOW = 1_024;
+const DEFAULT_LEASE_MS = 600_000;
+
+/** A frame of settlements that is not answered. */
+interface Unanswered {
+  items: Item[];
+  confirm: boolean;
+}
+
+/** Receives messages through one gateway at a time. Made by `client.consume()`. */
+export class Consumer implements AsyncIterable<Message>, Settler {
+  /** Fulfilled once the consumer has ended. */
+  readonly closed: Promise<void>;
+
+  private readonly inbox = new Inbox();
+  /** Unsettled deliveries of the open session, by their numbers, */
+  private readonly deliveries = new Ring<Message>();
+  /** and those of earlier sessions, which are known by their tokens. */
+  private readonly adopted = new Set<Message>();
+  private readonly settlements = new Settlements();
+  private readonly unanswered = new Map<number, Unanswered>();
+  private readonly backoff = new Backoff(50, 2_000);
+  private session: Session | undefined;
+  private open = false;
+  private nextSettleId = 1;
+  private scheduled = false;
+  private resumeToken = "";
+  /** How long a message may wait here, where no lease is extended; 0 is any time. */
+  private ackWaitMs = 0;
+  private offered: Message[] = [];
+  private stopping = false;
+  private drainAsked = false;
+  private retrying: ReturnType<typeof setTimeout> | undefined;
+  private end!: () => void;
+  private settledWaiters: (() => void)[] = [];
+
+  /** @internal */
+  constructor(
+    private readonly openSession: SessionOpener,
+    private readonly stream: string,
+    private readonly source: ConsumerSource,
+    private readonly options: ConsumerOptions,
+  ) {
+    this.closed = new Promise((resolve) => (this.end = resolve));
+    this.connect();
+  }
+
+  /** The next message; undefined when none comes in time (unset: any time), or the consumer has ended. */
+  receive(timeoutMs?: number): Promise<Message | undefined> {
+    const message = this.takeNow();
+    return message ? Promise.resolve(message) : this.receiveLater(timeoutMs);
+  }
+
+  /** Messages until the consumer ends. Leaving the loop closes it. */
+  [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
+    return {
+      next: () => {
+        const value = this.takeNow();
+        return value ? Promise.resolve({ value, done: false }) : this.receiveLater().then(toStep);
+      },
+      return: async () => {
+        await this.close();
+        return { value: undefined, done: true };
+      },
+    };
+  }
+
+  /**
+   * Calls `handler` for each message until the consumer ends. It is the handler that acknowledges. A message whose
+   * handler fails without settling it is given back.
+   */
+  async run(handler: (message: Message) => void | Promise<void>, options: RunOptions = {}): Promise<void> {
+    const worker = async () => {
+      for (let message = await this.receive(); message; message = await this.receive()) {
+        try {
+          await handler(message);
+        } catch (error) {
+          message.nak(options.retryDelayMs ?? 1_000, error instanceof Error ? error.message.slice(0, 200) : undefined);
+          options.onError?.(error, message);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: options.concurrency ?? 1 }, worker));
+  }
+
+  /** How many messages are not settled, those that wait in the client included. */
+  get outstanding(): number {
+    return this.deliveries.size + this.adopted.size;
+  }
+
+  /**
+   * Asks for no more messages, hands out what is there, and waits until all is settled; after `timeoutMs` (30 s) what is
+   * left is given back.
+   */
+  async drain(timeoutMs = 30_000): Promise<void> {
+    if (!this.stopping) {
+      this.stopping = true;
+      this.drainAsked = true;
+      if (this.open) this.session!.drain();
+    }
+    this.inbox.endWhenEmpty();
+    const timer = setTimeout(() => void this.close(), timeoutMs);
+    await Promise.race([this.allSettled(), this.closed]);
+    clearTimeout(timer);
+    await this.close();
+  }
+
+  /** Ends: what was not handed out is given back, and what was said of messages is still sent. */
+  async close(): Promise<void> {
+    this.stopping = true;
+    for (const message of this.inbox.close()) message.nak();
+    clearTimeout(this.retrying);
+    if (this.open) {
+      this.flush();
+      if (this.unanswered.size > 0) await Promise.race([this.allAnswered(), this.closed]);
+      this.session?.end();
+    } else this.session?.cancel();
+    if (this.session) await this.closed;
+    else this.finish(undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** @internal */
+  settle(message: Message, settlement: Settlement): void {
+    this.settlements.add(message, settlement);
+    if (settlement.kind !== SettlementKind.IN_PROGRESS) this.forget(message);
+    if (this.scheduled || !this.open) return;
+    this.scheduled = true;
+    // What a program says of a batch, one message after the other, goes in one frame.
+    later(() => {
+      this.scheduled = false;
+      this.flush();
+    });
+  }
+
+  private async receiveLater(timeoutMs?: number): Promise<Message | undefined> {
+    for (;;) {
+      const message = await this.inbox.receive(timeoutMs);
+      if (!message || !this.tooLate(message)) return message;
+    }
+  }
+
+  private takeNow(): Message | undefined {
+    while (this.inbox.size > 0) {
+      const message = this.inbox.shift();
+      if (!this.tooLate(message)) return message;
+    }
+    return undefined;
+  }
+
+  /** It has waited here for too long and comes again; to hand it out as well would be twice. */
+  private tooLate(message: Message): boolean {
+    if (message.expiresAt === 0 || message.expiresAt > Date.now()) return false;
+    this.forget(message);
+    return true;
+  }
+
+  private connect(): void {
+    this.session = this.openSession(this.openFrame(), this, {
+      opened: (opened) => this.opened(opened),
+      messages: (batch) => this.received(batch),
+      settled: (id, results) => this.answered(id, results),
+      heartbeat: ({ resumeToken }) => void (this.resumeToken = resumeToken || this.resumeToken),
+      gap: (gap) => this.options.onGap?.(gap),
+      draining: (draining) => this.draining(draining),
+      closed: (error) => this.lost(error),
+    });
+  }
+
+  private openFrame(): ConsumeOpen {
+    const { options, source } = this;
+    const maxOutstandingMessages = options.maxOutstanding ?? DEFAULT_WINDOW;
+    const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+    this.offered = [...this.adopted].filter((message) => message.token).slice(0, maxOutstandingMessages);
+    return create(ConsumeOpenSchema, {
+      stream: this.stream,
+      source:
+        typeof source === "string"
+          ? { case: "consumer", value: source }
+          : { case: "ephemeral", value: fromConfig(EphemeralConsumerSchema, source) },
+      flow: {
+        maxOutstandingMessages,
+        maxOutstandingBytes: options.maxOutstandingBytes ? BigInt(options.maxOutstandingBytes) : undefined,
+      },
+      onSessionEnd: { delayed: OnSessionEnd.NAK_DELAYED, now: OnSessionEnd.NAK, leave: OnSessionEnd.LEAVE }[
+        options.onSessionEnd ?? "delayed"
+      ],
+      held: this.offered.map((message) => message.token),
+      resumeToken: this.resumeToken,
+      lease: leaseMs > 0 ? { autoExtend: true, max: durationFromMs(Math.max(1_000, leaseMs)) } : undefined,
+      priority: options.priority,
+      clientName: options.clientName,
+    });
+  }
+
+  private opened(opened: SessionOpened): void {
+    this.open = true;
+    this.backoff.reset();
+    this.resumeToken = opened.resumeToken || this.resumeToken;
+    if (this.options.leaseMs === 0 && opened.ackWait) this.ackWaitMs = durationMs(opened.ackWait);
+    this.adopt(opened);
+    if (this.drainAsked) this.session!.drain();
+    this.flush();
+  }
+
+  /** What the new session holds has new tokens; the rest is no longer ours and comes again. */
+  private adopt(opened: SessionOpened): void {
+    const lost = new Set(opened.notHeld);
+    let at = 0;
+    for (const message of this.offered) {
+      if (!lost.has(message.token)) message.renewedToken = opened.held[at++] ?? message.token;
+      else if (this.adopted.delete(message)) this.inbox.remove(message);
+    }
+    this.offered = [];
+    this.wakeSettled();
+  }
+
+  private received(batch: Batch): void {
+    const expiresAt = this.ackWaitMs > 0 ? Date.now() + this.ackWaitMs : 0;
+    for (const message of batch.messages) {
+      message.expiresAt = expiresAt;
+      if (message.hasToken) {
+        const number = this.deliveries.push(message);
+        // The numbers of a session begin at 1 and leave out none.
+        if (number !== message.deliveryId) return this.session!.cancel();
+      } else message.settled = true;
+    }
+    this.resumeToken = batch.resumeToken || this.resumeToken;
+    this.inbox.push(batch.messages);
+  }
+
+  /** The gateway is about to end the session: tokens that leases have outlived are renewed, to be taken along. */
+  private draining({ deadline }: Draining): void {
+    const end = deadline ? timestampDate(deadline).getTime() : Date.now();
+    for (const message of [...this.deliveries.values(), ...this.adopted]) {
+      if (message.ackDeadline && message.ackDeadline.getTime() > end + 5_000) continue;
+      this.settle(message, { kind: SettlementKind.IN_PROGRESS, done: () => undefined });
+    }
+  }
+
+  private flush(): void {
+    if (!this.open || this.settlements.empty) return;
+    for (const frame of this.settlements.take()) {
+      const id = this.nextSettleId++;
+      this.unanswered.set(id, frame);
+      this.session!.settle(id, frame.items, frame.confirm);
+    }
+  }
+
+  private answered(id: number, results: ItemStatus[]): void {
+    const frame = this.unanswered.get(id);
+    if (!frame) return;
+    this.unanswered.delete(id);
+    frame.items.forEach((item, at) => this.judge(item, results[at]));
+    this.wakeSettled();
+  }
+
+  private judge({ settlement, messages }: Item, result: ItemStatus | undefined): void {
+    const renewed = result?.metadata.ack_token;
+    if (renewed && settlement.kind === SettlementKind.IN_PROGRESS) messages[0].renewedToken = renewed;
+    const error = fromItem(result);
+    if (settlement.done) settlement.done(error);
+    else if (error) for (const message of messages) this.options.onSettleFailed?.(error, message);
+  }
+
+  private forget(message: Message): void {
+    if (message.deliveryId === 0) this.adopted.delete(message);
+    else this.deliveries.take(message.deliveryId);
+    if (this.outstanding === 0) this.wakeSettled();
+  }
+
+  /** The session is over. What is held is taken along to the next; what was said and not answered is said again. */
+  private lost(error: JetgateError | undefined): void {
+    const wasOpen = this.open;
+    this.session = undefined;
+    this.open = false;
+    if (this.stopping && (!error || this.inbox.closed)) return this.finish(undefined);
+    if (!error && typeof this.source !== "string") return this.finish(undefined);
+    if (error && !worthReconnecting(error) && !this.anotherConsumer(error)) return this.finish(error);
+    this.unbind();
+    if (wasOpen) this.options.onDisconnected?.(error);
+    this.retrying = setTimeout(() => this.connect(), this.backoff.next(error?.retryDelayMs));
+  }
+
+  /** An ephemeral consumer was made anew under another name, and knows nothing of what we hold: it comes again. */
+  private anotherConsumer(error: JetgateError): boolean {
+    if (typeof this.source === "string" || this.offered.length === 0 || error.reason !== "INVALID_REQUEST") return false;
+    for (const message of this.adopted) this.inbox.remove(message);
+    this.adopted.clear();
+    return true;
+  }
+
+  /** Numbers count in one session only: from now on everything is known by its token. */
+  private unbind(): void {
+    for (const message of this.deliveries.values()) {
+      this.adopted.add(message);
+      message.deliveryId = 0;
+    }
+    this.deliveries.clear();
+    const frames = [...this.unanswered.values(), ...this.settlements.take()];
+    this.unanswered.clear();
+    for (const { settlement, messages } of frames.flatMap(({ items }) => items)) {
+      for (const message of messages) {
+        message.deliveryId = 0;
+        this.settlements.add(message, settlement);
+      }
+    }
+  }
+
+  /** Nothing comes any more. */
+  private finish(error: JetgateError | undefined): void {
+    const unanswered = [...this.unanswered.values(), ...this.settlements.take()].flatMap(({ items }) => items);
+    this.unanswered.clear();
+    for (const { settlement } of unanswered) settlement.done?.(error ?? outcomeUnknown());
+    this.inbox.end(error);
+    this.end();
+  }
+
+  private allSettled(): Promise<void> {
+    return this.wait(() => this.outstanding === 0 && this.unanswered.size === 0 && this.settlements.empty);
+  }
+
+  private allAnswered(): Promise<void> {
+    return this.wait(() => this.unanswered.size === 0);
+  }
+
+  private async wait(until: () => boolean): Promise<void> {
+    while (!until()) await new Promise<void>((resolve) => this.settledWaiters.push(resolve));
+  }
+
+  private wakeSettled(): void {
+    for (const resolve of this.settledWaiters.splice(0)) resolve();
+  }
+}
+
+function toStep(value: Message | undefined): IteratorResult<Message, undefined> {
+  return value ? { value, done: false } : { value: undefined, done: true };
+}
+
+/** After everything that can run now. */
+const later: (run: () => void) => void =
+  typeof setImmediate === "function" ? (run) => void setImmediate(run) : (run) => void setTimeout(run, 0);
+
+function outcomeUnknown(): JetgateError {
+  const message = "the session has ended before the acknowledgement was answered";
+  return new JetgateError({ code: 14, reason: "ACK_OUTCOME_UNKNOWN", message });
+}

@@ -1,0 +1,139 @@
+// Connections, credentials and calls: what a program sees of them.
+
+import * as assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { test } from "node:test";
+import { JetgateError, connect } from "jetgate";
+import { eventually, rejects } from "./support/assertions.js";
+import { World } from "./support/world.js";
+
+test("where nobody listens, a call fails at its deadline and says that nothing was sent", async () => {
+  const client = connect("127.0.0.1:1");
+  const begun = Date.now();
+  const error = await rejects(client.publish("a", "b", { timeoutMs: 400 }), "UNAVAILABLE");
+  assert.equal(error.unsent, true);
+  assert.match(error.message, /127\.0\.0\.1:1/);
+  assert.ok(Date.now() - begun < 5_000);
+  await client.close();
+});
+
+test("what listens and is no gateway is not taken for one", async () => {
+  const server = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  const client = connect(`127.0.0.1:${port}`);
+  await rejects(client.streams.get("ORDERS", { timeoutMs: 300 }), "UNAVAILABLE");
+  await client.close();
+  server.close();
+});
+
+test("a call goes to whichever address answers", async () => {
+  await using world = await World.start({ gateways: 2 });
+  for (let round = 0; round < 4; round++) {
+    const client = connect(["127.0.0.1:1", ...world.gateways]);
+    await client.streams.apply({ name: "ORDERS", subjects: ["orders.*"] });
+    await client.close();
+  }
+  await using client = world.connect();
+  await client.streams.get("ORDERS");
+  for (const gateway of [0, 1]) {
+    await world.command({ do: "kill_gateway", gateway });
+    await client.publish("orders.new", "x");
+    await world.command({ do: "start_gateway", gateway });
+  }
+});
+
+test("a token is asked for with every call, and a wrong certificate is refused", async () => {
+  await using world = await World.start({ tls: true, api_key: true });
+  let asked = 0;
+  const client = connect(world.gateways, {
+    tls: { ca: world.ca, serverName: "localhost" },
+    token: () => {
+      asked++;
+      return Promise.resolve(world.apiKey!);
+    },
+  });
+  await client.streams.create({ name: "ORDERS", subjects: ["orders.*"] });
+  await client.publish("orders.new", "x");
+  assert.equal(asked, 2);
+  await client.close();
+
+  const untrusting = connect(world.gateways, { tls: {}, apiKey: world.apiKey });
+  const error = await rejects(untrusting.streams.get("ORDERS", { timeoutMs: 300 }), "UNAVAILABLE");
+  assert.match(error.message, /certificate/);
+  await untrusting.close();
+});
+
+test("an aborted call ends at once", async () => {
+  await using world = await World.start();
+  await using client = world.connect();
+  await client.streams.create({ name: "ORDERS", subjects: ["orders.*"] });
+  await client.consumers.create("ORDERS", { durableName: "worker" });
+  const abort = new AbortController();
+  const fetching = client.fetch("ORDERS", "worker", { maxWaitMs: 60_000, signal: abort.signal });
+  setTimeout(() => abort.abort(new Error("enough")), 50);
+  const error = await rejects(fetching, "CANCELLED");
+  assert.equal((error.cause as Error).message, "enough");
+  await rejects(client.publish("orders.new", "x", { signal: abort.signal }), "CANCELLED");
+});
+
+test("streams and consumers are applied, listed, changed and removed", async () => {
+  await using world = await World.start();
+  await using client = world.connect();
+  const dry = await client.streams.apply({ name: "ORDERS", subjects: ["orders.*"] }, { dryRun: true });
+  assert.deepEqual([dry.outcome, dry.current], ["created", undefined]);
+  assert.equal((await client.streams.apply({ name: "ORDERS", subjects: ["orders.*"] })).outcome, "created");
+  const again = await client.streams.apply({ name: "ORDERS", subjects: ["orders.*"], maxAge: 60_000 });
+  assert.equal(again.outcome, "updated");
+  assert.ok(again.changes.some(({ field }) => field === "max_age"));
+  const updated = await client.streams.update({ name: "ORDERS", maxMsgs: 5 }, { fields: ["max_msgs"], etag: again.current!.etag });
+  assert.deepEqual([updated.config?.maxMsgs, updated.config?.maxAge?.seconds], [5n, 60n]);
+  await rejects(client.streams.update({ name: "ORDERS" }, { etag: again.current!.etag }), "STALE_ETAG");
+
+  for (let number = 0; number < 105; number++) await client.consumers.create("ORDERS", { durableName: `c-${number}` });
+  const names = [];
+  for await (const { name } of client.consumers.list("ORDERS")) names.push(name);
+  assert.equal(new Set(names).size, 105);
+
+  await client.publishBatch([{ subject: "orders.a" }, { subject: "orders.b", payload: "2" }]);
+  const subjects = [];
+  for await (const { subject } of client.streams.subjects("ORDERS")) subjects.push(subject);
+  assert.deepEqual(subjects, ["orders.a", "orders.b"]);
+  await client.streams.deleteMessage("ORDERS", 1);
+  assert.equal(await client.streams.purge("ORDERS"), 1n);
+  await client.consumers.delete("ORDERS", "c-1");
+  await client.streams.delete("ORDERS");
+  await rejects(client.streams.get("ORDERS"), "STREAM_NOT_FOUND");
+});
+
+test("what the client has no words for is called by its service", async () => {
+  await using world = await World.start();
+  await using client = world.connect();
+  const { services } = client;
+  const info = await services.gateway.getInfo({});
+  assert.notEqual(info.version, "");
+  await client.streams.create({ name: "ORDERS", subjects: ["orders.*"] });
+  const consumer = client.consume("ORDERS", {}, { clientName: "billing" });
+  await eventually("the session is listed", async () => {
+    const { sessions } = await services.gateway.listSessions({ stream: "ORDERS" });
+    return sessions.some(({ clientName }) => clientName === "billing");
+  });
+  await consumer.close();
+});
+
+test("a closed client ends what it has opened", async () => {
+  await using world = await World.start();
+  const client = world.connect();
+  await client.streams.create({ name: "ORDERS", subjects: ["orders.*"] });
+  await client.consumers.create("ORDERS", { durableName: "worker" });
+  const publisher = client.publisher();
+  const published = publisher.publish("orders.new", "x");
+  const consumer = client.consume("ORDERS", "worker");
+  const subscription = client.subscribe("ORDERS", { from: "new" });
+  await client.close();
+  assert.equal((await published).sequence, 1n);
+  assert.equal(await subscription.receive(), undefined);
+  await Promise.all([publisher.closed, consumer.closed, subscription.closed]);
+  const error = await client.publish("orders.new", "x", { timeoutMs: 300 }).catch((error: unknown) => error);
+  assert.ok(error instanceof JetgateError);
+});

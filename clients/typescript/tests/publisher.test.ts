@@ -1,0 +1,214 @@
+// The publisher: what its promises say, whatever becomes of gateways.
+
+import * as assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { type Client, JetgateError, type PublishResult, type Publisher } from "jetgate";
+import { eachOnce, eventually, rejects, stored } from "./support/assertions.js";
+import { World } from "./support/world.js";
+
+describe("publisher", { concurrency: 3 }, () => {
+  let world: World;
+  let client: Client;
+
+  before(async () => {
+    world = await World.start();
+    client = world.connect();
+  });
+  after(async () => {
+    await client.close();
+    await world.close();
+  });
+
+  const stream = async (name: string, more = {}) => {
+    await client.streams.create({ name, subjects: [`${name}.*`], ...more });
+    return `${name}.new`;
+  };
+
+  test("results have the sequences of the stream, in order", async () => {
+    const subject = await stream("SEQUENCES");
+    await using publisher = client.publisher();
+    const results = await Promise.all(Array.from({ length: 2_000 }, (_, at) => publisher.publish(subject, `${at}`)));
+    results.forEach((result, at) => assert.deepEqual([result.sequence, result.stream], [BigInt(at + 1), "SEQUENCES"]));
+  });
+
+  test("a message that fails fails alone", async () => {
+    const subject = await stream("ALONE");
+    await using publisher = client.publisher();
+    const all = [subject, "nobody.takes.this", "ALONE.*", subject].map((each) => publisher.publish(each, "x"));
+    const [first, second, third, fourth] = await Promise.allSettled(all);
+    assert.equal(first.status, "fulfilled");
+    assert.equal(reasonOf(second), "NO_STREAM_FOR_SUBJECT");
+    assert.equal(reasonOf(third), "INVALID_REQUEST");
+    assert.equal(fourth.status, "fulfilled");
+  });
+
+  test("a message that is too large fails alone, at any size", async () => {
+    const subject = await stream("LARGE");
+    await using publisher = client.publisher();
+    for (const size of [2 << 20, 12 << 20]) {
+      await rejects(publisher.publish(subject, new Uint8Array(size)), "MESSAGE_TOO_LARGE");
+    }
+    const result = await publisher.publish(subject, new Uint8Array(900_000).fill(65));
+    assert.equal(result.sequence, 1n);
+  });
+
+  test("a publisher that is full refuses, and says when there is room", async () => {
+    const subject = await stream("FULL");
+    await using publisher = client.publisher({ maxInFlight: 8, maxPendingMessages: 16 });
+    const accepted: Promise<PublishResult>[] = [];
+    while (!publisher.full) accepted.push(publisher.publish(subject, "x"));
+    assert.equal(accepted.length, 16);
+    await rejects(publisher.publish(subject, "x"), "RESOURCE_EXHAUSTED");
+    await publisher.ready();
+    assert.equal(publisher.full, false);
+    await Promise.all(accepted);
+  });
+
+  test("after a failure a strict publisher stores nothing until it is resumed", async () => {
+    const subject = await stream("STRICT");
+    await using publisher = client.publisher({ stream: "STRICT", ordering: "strict" });
+    await publisher.publish(subject, "one");
+    const wrong = publisher.publish(subject, "two", { expect: { lastSequence: 77 } });
+    const behind = publisher.publish(subject, "three");
+    await rejects(wrong, "WRONG_LAST_SEQUENCE");
+    await rejects(behind, "PRECEDING_FAILED");
+    await rejects(publisher.publish(subject, "four"), "PRECEDING_FAILED");
+    publisher.resume();
+    assert.equal((await publisher.publish(subject, "five")).sequence, 2n);
+  });
+
+  test("a stream that does not exist ends the publisher", async () => {
+    const publisher = client.publisher({ stream: "MISSING" });
+    await rejects(publisher.publish("missing.new", "x"), "STREAM_NOT_FOUND");
+    await rejects(publisher.publish("missing.new", "x"), "STREAM_NOT_FOUND");
+    await publisher.closed;
+  });
+
+  test("a lingering publisher sends what it has in time", async () => {
+    const subject = await stream("LINGER");
+    await using publisher = client.publisher({ lingerMs: 20 });
+    assert.equal((await publisher.publish(subject, "x")).sequence, 1n);
+  });
+
+  test("a closed publisher has sent everything and takes no more", async () => {
+    const subject = await stream("CLOSED");
+    const publisher = client.publisher();
+    const last = publisher.publish(subject, "x");
+    await publisher.close();
+    assert.equal((await last).sequence, 1n);
+    await rejects(publisher.publish(subject, "x"), "CANCELLED");
+  });
+
+  test("a message may have everything that the contract knows", async () => {
+    const subject = await stream("EVERYTHING", { allowMsgTtl: true, allowRollupHdrs: true });
+    await using publisher = client.publisher();
+    await publisher.publish(subject, "first");
+    const options = { messageId: "id", headers: { A: ["1", "2"] }, ttlMs: 60_000, rollup: "subject" as const };
+    const result = await publisher.publish(subject, "second", options);
+    assert.deepEqual([result.messageId, result.sequence], ["id", 2n]);
+    const message = await client.streams.message("EVERYTHING", { lastBySubject: subject });
+    assert.deepEqual(message.headers.filter(({ name }) => name === "A").map(({ value }) => value), ["1", "2"]);
+    assert.equal((await client.streams.get("EVERYTHING")).state?.messages, 1n);
+  });
+});
+
+function reasonOf(settled: PromiseSettledResult<unknown>): string {
+  assert.equal(settled.status, "rejected");
+  return ((settled).reason as JetgateError).reason;
+}
+
+describe("publisher and gateways that die", { concurrency: 2 }, () => {
+  /** Publishes until it is told to stop; what each promise said, by payload. */
+  async function flood(publisher: Publisher, subject: string, name: string, stop: () => boolean) {
+    const outcomes = new Map<string, PublishResult | JetgateError>();
+    for (let number = 1; !stop(); number++) {
+      const payload = `${name}-${number}`;
+      if (publisher.full) await publisher.ready();
+      publisher.publish(subject, payload).then(
+        (result) => outcomes.set(payload, result),
+        (error: JetgateError) => outcomes.set(payload, error),
+      );
+      if (number % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (number % 500 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await publisher.close();
+    return outcomes;
+  }
+
+  async function killTwice(world: World, client: Client): Promise<void> {
+    const more = async (count: bigint) => {
+      const before = (await client.streams.get("ORDERS")).state!.messages;
+      await eventually("messages are stored", async () => {
+        return (await client.streams.get("ORDERS")).state!.messages >= before + count;
+      });
+    };
+    for (const gateway of [0, 1]) {
+      await more(500n);
+      await world.command({ do: "kill_gateway", gateway });
+      await world.command({ do: "start_gateway", gateway });
+    }
+    await more(500n);
+  }
+
+  test("nothing is lost and nothing stored twice when gateways are killed under load", async () => {
+    await using world = await World.start({ gateways: 2 });
+    await using client = world.connect();
+    await client.streams.create({ name: "ORDERS", subjects: ["orders.*"] });
+    let stop = false;
+    const floods = ["a", "b", "c"].map((name) => flood(client.publisher(), "orders.new", name, () => stop));
+    await killTwice(world, client);
+    stop = true;
+    const found = await Promise.all(floods).then(async (all) => {
+      const found = await stored(client, "ORDERS");
+      for (const [payload, outcome] of all.flatMap((each) => [...each])) {
+        if (outcome instanceof Error) throw outcome;
+        assert.equal(found.get(payload), 1, payload);
+      }
+      return found;
+    });
+    eachOnce(found);
+  });
+
+  test("without ids a lost answer is an unknown outcome, and nothing is stored twice", async () => {
+    await using world = await World.start({ gateways: 2 });
+    await using client = world.connect();
+    await client.streams.create({ name: "ORDERS", subjects: ["orders.*"] });
+    let stop = false;
+    const publishing = flood(client.publisher({ mintIds: false }), "orders.new", "m", () => stop);
+    await killTwice(world, client);
+    stop = true;
+    const outcomes = await publishing;
+    const found = await stored(client, "ORDERS");
+    eachOnce(found);
+    for (const [payload, outcome] of outcomes) {
+      if (!(outcome instanceof Error)) assert.equal(found.get(payload), 1, payload);
+      else assert.equal(outcome.reason, "PUBLISH_OUTCOME_UNKNOWN", outcome.message);
+    }
+  });
+
+  test("a gateway that hangs costs no more than the time that the program gives", async () => {
+    await using world = await World.start();
+    const client = world.connect();
+    await client.streams.create({ name: "ORDERS", subjects: ["orders.*"] });
+    const publisher = client.publisher({ timeoutMs: 1_500 });
+    await publisher.publish("orders.new", "before");
+    await world.command({ do: "pause_gateway" });
+    const begun = Date.now();
+    await rejects(publisher.publish("orders.new", "meanwhile"), "PUBLISH_OUTCOME_UNKNOWN");
+    assert.ok(Date.now() - begun < 15_000);
+    await rejects(client.publish("orders.new", "meanwhile", { timeoutMs: 500 }), "DEADLINE_EXCEEDED");
+    await world.command({ do: "resume_gateway" });
+    assert.ok((await publisher.publish("orders.new", "afterwards")).sequence > 1n);
+    await client.close();
+  });
+
+  test("where no gateway is, a message that was never sent is surely not stored", async () => {
+    await using world = await World.start();
+    const client = world.connect();
+    await world.command({ do: "kill_gateway" });
+    const publisher = client.publisher({ timeoutMs: 1_000 });
+    const error = await rejects(publisher.publish("orders.new", "x"), "DEADLINE_EXCEEDED");
+    assert.equal(error.unsent, true);
+    await client.close();
+  });
+});
