@@ -315,6 +315,8 @@ class Consuming:
             lingering_until: float | None = None
             while not link.over:
                 now = time.monotonic()
+                if self._draining and not is_draining:
+                    return [_drain()]
                 if self._book.unsaid:
                     lingering_until = lingering_until or now + _LINGER
                     if now >= lingering_until or self._hurries():
@@ -322,8 +324,6 @@ class Consuming:
                         return [consume_pb2.ConsumeRequest(settle=frame).SerializeToString() for frame in frames]
                 if self._half_closed:
                     return []
-                if self._draining and not is_draining:
-                    return [_drain()]
                 if link.silent() and not self._blocked:
                     link.cut()
                     return []

@@ -31,8 +31,8 @@ class PublisherOptions:
     """Learn only that messages are stored, and not where: `sequence` is None then. With a stream that has allow_batched
     this is faster. Needs `stream`."""
     message_ids: bool = True
-    """Give messages ids made of their numbers, so that they are stored once however often they have to be sent. Ids cost
-    the server memory while the stream's duplicate window lasts. Without, what was sent and is not answered when a
+    """Give messages ids made of their numbers, so that they are stored once however often they have to be sent. Ids
+    cost the server memory while the stream's duplicate window lasts. Without, what was sent and is not answered when a
     connection breaks fails with a PublishOutcomeUnknownError, unless it has an id of its own."""
     max_in_flight: int = 4096
     """How many messages may be unanswered, whether sent or not. Publishing waits beyond."""
