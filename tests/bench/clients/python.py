@@ -146,10 +146,11 @@ def main() -> None:
 
 
 def prepare(admin: jetgate.Client, messages: int) -> None:
-    """A stream of its own for each measurement, with so many messages."""
-    with contextlib.suppress(jetgate.NotFoundError):
-        admin.delete_stream("BENCH")
+    """A stream with so many messages, and a new consumer of it."""
     admin.create_stream(jetgate.StreamConfig("BENCH", ["bench.>"], allow_batched=True))
+    with contextlib.suppress(jetgate.NotFoundError):
+        admin.delete_consumer("BENCH", "worker")
+    admin.purge_stream("BENCH")
     admin.create_consumer("BENCH", jetgate.ConsumerConfig(durable_name="worker", max_ack_pending=10_000))
     with admin.publisher() as publisher:
         for _ in range(messages):
@@ -161,7 +162,10 @@ def check(admin: jetgate.Client, messages: int, is_consumed: bool) -> None:
     if stored != messages:
         sys.exit(f"FAILED: {stored} messages are stored instead of {messages}")
     end = time.monotonic() + 10
-    while is_consumed and admin.consumer_info("BENCH", "worker").state.ack_floor.stream_sequence != messages:
+    while is_consumed:
+        state = admin.consumer_info("BENCH", "worker").state
+        if state.num_pending == state.num_ack_pending == 0:
+            break
         if time.monotonic() > end:
             sys.exit("FAILED: not everything was acknowledged")
         time.sleep(0.05)

@@ -94,7 +94,7 @@ class Publishing:
         """Takes an entry once there is room."""
         with self._lock:
             while not self._offer(entry):
-                self._changed.wait()
+                self._changed.wait()  # `timeout` bounds it: what is unanswered is settled by then
 
     def _offer(self, entry: Entry) -> bool:
         if self._error is not None:
@@ -162,6 +162,13 @@ class Publishing:
             with self._lock:
                 self._take_opened(response.opened)
                 self._work.notify()
+        elif response.HasField("heartbeat"):
+            # A gateway that lives and does not answer in time gets no more: another stream goes on.
+            with self._lock:
+                settled = self._ledger.expired(time.monotonic())
+            self._report(settled)
+            if settled:
+                link.cut()
         # The other frames show that the gateway lives, which the line has noticed.
 
     def broken(self, link: Link, error: JetgateError) -> float | None:
