@@ -116,6 +116,11 @@ impl Sessions {
         self.0.drain
     }
 
+    /// How a session ends that is as old as one may be.
+    pub fn age_order(&self) -> Order {
+        Order::for_age(self.0.drain)
+    }
+
     /// The tasks that shutting down waits for.
     pub fn tasks(&self) -> &TaskTracker {
         &self.0.tasks

@@ -97,7 +97,6 @@ impl DeadLetters {
         let message_id = MessageId::parse("id", &format!("note.{}", message_id(key, id)?))?;
         let mut headers = HeaderMap::new();
         for (name, value) in [
-            ("Nats-Msg-Id", message_id.as_str()),
             ("Nats-Expected-Stream", letters.as_str()),
             (&*format!("{PREFIX}Replay-Sequence"), &*sequence.to_string()),
         ] {
@@ -145,7 +144,6 @@ impl Repeat {
             }
         }
         for (name, value) in [
-            ("Nats-Msg-Id", message_id.as_str()),
             ("Nats-Expected-Stream", letter.key.stream.as_str()),
             (&*format!("{PREFIX}Id"), &*letter.key.to_string()),
             (&*format!("{PREFIX}Consumer"), letter.key.consumer.as_str()),
@@ -232,7 +230,8 @@ mod tests {
             message, left_out, ..
         } = repeat(&letter(), "r1").unwrap();
 
-        let header = |name: &str| message.headers.get(name).map(|value| value.as_str());
+        let headers = message.wire_headers().unwrap();
+        let header = |name: &str| headers.get(name).map(|value| value.as_str());
         assert_eq!(header("Trace"), Some("t"));
         assert_eq!(header("Nats-Msg-Id"), Some("r1.17.18ab"));
         assert_eq!(header("Nats-Expected-Stream"), Some("ORDERS"));
