@@ -6,6 +6,7 @@
 
 mod connection;
 mod limit;
+mod peer_loss;
 mod preface;
 
 use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
@@ -184,6 +185,8 @@ pub struct Listener {
     pub config: Config,
     /// Its certificates; `None` is plain text.
     pub tls: Option<Tls>,
+    /// Whether it takes HTTP/1.1 as well, for gRPC-Web.
+    pub http1: bool,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -206,7 +209,8 @@ impl Listener {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let mut limit = Limit::new(&self.config, self.metrics.clone());
-        let connection = Connection::new(&self.config, self.tls, self.metrics, stop.clone());
+        let http1 = self.http1.then(|| connection::http1(&self.config));
+        let connection = Connection::new(&self.config, http1, self.tls, self.metrics, stop.clone());
         let connections = TaskTracker::new();
 
         while let Some((stream, peer)) = accept(&self.socket, &stop).await {
