@@ -9,9 +9,10 @@ use std::str::FromStr as _;
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
+use super::filter::Filter;
 use super::key::{Key, ReplayId};
 use super::letter::{Letter, PREFIX, header_name, header_value, is_reserved};
-use super::reading::{Filter, Step, Walk, is_late};
+use super::reading::{Step, Walk, is_late};
 use super::{DeadLetters, Inner};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
