@@ -24,7 +24,7 @@ def reports() -> dict[str, Report]:
     """The reports that there are, by client."""
     folder = pathlib.Path(os.environ.get("JETGATE_SCENARIO_REPORTS", ROOT / "target" / "scenarios"))
     found = {}
-    for file in sorted(folder.glob("*.jsonl")):
+    for file in sorted(folder.glob("*.jsonl"), key=lambda file: file.stem):
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         found[file.stem] = {line["scenario"]: line["result"] for line in lines}
     return found

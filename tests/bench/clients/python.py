@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import pathlib
 import statistics
 import sys
@@ -53,15 +54,27 @@ async def publish_asyncio(world: World, count: int) -> float:
     return count / took
 
 
-async def publish_threads(world: World, count: int) -> float:
+async def publish_threads(world: World, count: int, **options: Any) -> float:
     with jetgate.connect(world.gateways) as client:
-        with client.publisher(max_in_flight=IN_FLIGHT) as publisher:
+        with client.publisher(max_in_flight=IN_FLIGHT, **options) as publisher:
             begun = time.perf_counter()
             futures = [publisher.publish(SUBJECT, PAYLOAD) for _ in range(count)]
             publisher.flush()
             took = time.perf_counter() - begun
-        assert all(future.result().sequence for future in futures)
+        assert all(future.exception() is None for future in futures)
     return count / took
+
+
+async def publish_without_ids(world: World, count: int) -> float:
+    return await publish_threads(world, count, message_ids=False)
+
+
+async def publish_cumulative(world: World, count: int) -> float:
+    return await publish_threads(world, count, stream="BENCH", cumulative=True)
+
+
+async def publish_cumulative_without_ids(world: World, count: int) -> float:
+    return await publish_threads(world, count, stream="BENCH", cumulative=True, message_ids=False)
 
 
 async def consume_native(world: World, count: int) -> float:
@@ -92,10 +105,9 @@ async def consume_asyncio(world: World, count: int) -> float:
 
 async def consume_threads(world: World, count: int) -> float:
     with jetgate.connect(world.gateways) as client, client.consume("BENCH", "worker") as consumer:
-        begun, seen = time.perf_counter(), 0
-        for message in consumer:
+        begun = time.perf_counter()
+        for seen, message in enumerate(consumer, 1):
             message.ack()
-            seen += 1
             if seen == count:
                 break
         consumer.drain(30)
@@ -106,6 +118,9 @@ PUBLISH: dict[str, Measure] = {
     "nats-py publish_async": publish_native,
     "jetgate": publish_threads,
     "jetgate.aio": publish_asyncio,
+    "jetgate, message_ids=False": publish_without_ids,
+    "jetgate, cumulative": publish_cumulative,
+    "jetgate, cumulative, message_ids=False": publish_cumulative_without_ids,
 }
 CONSUME: dict[str, Measure] = {
     "nats-py fetch": consume_native,
@@ -131,12 +146,11 @@ def main() -> None:
 
 
 def prepare(admin: jetgate.Client, messages: int) -> None:
-    """A stream of its own for each measurement, with so many messages."""
-    try:
-        admin.delete_stream("BENCH")
-    except jetgate.NotFoundError:
-        pass
-    admin.create_stream(jetgate.StreamConfig("BENCH", ["bench.>"]))
+    """A stream with so many messages, and a new consumer of it."""
+    admin.create_stream(jetgate.StreamConfig("BENCH", ["bench.>"], allow_batched=True))
+    with contextlib.suppress(jetgate.NotFoundError):
+        admin.delete_consumer("BENCH", "worker")
+    admin.purge_stream("BENCH")
     admin.create_consumer("BENCH", jetgate.ConsumerConfig(durable_name="worker", max_ack_pending=10_000))
     with admin.publisher() as publisher:
         for _ in range(messages):
@@ -148,7 +162,10 @@ def check(admin: jetgate.Client, messages: int, is_consumed: bool) -> None:
     if stored != messages:
         sys.exit(f"FAILED: {stored} messages are stored instead of {messages}")
     end = time.monotonic() + 10
-    while is_consumed and admin.consumer_info("BENCH", "worker").state.ack_floor.stream_sequence != messages:
+    while is_consumed:
+        state = admin.consumer_info("BENCH", "worker").state
+        if state.num_pending == state.num_ack_pending == 0:
+            break
         if time.monotonic() > end:
             sys.exit("FAILED: not everything was acknowledged")
         time.sleep(0.05)

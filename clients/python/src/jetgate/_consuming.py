@@ -20,7 +20,7 @@ log = logging.getLogger("jetgate")
 _METHOD = "/jetgate.v1.SubscriberService/Consume"
 
 # How long settlements may wait for others to share their frame, in seconds.
-_LINGER = 0.002
+_LINGER = 0.01
 
 # How long the gateway may take to answer what was said last, and to end the session, in seconds.
 _LAST_ANSWERS = 5.0
@@ -315,6 +315,8 @@ class Consuming:
             lingering_until: float | None = None
             while not link.over:
                 now = time.monotonic()
+                if self._draining and not is_draining:
+                    return [_drain()]
                 if self._book.unsaid:
                     lingering_until = lingering_until or now + _LINGER
                     if now >= lingering_until or self._hurries():
@@ -322,8 +324,6 @@ class Consuming:
                         return [consume_pb2.ConsumeRequest(settle=frame).SerializeToString() for frame in frames]
                 if self._half_closed:
                     return []
-                if self._draining and not is_draining:
-                    return [_drain()]
                 if link.silent() and not self._blocked:
                     link.cut()
                     return []

@@ -31,8 +31,8 @@ class PublisherOptions:
     """Learn only that messages are stored, and not where: `sequence` is None then. With a stream that has allow_batched
     this is faster. Needs `stream`."""
     message_ids: bool = True
-    """Give messages ids made of their numbers, so that they are stored once however often they have to be sent. Ids cost
-    the server memory while the stream's duplicate window lasts. Without, what was sent and is not answered when a
+    """Give messages ids made of their numbers, so that they are stored once however often they have to be sent. Ids
+    cost the server memory while the stream's duplicate window lasts. Without, what was sent and is not answered when a
     connection breaks fails with a PublishOutcomeUnknownError, unless it has an id of its own."""
     max_in_flight: int = 4096
     """How many messages may be unanswered, whether sent or not. Publishing waits beyond."""
@@ -42,7 +42,7 @@ class PublisherOptions:
     """How many messages go into one frame at most."""
     batch_bytes: int = 512 * 1024
     """How many bytes."""
-    linger: float = 0.002
+    linger: float = 0.005
     """How long a message may wait for others to share its frame, in seconds."""
     timeout: float = 60.0
     """How long to try to get a message stored, in seconds, over reconnects and retries."""
@@ -94,7 +94,7 @@ class Publishing:
         """Takes an entry once there is room."""
         with self._lock:
             while not self._offer(entry):
-                self._changed.wait()
+                self._changed.wait()  # `timeout` bounds it: what is unanswered is settled by then
 
     def _offer(self, entry: Entry) -> bool:
         if self._error is not None:
@@ -162,6 +162,13 @@ class Publishing:
             with self._lock:
                 self._take_opened(response.opened)
                 self._work.notify()
+        elif response.HasField("heartbeat"):
+            # A gateway that lives and does not answer in time gets no more: another stream goes on.
+            with self._lock:
+                settled = self._ledger.expired(time.monotonic())
+            self._report(settled)
+            if settled:
+                link.cut()
         # The other frames show that the gateway lives, which the line has noticed.
 
     def broken(self, link: Link, error: JetgateError) -> float | None:

@@ -107,6 +107,7 @@ class Consumer:
         try:
             await asyncio.gather(*tasks)
         finally:
+            self._engine.stop_deliveries()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
