@@ -26,8 +26,7 @@ test: ## Run every test, the deployment's included (ARGS= narrows it to some of 
 	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4}; \
 	if grpcurl=$$(deploy/dev/tool.sh grpcurl); then export JETGATE_TEST_GRPCURL="$$grpcurl"; fi; \
 	cargo test --locked $(ARGS)
-	$(if $(ARGS),,@$(MAKE) --no-print-directory test-deploy)
-	$(if $(ARGS),,@$(MAKE) --no-print-directory test-clients)
+	$(if $(ARGS),,@JETGATE_BIN='$(abspath $(TARGET_DIR))/debug/jetgate' $(MAKE) --no-print-directory test-deploy test-clients)
 
 # Without cluster and container engine; what a machine has no tool for is named, and fails where CI=true.
 .PHONY: test-deploy
@@ -104,6 +103,35 @@ lint-python:
 bench-python:
 	@set -e; venv=$$(clients/python/venv.sh); $(call GATEWAY,--release); \
 	exec "$$venv/bin/python" tests/bench/clients/python.py $(ARGS)
+
+# The clients: Go.
+.PHONY: test-go lint-go bench-go
+test-clients: test-go
+bench-clients: bench-go
+lint: lint-go
+
+test-go: ## Run the tests of the Go client (ARGS= goes to go test)
+	@go version >/dev/null || $(call LEFT_OUT,the tests of the Go client); \
+	set -e; $(call GATEWAY); \
+	cd clients/go; exec go test -count=1 -timeout 10m $(ARGS) ./...
+
+lint-go:
+	@go version >/dev/null || $(call LEFT_OUT,the checks of the Go client); \
+	set -e; echo "gofmt, go vet and the stubs of Go"; deploy/dev/generate-go.sh --check; cd clients/go; \
+	unformatted=$$(gofmt -l . ../../tests/bench/clients/go); [[ -z "$$unformatted" ]] || { echo "$$unformatted"; exit 1; }; \
+	go vet ./...
+
+bench-go:
+	@set -e; $(call GATEWAY,--release); cd tests/bench/clients/go; exec go run . $(ARGS)
+
+# The clients: Java.
+.PHONY: test-java
+test-clients: test-java
+
+test-java: ## Run the tests of the Java client (ARGS= goes to Maven)
+	@mvn --version >/dev/null || $(call LEFT_OUT,the tests of the Java client); \
+	set -e; $(call GATEWAY); \
+	cd clients/java; exec mvn --batch-mode --no-transfer-progress --quiet test $(ARGS)
 
 .PHONY: tools
 tools: ## Fetch the pinned tools into .tools/ (the other targets do so when they need one)
