@@ -121,6 +121,8 @@ mod tls;
 mod metrics;
 // Calls of pages in browsers.
 mod grpc_web;
+// Behind the proxies that deployments have.
+mod proxies;
 // Who may call.
 mod auth;
 // Messages that JetStream gives up: their letters, however they die.

