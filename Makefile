@@ -18,13 +18,17 @@ run: ## Build jetgate and run it beside a real nats-server, ready for grpcurl (A
 	exec '$(TARGET_DIR)/debug/jetgate' dev --nats-server "$$nats_server" $(ARGS)
 
 # The tests wait for servers most of their time: more run at a time than there are cores.
-# Without grpcurl the variable stays unset, `tool.sh` says why in one line and the tests use generated stubs.
+# Without grpcurl the variable stays unset, `tool.sh` says why in one line and the tests use generated stubs. Without a
+# proxy each of its tests says LEFT OUT.
 .PHONY: test
 test: ## Run every test, the deployment's included (ARGS= narrows it to some of cargo's)
 	@set -e; unset JETGATE_TEST_GRPCURL; \
 	JETGATE_TEST_NATS_SERVER=$$(deploy/dev/nats-server.sh --pinned); \
 	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4}; \
 	if grpcurl=$$(deploy/dev/tool.sh grpcurl); then export JETGATE_TEST_GRPCURL="$$grpcurl"; fi; \
+	for proxy in envoy nginx haproxy; do \
+		if path=$$(deploy/dev/tool.sh "$$proxy"); then export "JETGATE_TEST_$${proxy^^}=$$path"; fi; \
+	done; \
 	cargo test --locked $(ARGS)
 	$(if $(ARGS),,@JETGATE_BIN='$(abspath $(TARGET_DIR))/debug/jetgate' $(MAKE) --no-print-directory test-deploy test-clients)
 

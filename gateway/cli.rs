@@ -3,6 +3,7 @@
 mod api_key;
 mod client;
 mod completions;
+mod descriptors;
 mod exec_with_parent;
 mod failure;
 mod probe;
@@ -20,6 +21,7 @@ pub use self::{
     api_key::ApiKeyArgs,
     client::ClientCommand,
     completions::CompletionsArgs,
+    descriptors::print_descriptors,
     exec_with_parent::{ExecWithParent, NAME as EXEC_WITH_PARENT},
     failure::Failure,
     probe::{Probe, ProbeError},
@@ -51,6 +53,8 @@ pub enum Command {
     Probe(Probe),
     /// Make an API key for a caller, and the entry for the gateway's file (auth.api_keys_file)
     ApiKey(ApiKeyArgs),
+    /// Write the contract's descriptor set to stdout, for proxies and tools without reflection
+    Descriptors,
     /// What people ask of a gateway that runs
     #[command(flatten)]
     Client(Box<ClientCommand>),

@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use jetgate::{
     app::App,
-    cli::{Cli, Command, DevArgs, Failure},
+    cli::{Cli, Command, DevArgs, Failure, print_descriptors},
     config::Config,
     dev::{DevServer, print_welcome},
     nats::config::ServerUrls,
@@ -34,6 +34,7 @@ fn run(command: &Command) -> Result<u8, Failure> {
         Command::Config(args) => args.run().map(|()| 0),
         Command::Probe(probe) => probe.run().map(|()| 0).map_err(Failure::other),
         Command::ApiKey(args) => args.run().map(|()| 0),
+        Command::Descriptors => print_descriptors().map(|()| 0),
         Command::Client(client) => client.run().map(|()| 0),
         Command::Completions(completions) => completions.run().map(|()| 0),
         Command::ExecWithParent(exec) => Err(Failure::other(exec.run())),

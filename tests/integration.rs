@@ -117,8 +117,12 @@ mod settings;
 mod round_trips;
 // TLS on the public listener.
 mod tls;
+// What the gateway counts.
+mod metrics;
 // Calls of pages in browsers.
 mod grpc_web;
+// Behind the proxies that deployments have.
+mod proxies;
 // Who may call.
 mod auth;
 // Messages that JetStream gives up: their letters, however they die.

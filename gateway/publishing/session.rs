@@ -10,6 +10,7 @@ mod ending;
 mod ledger;
 mod opening;
 mod speaking;
+mod stamps;
 mod way;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::alarm::Alarm;
 use crate::convert::publish_stream::Terms;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::metrics;
 use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::{PublishFlow, PublishFrame, PublishStreamRequest, PublishStreamResponse};
@@ -33,6 +35,7 @@ use ending::Ending;
 use ledger::{Ledger, Verdict};
 use opening::unexpected;
 use speaking::Words;
+use stamps::Stamps;
 use way::{Event, Way};
 
 /// The most messages of one frame.
@@ -64,6 +67,8 @@ struct Session {
     out: Output<PublishStreamResponse>,
     way: Way,
     ledger: Ledger,
+    stamps: Stamps,
+    counted: Counted,
     /// How many messages were stored.
     stored: u64,
     backlog: Backlog,
@@ -82,6 +87,12 @@ struct Session {
     cut_off_at: Option<Instant>,
     alarm: Alarm,
     words: Words,
+}
+
+/// The stream in the metrics.
+struct Counted {
+    _open: metrics::Share,
+    in_flight: metrics::Share,
 }
 
 /// Whether frames are read.
@@ -221,7 +232,7 @@ impl Session {
 
     /// Takes up what the window has room for.
     fn take_up(&mut self) {
-        let deadline = Deadline::within(self.terms.timeout);
+        let (deadline, now) = (Deadline::within(self.terms.timeout), Instant::now());
         while let Some(next) = self.backlog.peek() {
             if !self.ledger.has_room(next.bytes) {
                 break;
@@ -244,6 +255,7 @@ impl Session {
             }
             match message {
                 Ok(message) => {
+                    self.stamps.taken(number, now);
                     let known = known || self.terms.resumes;
                     self.way.publish(number, message, known, deadline);
                 }
@@ -257,19 +269,33 @@ impl Session {
             Event::Settled(settled) => {
                 for settled in settled {
                     self.shared.outlet.count(&settled.outcome);
+                    if settled.outcome.is_ok() {
+                        self.answered(settled.number);
+                    }
                     self.stored += u64::from(settled.outcome.is_ok());
                     self.ledger.settle(settled.number, settled.outcome);
                 }
             }
             Event::Progress(progress) => {
                 self.shared.outlet.count_all(&progress);
+                if progress.stored > 0 {
+                    self.answered(self.ledger.settled_through() + 1);
+                }
                 self.stored += progress.stored;
                 self.ledger.settle_through(progress);
             }
         }
+        self.stamps.forget_through(self.ledger.settled_through());
         if self.ledger.in_flight().messages == 0 {
             self.share.release();
             self.grown();
+        }
+    }
+
+    /// Takes note of JetStream's answer to a message.
+    fn answered(&self, number: u64) {
+        if let Some(taken) = self.stamps.of(number) {
+            self.shared.outlet.metrics.answered(taken.elapsed());
         }
     }
 

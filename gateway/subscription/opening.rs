@@ -152,7 +152,7 @@ impl Session {
             stop: settings.stop_at.map(Stop::new),
             is_stopping: false,
             link: Connection::Attached(attached),
-            metrics: shared.metrics.session_opened(),
+            metrics: shared.metrics.consuming.session_opened(),
             shared,
             settings,
             source,

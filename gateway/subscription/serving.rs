@@ -134,6 +134,7 @@ impl Session {
     fn show(&mut self) {
         let outstanding = self.book.outstanding();
         self.metrics.set_outstanding(outstanding.messages as usize);
+        self.metrics.set_stall(self.stall);
         let (consumer, messages) = (self.facts.consumer.as_str(), self.labeller.delivered());
         let (pending, stall) = (self.pending, self.stall);
         let window = self.settings.window;

@@ -150,6 +150,11 @@ impl Clients {
         }
     }
 
+    /// Clients of whatever this channel leads to.
+    pub(crate) fn over(channel: Channel) -> Self {
+        Self { channel }
+    }
+
     /// The connection that the clients share.
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()

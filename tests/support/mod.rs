@@ -13,6 +13,7 @@ mod command;
 pub(crate) mod consume;
 pub(crate) mod consuming;
 pub(crate) mod dead_letters;
+pub(crate) mod edge;
 mod eventually;
 mod gateway;
 mod http;

@@ -59,8 +59,9 @@ impl Session {
     }
 
     /// Lets others see how the stream stands.
-    pub(super) fn show(&self) {
+    pub(super) fn show(&mut self) {
         let outstanding = self.ledger.in_flight();
+        self.counted.in_flight.set(outstanding.messages as usize);
         let stall = match self.stall() {
             PublishStall::NatsDisconnected => StallReason::NatsDisconnected,
             PublishStall::WindowFull => StallReason::WindowFull,
