@@ -66,7 +66,11 @@ class Page {
   async visit(browser: string, gateway: string): Promise<Record<string, string>> {
     this.gateway = gateway;
     const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${this.folder}`, "--no-first-run"];
-    this.process = spawn(browser, [...flags, "--remote-debugging-port=0", this.origin], { stdio: ["ignore", "ignore", "pipe"] });
+    // A group of its own: a browser is many processes.
+    this.process = spawn(browser, [...flags, "--remote-debugging-port=0", this.origin], {
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: true,
+    });
     let log = "";
     this.process.stderr!.on("data", (chunk: Buffer) => (log += chunk.toString()));
     return new Promise((resolve, reject) => {
@@ -78,7 +82,8 @@ class Page {
 
   close(): void {
     this.process?.removeAllListeners("exit");
-    this.process?.kill("SIGKILL");
+    this.process?.stderr?.destroy();
+    if (this.process?.pid) process.kill(-this.process.pid, "SIGKILL");
     this.server.closeAllConnections();
     this.server.close();
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });

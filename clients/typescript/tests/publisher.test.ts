@@ -70,8 +70,7 @@ describe("publisher", { concurrency: 3 }, () => {
     await publisher.publish(subject, "one");
     const wrong = publisher.publish(subject, "two", { expect: { lastSequence: 77 } });
     const behind = publisher.publish(subject, "three");
-    await rejects(wrong, "WRONG_LAST_SEQUENCE");
-    await rejects(behind, "PRECEDING_FAILED");
+    await Promise.all([rejects(wrong, "WRONG_LAST_SEQUENCE"), rejects(behind, "PRECEDING_FAILED")]);
     await rejects(publisher.publish(subject, "four"), "PRECEDING_FAILED");
     publisher.resume();
     assert.equal((await publisher.publish(subject, "five")).sequence, 2n);
