@@ -31,7 +31,7 @@ except ImportError:
     pass
 else:
 
-    class Stubs(BuildHookInterface):  # type: ignore[misc]
+    class Stubs(BuildHookInterface[Any]):
         """Generates in a checkout; a source distribution has the stubs already."""
 
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -1,32 +1,40 @@
-"""Carries out scenarios (tests/scenarios) through the public interface of this package."""
+"""Carries out scenarios (tests/scenarios) through the public interface of this package.
+
+The verbs are written once for both clients: `done` awaits what a method of the client for asyncio returns, and takes
+what a method of the client for threads returns as it is. For the latter each verb runs in a loop of its own.
+"""
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import concurrent.futures
 import datetime
+import inspect
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
+from expected import check_error, check_message, check_outcome, check_result, sorted_headers, value_of
 from world import World
 
 import jetgate
+import jetgate.aio
 
 Step = dict[str, Any]
 
-COMMON = {"do", "client", "error", "within"}
+# Fields that every verb has.
+COMMON = {"do", "client", "error", "within", "background"}
 
 
 class Scenario:
     """One run of one scenario. Every step is a method of its verb's name, whose parameters are the step's fields."""
 
-    def __init__(self, what: dict[str, Any], connect: Callable[..., Any] = jetgate.connect) -> None:
+    def __init__(self, what: dict[str, Any], is_async: bool) -> None:
         self._what = what
-        self._connect = connect
+        self._loop = asyncio.new_event_loop() if is_async else None
         self._clients: dict[str, Any] = {}
         self._open: dict[str, Any] = {}
-        self._streams: dict[str, str] = {}
         self._positions: dict[str, str] = {}
         self._received: list[Any] = []
         self._received_at: dict[int, float] = {}
@@ -38,76 +46,86 @@ class Scenario:
     def run(self) -> None:
         unknown = set(self._what) - {"about", "world", "connect", "steps"}
         assert not unknown, f"unknown fields {unknown}"
+        if self._loop is not None:
+            threading.Thread(target=self._loop.run_forever, daemon=True).start()
         with World(**self._what.get("world", {})) as self._world:
             try:
                 if self._what.get("connect", True):
-                    self.connect("main")
+                    self._step({"do": "connect", "as": "main"})
                 for number, step in enumerate(self._what["steps"], 1):
                     try:
                         self._step(step)
                     except BaseException as problem:
                         raise AssertionError(f"step {number}, {step}: {problem!r}") from problem
             finally:
-                self._end()
+                self._await(self._end())
+                self._pool.shutdown(cancel_futures=True)
+                if self._loop is not None:
+                    self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _step(self, step: Step) -> None:
-        verb = {"await": "await_"}.get(step["do"], step["do"])
-        act = getattr(self, verb)
         self._client = step.get("client", "main")
         self._within = step.get("within", 30.0)
-        fields = {name.replace("from", "from_") if name == "from" else name: value for name, value in step.items()}
-        arguments = {name: value for name, value in fields.items() if name not in COMMON}
-        background = arguments.pop("background", None)
-        if background is not None:
-            self._background[background] = self._pool.submit(act, **arguments)
+        # Python's own words have an underscore behind them.
+        verb = "await_" if step["do"] == "await" else step["do"]
+        fields = {name + "_" if name in ("as", "from") else name: value for name, value in step.items()}
+        work = getattr(self, verb)(**{name: value for name, value in fields.items() if name not in COMMON})
+        if "background" in step:
+            self._background[step["background"]] = self._pool.submit(self._await, work)
         elif "error" in step:
             try:
-                act(**arguments)
+                self._await(work)
                 if verb == "open":
-                    self._open[step["as"]].receive(timeout=self._within)
+                    self._await(done(self._open[step["as"]].receive(timeout=self._within)))
             except jetgate.JetgateError as error:
                 check_error(error, step["error"])
             else:
                 raise AssertionError("it should have failed")
         else:
-            act(**arguments)
+            self._await(work)
 
-    # The verbs.
+    def _await(self, work: Any) -> None:
+        """Runs a coroutine to its end: for threads in this one, for asyncio in the loop of the client."""
+        if self._loop is None:
+            asyncio.run(work)
+        else:
+            asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def connect(self, as_: str = "", gateways: list[int] | None = None, api_key: str | None = None, **more: str) -> None:
-        name = as_ or more.pop("as")
-        assert not more, more
+    async def connect(self, as_: str, gateways: list[int] | None = None, api_key: str | None = None) -> None:
         facts = self._world.facts
         addresses = facts["gateways"]
         chosen = addresses if gateways is None else [addresses[number] for number in gateways]
         key = facts.get("api_key") if api_key is None else None if api_key == "none" else api_key
         credentials = jetgate.Credentials(api_key=key, ca=facts.get("ca_file"))
-        self._clients[name] = self._connect(chosen, credentials)
+        connect: Any = jetgate.connect if self._loop is None else jetgate.aio.connect
+        self._clients[as_] = connect(chosen, credentials)
 
-    def create_stream(self, config: dict[str, Any]) -> None:
-        self._main.create_stream(jetgate.StreamConfig(**with_durations(config, "duplicate_window")))
+    async def create_stream(self, config: dict[str, Any]) -> None:
+        made = jetgate.StreamConfig(**with_durations(config, "duplicate_window"))
+        await done(self._main.create_stream(made))
 
-    def create_consumer(self, stream: str, config: dict[str, Any]) -> None:
-        self._main.create_consumer(stream, jetgate.ConsumerConfig(**with_durations(config, "ack_wait")))
+    async def create_consumer(self, stream: str, config: dict[str, Any]) -> None:
+        made = jetgate.ConsumerConfig(**with_durations(config, "ack_wait"))
+        await done(self._main.create_consumer(stream, made))
 
-    def stream_info(
-        self, stream: str, expect: dict[str, int] | None = None, at_least: dict[str, int] | None = None
-    ) -> None:
-        self._poll(lambda: vars(self._main.stream_info(stream).state), expect, at_least)
+    async def stream_info(self, stream: str, **wanted: dict[str, int]) -> None:
+        async def look() -> dict[str, Any]:
+            return dict(vars((await done(self._main.stream_info(stream))).state))
 
-    def consumer_info(
-        self, stream: str, consumer: str, expect: dict[str, int] | None = None, at_least: dict[str, int] | None = None
-    ) -> None:
-        def state() -> dict[str, Any]:
-            known = self._main.consumer_info(stream, consumer).state
-            return {**vars(known), "ack_floor": known.ack_floor.stream_sequence}
+        await self._until(look, **wanted)
 
-        self._poll(state, expect, at_least)
+    async def consumer_info(self, stream: str, consumer: str, **wanted: dict[str, int]) -> None:
+        async def look() -> dict[str, Any]:
+            state = (await done(self._main.consumer_info(stream, consumer))).state
+            return {**vars(state), "ack_floor": state.ack_floor.stream_sequence}
 
-    def publish(self, message: dict[str, Any], expect: dict[str, Any] | None = None) -> None:
-        check_result(self._main.publish_message(outgoing(message), timeout=self._within), expect or {})
+        await self._until(look, **wanted)
 
-    def publish_many(
+    async def publish(self, message: dict[str, Any], expect: dict[str, Any] | None = None) -> None:
+        result = await done(self._main.publish_message(outgoing(message), timeout=self._within))
+        check_result(result, expect or {})
+
+    async def publish_many(
         self,
         messages: list[dict[str, Any]] | None = None,
         results: list[dict[str, Any]] | None = None,
@@ -120,35 +138,38 @@ class Scenario:
     ) -> None:
         if messages is None:
             messages = [{"subject": subject, "payload": f"{prefix}{n}"} for n in range(first, first + count)]
+        many = self._main.publisher(**(publisher or {}))
         begun = time.monotonic()
-        with self._main.publisher(**(publisher or {})) as many:
+        try:
             futures = []
             for number, message in enumerate(messages):
                 if per_second and number % 100 == 0:
-                    time.sleep(max(0.0, begun + number / per_second - time.monotonic()))
-                futures.append(many.publish_message(outgoing(message)))
-            many.flush()
+                    await asyncio.sleep(max(0.0, begun + number / per_second - time.monotonic()))
+                futures.append(await done(many.publish_message(outgoing(message))))
+            await done(many.flush())
+        finally:
+            await done(many.close())
         for future, expected in zip(futures, results or [{}] * len(futures), strict=True):
-            check_outcome(future.exception(timeout=0) or future.result(timeout=0), expected)
+            check_outcome(outcome_of(future), expected)
 
-    def publish_batch(
+    async def publish_batch(
         self, mode: str, messages: list[dict[str, Any]], results: list[dict[str, Any]] | None = None
     ) -> None:
-        outcomes = self._main.publish_batch([outgoing(message) for message in messages], mode)
+        outcomes = await done(self._main.publish_batch([outgoing(message) for message in messages], mode))
         for outcome, expected in zip(outcomes, results or [{}] * len(outcomes), strict=True):
             check_outcome(outcome, expected)
 
-    def open(self, stream: str, **fields: Any) -> None:
-        name = fields.pop("as")
+    async def open(self, as_: str, stream: str, **fields: Any) -> None:
         if fields.pop("ordered", False):
             if "resume" in fields:
                 fields["resume"] = self._positions[fields["resume"]]
-            self._open[name] = self._main.read(stream, **fields)
+            self._open[as_] = self._main.read(stream, **fields)
         else:
-            consumer = fields.pop("consumer")
-            self._open[name] = self._main.consume(stream, consumer, **fields)
+            self._open[as_] = self._main.consume(stream, fields.pop("consumer"), **fields)
+        if self._loop is not None:
+            await self._open[as_].__aenter__()
 
-    def receive(
+    async def receive(
         self,
         from_: str | list[str],
         expect: list[dict[str, Any]] | None = None,
@@ -157,11 +178,10 @@ class Scenario:
     ) -> None:
         sources = [self._open[name] for name in ([from_] if isinstance(from_, str) else from_)]
         if nothing_for is not None:
-            message = receive_any(sources, nothing_for)
+            message = await receive_any(sources, nothing_for)
             assert message is None, f"{message!r} came"
-            return
         for expected in expect or []:
-            message = receive_any(sources, self._within)
+            message = await receive_any(sources, self._within)
             assert message is not None, f"nothing came, expected {expected}"
             now = time.monotonic()
             if not_before is not None:
@@ -171,13 +191,13 @@ class Scenario:
             self._received_at[message.sequence] = now
             check_message(message, expected)
 
-    def settle(
+    async def settle(
         self, messages: list[int], kind: str, delay: float | None = None, reason: str = "", confirm: bool = False
     ) -> None:
         for number in messages:
-            settle_one(self._received[number - 1], kind, delay, reason, confirm)
+            await settle_one(self._received[number - 1], kind, delay, reason, confirm)
 
-    def collect(
+    async def collect(
         self,
         from_: str,
         prefix: str,
@@ -190,7 +210,7 @@ class Scenario:
         missing = {f"{prefix}{number}" for number in range(first, first + count)}
         source, number, end = self._open[from_], first, time.monotonic() + max(self._within, 60.0)
         while missing:
-            message = source.receive(timeout=max(0.0, end - time.monotonic()))
+            message = await done(source.receive(timeout=max(0.0, end - time.monotonic())))
             assert message is not None, f"{len(missing)} did not come, {sorted(missing)[:5]} for example"
             if in_order:
                 assert message.text == f"{prefix}{number}", f"{message.text} instead of {prefix}{number}"
@@ -199,51 +219,55 @@ class Scenario:
             missing.discard(message.text)
             number += 1
             if settle:
-                settle_one(message, settle)
+                await settle_one(message, settle)
 
-    def drain(self, what: str) -> None:
-        assert self._open[what].drain(self._within), "not all was settled in time"
+    async def drain(self, what: str) -> None:
+        assert await done(self._open[what].drain(self._within)), "not all was settled in time"
 
-    def close(self, what: str) -> None:
+    async def close(self, what: str) -> None:
         closed = self._open.pop(what)
-        if isinstance(position := getattr(closed, "position", None), str):
-            self._positions[what] = position
-        closed.close()
+        if isinstance(closed, jetgate.Reader | jetgate.aio.Reader):
+            self._positions[what] = closed.position
+        await done(closed.close())
 
-    def world(self, command: dict[str, Any], expect: dict[str, Any] | None = None) -> None:
+    async def world(self, command: dict[str, Any], expect: dict[str, Any] | None = None) -> None:
         fields = dict(command)
-        answer = self._world.do(fields.pop("do"), **fields)
+        answer = await asyncio.to_thread(self._world.do, fields.pop("do"), **fields)
         for name, value in (expect or {}).items():
-            if name == "headers":
-                assert sorted_headers(answer[name]) == sorted_headers(value)
-            else:
-                assert answer[name] == value, f"{name} is {answer[name]!r}"
+            same = sorted_headers if name == "headers" else lambda as_it_is: as_it_is
+            assert same(answer[name]) == same(value), f"{name} is {answer[name]!r}"
 
-    def await_(self, what: str) -> None:
-        self._background.pop(what).result(self._within)
-
-    # What they have in common.
+    async def await_(self, what: str) -> None:
+        await asyncio.wait_for(asyncio.wrap_future(self._background.pop(what)), self._within)
 
     @property
     def _main(self) -> Any:
         return self._clients[self._client]
 
-    def _poll(
-        self, look: Callable[[], dict[str, Any]], expect: dict[str, int] | None, at_least: dict[str, int] | None
+    async def _until(
+        self, look: Callable[[], Any], expect: dict[str, int] | None = None, at_least: dict[str, int] | None = None
     ) -> None:
         end = time.monotonic() + self._within
         while True:
-            state = look()
+            state = await look()
             is_equal = all(state[name] == value for name, value in (expect or {}).items())
             if is_equal and all(state[name] >= value for name, value in (at_least or {}).items()):
                 return
             assert time.monotonic() < end, f"it stays {state}"
-            time.sleep(0.02)
+            await asyncio.sleep(0.02)
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         for what in [*self._open.values(), *self._clients.values()]:
-            what.close()
-        self._pool.shutdown(cancel_futures=True)
+            await done(what.close())
+
+
+async def done(made: Any) -> Any:
+    return await made if inspect.iscoroutine(made) else made
+
+
+def outcome_of(future: Any) -> Any:
+    """What became of a message that is answered."""
+    return future.exception() or future.result()
 
 
 def outgoing(message: dict[str, Any]) -> jetgate.OutgoingMessage:
@@ -262,76 +286,29 @@ def with_durations(config: dict[str, Any], *names: str) -> dict[str, Any]:
     return {n: datetime.timedelta(seconds=value) if n in names else value for n, value in config.items()}
 
 
-def value_of(written: Any) -> str | bytes:
-    """Text, or the bytes that are written as base64."""
-    return base64.b64decode(written["base64"]) if isinstance(written, dict) else str(written)
-
-
-def as_bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value
-
-
-def sorted_headers(pairs: Iterable[Any]) -> list[tuple[str, bytes]]:
-    return sorted(((name, as_bytes(value_of(value))) for name, value in pairs), key=lambda pair: pair[0])
-
-
-def receive_any(sources: list[Any], within: float) -> Any:
+async def receive_any(sources: list[Any], within: float) -> Any:
     """The next message of whichever has one first."""
     if len(sources) == 1:
-        return sources[0].receive(timeout=within)
+        return await done(sources[0].receive(timeout=within))
     end = time.monotonic() + within
     while time.monotonic() < end:
         for source in sources:
-            if (message := source.receive(timeout=0.02)) is not None:
+            if (message := await done(source.receive(timeout=0.02))) is not None:
                 return message
     return None
 
 
-def settle_one(message: Any, kind: str, delay: float | None = None, reason: str = "", confirm: bool = False) -> None:
+async def settle_one(
+    message: Any, kind: str, delay: float | None = None, reason: str = "", confirm: bool = False
+) -> None:
     match kind:
         case "ack":
-            message.ack(confirm=confirm)
+            await done(message.ack(confirm=confirm))
         case "nak":
-            message.nak(delay, reason)
+            await done(message.nak(delay, reason))
         case "term":
-            message.term(reason)
+            await done(message.term(reason))
         case "in_progress":
-            message.in_progress()
+            await done(message.in_progress())
         case _:
             raise AssertionError(f"unknown kind {kind}")
-
-
-def check_message(message: Any, expected: dict[str, Any]) -> None:
-    for name, value in expected.items():
-        if name == "payload":
-            assert message.payload == as_bytes(value_of(value)), f"the payload is {message.payload!r}"
-        elif name == "headers":
-            got = sorted(((n, as_bytes(v)) for n, v in message.headers), key=lambda pair: pair[0])
-            assert got == sorted_headers(value), f"the headers are {message.headers}"
-        else:
-            assert getattr(message, name) == value, f"{name} is {getattr(message, name)!r}"
-
-
-def check_outcome(outcome: Any, expected: dict[str, Any]) -> None:
-    if "error" in expected:
-        check_error(outcome, expected["error"])
-    elif isinstance(outcome, BaseException):
-        raise outcome
-    else:
-        check_result(outcome, expected)
-
-
-def check_result(result: jetgate.PublishResult, expected: dict[str, Any]) -> None:
-    for name, value in expected.items():
-        assert getattr(result, name) == value, f"{name} is {getattr(result, name)!r}"
-
-
-def check_error(error: Any, expected: dict[str, Any]) -> None:
-    assert isinstance(error, jetgate.JetgateError), f"{error!r} instead of an error"
-    assert not set(expected) - {"reason", "code", "retry", "metadata"}, expected
-    facts = {"reason": error.reason, "code": error.code, "retry": error.retry.value}
-    for name, value in expected.items():
-        if name == "metadata":
-            assert value.items() <= error.metadata.items(), f"metadata is {error.metadata}"
-        else:
-            assert facts[name] == value, f"{error!r} has the {name} {facts[name]}"

@@ -65,7 +65,7 @@ class Consuming:
         self._last_error: JetgateError | None = None
         self._error: JetgateError | None = None
         self._over = False
-        self.heartbeat: session_pb2.SessionHeartbeat | None = None
+        self._heartbeat: session_pb2.SessionHeartbeat | None = None
         # For ordered reads: tokens that resume behind so many messages of this engine, counted over its sessions.
         self._marks: deque[tuple[int, str]] = deque()
         self._received = 0
@@ -105,6 +105,18 @@ class Consuming:
     def error(self) -> JetgateError | None:
         """What ended the consuming; None in order."""
         return self._error
+
+    @property
+    def pending(self) -> int | None:
+        """How many messages wait for the consumer, as last heard."""
+        return self._heartbeat.pending if self._heartbeat is not None else None
+
+    @property
+    def stall(self) -> str:
+        """Why nothing comes, as last heard, in the contract's words; empty when nothing stalls."""
+        if self._heartbeat is None or not self._heartbeat.stall_reason:
+            return ""
+        return session_pb2.StallReason.Name(self._heartbeat.stall_reason).removeprefix("STALL_REASON_")
 
     def taken(self) -> None:
         """Something was taken from the queue of an ordered read; there may be room again."""
@@ -211,7 +223,7 @@ class Consuming:
                     self._book.answered(response.settled)
                     self._changed.notify_all()
             case "heartbeat":
-                self.heartbeat = response.heartbeat
+                self._heartbeat = response.heartbeat
                 self._mark(response.heartbeat.resume_token)
             case "opened":
                 self._take_opened(response.opened)
@@ -303,6 +315,8 @@ class Consuming:
             lingering_until: float | None = None
             while not link.over:
                 now = time.monotonic()
+                if self._draining and not is_draining:
+                    return [_drain()]
                 if self._book.unsaid:
                     lingering_until = lingering_until or now + _LINGER
                     if now >= lingering_until or self._hurries():
@@ -310,8 +324,6 @@ class Consuming:
                         return [consume_pb2.ConsumeRequest(settle=frame).SerializeToString() for frame in frames]
                 if self._half_closed:
                     return []
-                if self._draining and not is_draining:
-                    return [_drain()]
                 if link.silent() and not self._blocked:
                     link.cut()
                     return []

@@ -30,7 +30,7 @@ def to_proto(value: Any, target: Message) -> Any:
 def from_proto(source: Message, kind: type[T]) -> T:
     """A dataclass with what a message has; what is not set there gets the field's default."""
     values: dict[str, Any] = {}
-    hints = _hints(kind)
+    hints: dict[str, Any] = _hints(kind)  # type: ignore[arg-type]
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         descriptor = source.DESCRIPTOR.fields_by_name[field.name]
         if descriptor.has_presence and not source.HasField(field.name):

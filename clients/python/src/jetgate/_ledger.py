@@ -15,7 +15,7 @@ from jetgate.v1 import error_pb2, publish_stream_pb2
 Outcome = PublishResult | JetgateError
 
 # What the gateway counts for a message beside its payload.
-_OVERHEAD = 64
+OVERHEAD = 64
 
 # When a message that failed for now is sent again, in seconds. The gateway itself has tried for a while already.
 _PUT_OFF = 0.2
@@ -31,7 +31,7 @@ class Entry:
         self.payload = payload
         self.message_id = message_id
         self.expires = expires
-        self.size = len(head) + len(payload) + _OVERHEAD
+        self.size = len(head) + len(payload) + OVERHEAD
         self.sent = False
 
 
@@ -104,17 +104,17 @@ class Ledger:
     def answered(self, acks: publish_stream_pb2.PublishAcks, now: float) -> Settled:
         """What is settled by these answers. Failures that pass are put off instead, while their time lasts."""
         settled: Settled = []
-        under_way = self._under_way
+        under_way, append = self._under_way, settled.append
         for stored in acks.stored:
-            sequence = stored.first_sequence
-            facts = (stored.stream or self._stream, stored.duplicate, stored.domain, stored.counter_value)
-            stream, duplicate, domain, counter = facts
-            for number in range(stored.first_number, stored.last_number + 1):
+            stream, duplicate = stored.stream or self._stream, stored.duplicate
+            domain, counter = stored.domain, stored.counter_value
+            first = stored.first_number
+            offset = stored.first_sequence - first
+            for number in range(first, stored.last_number + 1):
                 entry = under_way.pop(number, None)
                 if entry is not None:
-                    result = PublishResult(stream, sequence, duplicate, entry.message_id, domain, counter)
-                    settled.append((entry, result))
-                sequence += 1
+                    result = PublishResult(stream, number + offset, duplicate, entry.message_id, domain, counter)
+                    append((entry, result))
         for failure in acks.failed:
             for number in range(failure.first_number, failure.last_number + 1):
                 entry = under_way.pop(number, None)
@@ -134,6 +134,19 @@ class Ledger:
 
     def next_due(self) -> float | None:
         return self._put_off[0][0] if self._put_off else None
+
+    def broken(self) -> Settled:
+        """A stream broke. Without numbers that make ids, only what has an id of its own can be sent again."""
+        if self.producer_id:
+            return []
+        sent = list(self._under_way.values())
+        self._under_way.clear()
+        again = [entry for entry in sent if entry.message_id]
+        self._waiting.extendleft(reversed(again))
+        self.waiting_bytes += sum(entry.size for entry in again)
+        settled: Settled = [(entry, _unanswered(entry)) for entry in sent if not entry.message_id]
+        self._forget(settled)
+        return settled
 
     def expired(self, now: float) -> Settled:
         """What has run out of time."""

@@ -30,6 +30,10 @@ class PublisherOptions:
     cumulative: bool = False
     """Learn only that messages are stored, and not where: `sequence` is None then. With a stream that has allow_batched
     this is faster. Needs `stream`."""
+    message_ids: bool = True
+    """Give messages ids made of their numbers, so that they are stored once however often they have to be sent. Ids
+    cost the server memory while the stream's duplicate window lasts. Without, what was sent and is not answered when a
+    connection breaks fails with a PublishOutcomeUnknownError, unless it has an id of its own."""
     max_in_flight: int = 4096
     """How many messages may be unanswered, whether sent or not. Publishing waits beyond."""
     max_in_flight_bytes: int = 32 * 1024 * 1024
@@ -74,7 +78,7 @@ class Publishing:
         self._line = Line(transport, _METHOD, publish_stream_pb2.PublishStreamResponse, self, "publisher")
         self._started = False
         self._opened: publish_stream_pb2.PublishOpened | None = None
-        self._producer_id = f"py-{uuid.uuid4().hex}"
+        self._producer_id = f"py-{uuid.uuid4().hex}" if options.message_ids else ""
         self._hurry = False
         self._sender_idle = False
         self._full = False
@@ -82,7 +86,7 @@ class Publishing:
         self._error: JetgateError | None = None
 
     def offer(self, entry: Entry) -> bool:
-        """Takes an entry, unless there is no room."""
+        """Takes an entry, unless there is no room: then `roomy` is called when it is worth offering it again."""
         with self._lock:
             return self._offer(entry)
 
@@ -98,8 +102,7 @@ class Publishing:
         if self._closing:
             raise ClosedError("the publisher is closed", code="CANCELLED")
         ledger, options = self._ledger, self.options
-        is_full = ledger.messages >= options.max_in_flight or ledger.bytes >= options.max_in_flight_bytes
-        if is_full:
+        if ledger.messages >= options.max_in_flight or ledger.bytes >= options.max_in_flight_bytes:
             self._full = True
             self._work.notify()
             return False
@@ -165,7 +168,7 @@ class Publishing:
         now = time.monotonic()
         with self._lock:
             self._opened = None
-            settled = self._ledger.expired(now)
+            settled = [*self._ledger.broken(), *self._ledger.expired(now)]
             expiry = self._ledger.next_expiry()
             is_done = self._closing and self._ledger.messages == 0
             self._work.notify_all()
@@ -186,7 +189,7 @@ class Publishing:
             max_in_flight_bytes=min(options.max_in_flight_bytes, 64 * 1024 * 1024),
             producer_id=self._ledger.producer_id or self._producer_id,
             resume=opened_before,
-            mint_message_ids=True,
+            mint_message_ids=options.message_ids,
             client_name=options.name,
         )
         open.heartbeat_interval.FromMilliseconds(int(HEARTBEAT * 1000))

@@ -126,14 +126,12 @@ class Consumer:
     @property
     def pending(self) -> int | None:
         """How many messages wait for the consumer, as last heard; None before that."""
-        return self._engine.heartbeat.pending if self._engine.heartbeat is not None else None
+        return self._engine.pending
 
     @property
     def stall(self) -> str:
         """Why nothing comes, as last heard: "WINDOW_FULL", "PAUSED" and so on; empty when nothing stalls."""
-        heartbeat = self._engine.heartbeat
-        reason = heartbeat.stall_reason if heartbeat is not None else session_pb2.STALL_REASON_UNSPECIFIED
-        return session_pb2.StallReason.Name(reason).removeprefix("STALL_REASON_").replace("UNSPECIFIED", "")
+        return self._engine.stall
 
     def __enter__(self) -> Consumer:
         return self

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from jetgate import _frames
-from jetgate._ledger import Entry, Outcome, Settled
+from jetgate._ledger import OVERHEAD, Entry, Outcome, Settled
 from jetgate._publishing import PublisherOptions, Publishing
 from jetgate._transport import Transport
 from jetgate.messages import OutgoingMessage, Payload, PublishResult, payload_bytes
@@ -26,7 +26,13 @@ class PublishFuture(Entry):
     __slots__ = ("_callbacks", "_outcome", "_publisher")
 
     def __init__(self, publisher: Publisher, head: bytes, payload: bytes, message_id: str, expires: float) -> None:
-        super().__init__(head, payload, message_id, expires)
+        # The fields of Entry, set here: a call for each message would be felt.
+        self.head = head
+        self.payload = payload
+        self.message_id = message_id
+        self.expires = expires
+        self.size = len(head) + len(payload) + OVERHEAD
+        self.sent = False
         self._publisher = publisher
         self._outcome: Outcome | None = None
         self._callbacks: list[Callable[[PublishFuture], object]] | None = None
