@@ -13,7 +13,7 @@ import { ROOT, World } from "./support/world.js";
 
 const PACKAGE = path.join(ROOT, "clients/typescript");
 
-test("a page publishes, consumes and administers by gRPC-Web", { timeout: 120_000 }, async (context) => {
+test("a page publishes, consumes and administers by gRPC-Web", { timeout: 240_000 }, async (context) => {
   const browser = findBrowser();
   if (!browser) {
     console.error("LEFT OUT: the browser test of the TypeScript client, as no Chromium is found or can be installed");
@@ -65,7 +65,8 @@ class Page {
   /** Opens the page in a browser and waits for its report. */
   async visit(browser: string, gateway: string): Promise<Record<string, string>> {
     this.gateway = gateway;
-    const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${this.folder}`, "--no-first-run"];
+    const quiet = ["--no-first-run", "--no-proxy-server", "--disable-background-networking", "--disable-component-update"];
+    const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${this.folder}`, ...quiet];
     // A group of its own: a browser is many processes.
     this.process = spawn(browser, [...flags, "--remote-debugging-port=0", this.origin], {
       stdio: ["ignore", "ignore", "pipe"],
