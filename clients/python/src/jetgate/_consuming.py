@@ -20,7 +20,7 @@ log = logging.getLogger("jetgate")
 _METHOD = "/jetgate.v1.SubscriberService/Consume"
 
 # How long settlements may wait for others to share their frame, in seconds.
-_LINGER = 0.002
+_LINGER = 0.01
 
 # How long the gateway may take to answer what was said last, and to end the session, in seconds.
 _LAST_ANSWERS = 5.0

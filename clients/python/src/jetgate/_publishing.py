@@ -42,7 +42,7 @@ class PublisherOptions:
     """How many messages go into one frame at most."""
     batch_bytes: int = 512 * 1024
     """How many bytes."""
-    linger: float = 0.002
+    linger: float = 0.005
     """How long a message may wait for others to share its frame, in seconds."""
     timeout: float = 60.0
     """How long to try to get a message stored, in seconds, over reconnects and retries."""
