@@ -137,6 +137,31 @@ test-java: ## Run the tests of the Java client (ARGS= goes to Maven)
 	set -e; $(call GATEWAY); \
 	cd clients/java; exec mvn --batch-mode --no-transfer-progress --quiet test $(ARGS)
 
+# The clients: TypeScript.
+.PHONY: test-typescript lint-typescript bench-typescript typescript
+test-clients: test-typescript
+bench-clients: bench-typescript
+lint: lint-typescript
+
+test-typescript: ## Run the tests of the TypeScript client, in Node and in Chromium
+	@clients/typescript/scripts/ready.sh || $(call LEFT_OUT,the tests of the TypeScript client); \
+	set -e; $(call GATEWAY); \
+	cd clients/typescript; npx tsc --project tsconfig.tests.json; \
+	exec node --test --test-concurrency=3 --test-reporter=spec build/tests/
+
+lint-typescript:
+	@clients/typescript/scripts/ready.sh || $(call LEFT_OUT,the checks of the TypeScript client); \
+	set -e; echo "tsc and eslint on TypeScript"; cd clients/typescript; \
+	npx tsc --project tsconfig.tests.json --noEmit; exec npx eslint .
+
+bench-typescript:
+	@set -e; clients/typescript/scripts/ready.sh; $(call GATEWAY,--release); \
+	cd tests/bench/clients/typescript; npm ci --no-audit --no-fund --loglevel=error; exec node bench.js $(ARGS)
+
+typescript: ## Pack the TypeScript client as a package of npm, into target/clients
+	@clients/typescript/scripts/ready.sh; mkdir -p target/clients; \
+	cd clients/typescript; exec npm pack --silent --ignore-scripts --pack-destination ../../target/clients
+
 .PHONY: tools
 tools: ## Fetch the pinned tools into .tools/ (the other targets do so when they need one)
 	@for tool in nats-server grpcurl buf cargo-deny helm kubeconform prometheus nats-exporter hadolint; do deploy/dev/tool.sh "$$tool" || exit 1; done

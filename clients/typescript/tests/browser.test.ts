@@ -13,7 +13,7 @@ import { ROOT, World } from "./support/world.js";
 
 const PACKAGE = path.join(ROOT, "clients/typescript");
 
-test("a page publishes, consumes and administers by gRPC-Web", { timeout: 120_000 }, async (context) => {
+test("a page publishes, consumes and administers by gRPC-Web", { timeout: 240_000 }, async (context) => {
   const browser = findBrowser();
   if (!browser) {
     console.error("LEFT OUT: the browser test of the TypeScript client, as no Chromium is found or can be installed");
@@ -65,8 +65,13 @@ class Page {
   /** Opens the page in a browser and waits for its report. */
   async visit(browser: string, gateway: string): Promise<Record<string, string>> {
     this.gateway = gateway;
-    const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${this.folder}`, "--no-first-run"];
-    this.process = spawn(browser, [...flags, "--remote-debugging-port=0", this.origin], { stdio: ["ignore", "ignore", "pipe"] });
+    const quiet = ["--no-first-run", "--no-proxy-server", "--disable-background-networking", "--disable-component-update"];
+    const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${this.folder}`, ...quiet];
+    // A group of its own: a browser is many processes.
+    this.process = spawn(browser, [...flags, "--remote-debugging-port=0", this.origin], {
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: true,
+    });
     let log = "";
     this.process.stderr!.on("data", (chunk: Buffer) => (log += chunk.toString()));
     return new Promise((resolve, reject) => {
@@ -78,7 +83,8 @@ class Page {
 
   close(): void {
     this.process?.removeAllListeners("exit");
-    this.process?.kill("SIGKILL");
+    this.process?.stderr?.destroy();
+    if (this.process?.pid) process.kill(-this.process.pid, "SIGKILL");
     this.server.closeAllConnections();
     this.server.close();
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });

@@ -4,28 +4,31 @@ import { DiscardPolicy, JetgateError, type WebClient, connect } from "jetgate/we
 
 declare const GATEWAY: string;
 
+/** Browsers of tests run on busy machines. */
+const patient = { timeoutMs: 60_000 };
+
 const checks: Record<string, (client: WebClient) => Promise<void>> = {
   async "streams and consumers are created"(client) {
-    await client.streams.create({ name: "ORDERS", subjects: ["orders.>"], discard: DiscardPolicy.NEW, maxMsgs: 5_000 });
-    await client.consumers.create("ORDERS", { durableName: "worker", ackWait: 30_000 });
-    equal((await client.streams.get("ORDERS")).config?.subjects[0], "orders.>");
+    await client.streams.create({ name: "ORDERS", subjects: ["orders.>"], discard: DiscardPolicy.NEW, maxMsgs: 5_000 }, patient);
+    await client.consumers.create("ORDERS", { durableName: "worker", ackWait: 30_000 }, patient);
+    equal((await client.streams.get("ORDERS", patient)).config?.subjects[0], "orders.>");
   },
 
   async "a message is published once under its id"(client) {
-    const options = { messageId: "order-1", headers: { City: "Köln" } };
+    const options = { messageId: "order-1", headers: { City: "Köln" }, ...patient };
     equal((await client.publish("orders.new", "Grüße", options)).duplicate, false);
     equal((await client.publish("orders.new", "Grüße", options)).duplicate, true);
   },
 
   async "an error has its reason"(client) {
-    const error = await client.publish("nobody.takes.this", "x").catch((error: unknown) => error);
+    const error = await client.publish("nobody.takes.this", "x", patient).catch((error: unknown) => error);
     equal((error as JetgateError).reason, "NO_STREAM_FOR_SUBJECT");
     equal((error as JetgateError).codeName, "NOT_FOUND");
     equal((error as JetgateError).retry, "never");
   },
 
   async "a publisher sends batches"(client) {
-    const publisher = client.publisher();
+    const publisher = client.publisher(patient);
     const results = [];
     for (let number = 1; number < 1_000; number++) {
       if (publisher.full) await publisher.ready();
@@ -46,25 +49,25 @@ const checks: Record<string, (client: WebClient) => Promise<void>> = {
       message.ack();
       if (seen.size === 1_000) break;
     }
-    const { state } = await client.consumers.get("ORDERS", "worker");
+    const { state } = await client.consumers.get("ORDERS", "worker", patient);
     equal(state?.numPending, 0n);
     equal(state?.numAckPending, 0n);
   },
 
   async "a message that is given back comes again, and a confirmed acknowledgement is final"(client) {
-    await client.publish("orders.again", "once more");
+    await client.publish("orders.again", "once more", patient);
     const consumer = client.consume("ORDERS", "worker");
     (await consumer.receive(20_000))!.nak();
     const again = await consumer.receive(20_000);
     equal(again?.attempt, 2);
     await again!.ack({ confirm: true });
-    equal((await client.consumers.get("ORDERS", "worker")).state?.numAckPending, 0n);
+    equal((await client.consumers.get("ORDERS", "worker", patient)).state?.numAckPending, 0n);
     await consumer.close();
   },
 
   async "messages are fetched"(client) {
-    await client.publish("orders.fetched", "one");
-    const [message] = await client.fetch("ORDERS", "worker", { maxWaitMs: 5_000 });
+    await client.publish("orders.fetched", "one", patient);
+    const [message] = await client.fetch("ORDERS", "worker", { maxWaitMs: 20_000, ...patient });
     equal(message.text, "one");
     await message.ack({ confirm: true });
   },
