@@ -34,7 +34,7 @@ class Refused(Exception):
 @functools.cache
 def _helm(*arguments, stdin=""):
     done = subprocess.run(
-        [os.environ["HELM"], *arguments], input=stdin, capture_output=True, text=True, timeout=120, check=False
+        [os.environ["HELM"], *arguments], input=stdin, capture_output=True, text=True, timeout=180, check=False
     )
     if done.returncode:
         raise Refused(done.stderr)

@@ -12,7 +12,7 @@ import urllib.parse
 import urllib.request
 
 
-def eventually(what, condition, seconds=60):
+def eventually(what, condition, seconds=180):
     """Waits until the condition holds and returns what it returned."""
     deadline = time.monotonic() + seconds
     last = None

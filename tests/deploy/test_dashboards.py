@@ -94,7 +94,7 @@ class Live(unittest.TestCase):
 
     def jetgate(self, *arguments):
         return subprocess.run([chart.gateway(), *arguments, "--server", f"http://{self.public}"], capture_output=True,
-                              text=True, timeout=60, env=programs.clean_environment(), check=False)
+                              text=True, timeout=180, env=programs.clean_environment(), check=False)
 
     def traffic(self):
         """Messages that are published, refused, delivered and acknowledged."""
@@ -118,7 +118,7 @@ class Live(unittest.TestCase):
             return not open_queries
 
         try:
-            eventually("data", all_return_data, 90)
+            eventually("data", all_return_data)
         except AssertionError:
             self.fail("no data for " + "\n".join(map(str, sorted(open_queries))))
         # What is exempt is understood all the same.

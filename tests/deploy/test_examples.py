@@ -81,7 +81,7 @@ class Programs(unittest.TestCase):
 
     def jetgate(self, *arguments):
         done = subprocess.run([chart.gateway(), *arguments, "--output", "json", "--server", f"http://{self.gateways[1][0]}"],
-                              capture_output=True, text=True, timeout=60, env=programs.clean_environment(), check=False)
+                              capture_output=True, text=True, timeout=180, env=programs.clean_environment(), check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
@@ -99,7 +99,7 @@ class Programs(unittest.TestCase):
         self.programs.stop("gateway-1")
 
         for process, log in publishers:
-            self.assertEqual(process.wait(60), 0, log.read_text())
+            self.assertEqual(process.wait(180), 0, log.read_text())
         published = {match for _, log in publishers for match in re.findall(r"USER_EVENTS/(\d+)", log.read_text())}
         self.assertEqual(len(published), EVENTS)
 
@@ -119,5 +119,5 @@ class Programs(unittest.TestCase):
         for process, _ in consumers:
             process.send_signal(signal.SIGTERM)
         for process, log in consumers:
-            self.assertEqual(process.wait(25), 0, log.read_text())
+            self.assertEqual(process.wait(60), 0, log.read_text())
             self.assertIn("drained", log.read_text())

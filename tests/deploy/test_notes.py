@@ -36,7 +36,7 @@ def notes(values):
         done = subprocess.run(
             [os.environ["HELM"], "template", "jg", str(copy), "--namespace", "messaging", "--kube-version", KUBERNETES,
              "--show-only", "templates/notes.yaml", "-f", "-"],
-            input=json.dumps(values), capture_output=True, text=True, timeout=60, check=True)
+            input=json.dumps(values), capture_output=True, text=True, timeout=180, check=True)
     return yaml.safe_load(done.stdout)["data"]["notes"]
 
 
@@ -71,7 +71,7 @@ class Notes(unittest.TestCase):
             answers = []
             for command in commands:
                 command = command.replace("grpcurl", os.environ["GRPCURL"], 1)
-                done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+                done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=180, check=False)
                 self.assertEqual(done.returncode, 0, f"{command}\n{done.stderr}")
                 answers.append(json.loads(done.stdout))
             self.assertEqual(answers[2]["sequence"], "1")

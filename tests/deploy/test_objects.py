@@ -209,7 +209,7 @@ class Renderings(unittest.TestCase):
                 file.write(text)
                 file.flush()
                 checked = subprocess.run([chart.gateway(), "config", "check", "--config", file.name], env=variables,
-                                         capture_output=True, text=True, timeout=60, check=False)
+                                         capture_output=True, text=True, timeout=180, check=False)
                 self.assertEqual((checked.returncode, checked.stderr), (0, ""), text)
 
     @each
