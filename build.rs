@@ -1,5 +1,6 @@
 //! Compiles the protos without protoc, keeps their descriptors (comments included) for reflection,
-//! and turns the options of `ErrorReason` into the table that `error.rs` reads.
+//! and makes two tables of them: the methods, for metrics, and the options of `ErrorReason`, for
+//! `error.rs`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -45,6 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         compiler.encode_file_descriptor_set(),
     )?;
     generate_services(compiler.file_descriptor_set())?;
+    generate_methods(&compiler, &out.join("methods.rs"))?;
     generate_reasons(&compiler, &out.join("reasons.rs"))
 }
 
@@ -55,6 +57,26 @@ fn generate_services(descriptors: prost_types::FileDescriptorSet) -> Result<(), 
         .bytes(".")
         .codec_path("crate::codec::Codec")
         .compile_fds_with_config(descriptors, names)?;
+    Ok(())
+}
+
+/// One row a method: its service, its name and its kind, as metrics name them.
+fn generate_methods(compiler: &protox::Compiler, path: &Path) -> Result<(), Box<dyn Error>> {
+    let mut table = String::from("[\n");
+    for service in compiler.descriptor_pool().services() {
+        for method in service.methods() {
+            let kind = match (method.is_client_streaming(), method.is_server_streaming()) {
+                (false, false) => "unary",
+                (true, false) => "client_stream",
+                (false, true) => "server_stream",
+                (true, true) => "bidi_stream",
+            };
+            let (service, method) = (service.full_name(), method.name());
+            writeln!(table, "    ({service:?}, {method:?}, {kind:?}),")?;
+        }
+    }
+    table.push_str("]\n");
+    fs::write(path, table)?;
     Ok(())
 }
 

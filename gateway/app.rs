@@ -119,7 +119,8 @@ impl App {
             draining.clone(),
             shutdown.drain_time(),
         );
-        let (health, health_service, readiness) = Health::new(nats.clone(), draining);
+        let (health, health_service, readiness) =
+            Health::new(nats.clone(), draining, metrics.clone());
         let shared = Shared {
             nats: nats.clone(),
             sessions: sessions.clone(),
@@ -198,7 +199,7 @@ impl App {
 
         let stop = CancellationToken::new();
         let stack = server::stack(services, &config, authenticator, metrics.clone());
-        let hard_stop = shutdown.hard_stop().clone();
+        let (hard_stop, counted) = (shutdown.hard_stop().clone(), metrics.clone());
         let listener = Listener {
             socket: public,
             http1: config.web.is_enabled(),
@@ -207,7 +208,7 @@ impl App {
             metrics,
         };
         let serving = listener.serve(stack, stop.clone(), hard_stop);
-        tokio::join!(serving, drain(&shutdown, &sessions, stop));
+        tokio::join!(serving, drain(&shutdown, &sessions, &counted, stop));
         orphans.wait(shutdown.hard_stop()).await;
         drop(background);
         sessions.say_goodbye(&nats).await;
@@ -231,8 +232,14 @@ async fn bind(
 
 /// Connections are told to go only when the last session has ended: until then acknowledgements are
 /// taken on them.
-async fn drain(shutdown: &Shutdown, sessions: &Sessions, stop: CancellationToken) {
+async fn drain(
+    shutdown: &Shutdown,
+    sessions: &Sessions,
+    metrics: &Metrics,
+    stop: CancellationToken,
+) {
     shutdown.draining().cancelled().await;
+    metrics.drains();
     info!(sessions = sessions.count(), "draining");
     sessions.tasks().close();
     tokio::select! {

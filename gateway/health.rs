@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::admin::Readiness;
 use crate::deadline::Deadline;
+use crate::metrics::Metrics;
 use crate::nats::Nats;
 use crate::nats::api::AccountInfo;
 use crate::server::SERVICES;
@@ -27,6 +28,7 @@ pub(crate) struct Health {
     draining: CancellationToken,
     reporter: HealthReporter,
     readiness: watch::Sender<Readiness>,
+    metrics: Metrics,
 }
 
 impl Health {
@@ -34,6 +36,7 @@ impl Health {
     pub(crate) fn new(
         nats: Nats,
         draining: CancellationToken,
+        metrics: Metrics,
     ) -> (
         Self,
         HealthServer<impl HealthService>,
@@ -47,6 +50,7 @@ impl Health {
                 draining,
                 reporter,
                 readiness,
+                metrics,
             },
             service,
             watched,
@@ -103,6 +107,7 @@ impl Health {
             _ => ServingStatus::NotServing,
         };
         self.readiness.send_replace(readiness);
+        self.metrics.ready(readiness == Readiness::Ready);
         for service in SERVICES.into_iter().chain([""]) {
             self.reporter.set_service_status(service, status).await;
         }

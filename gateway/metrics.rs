@@ -3,87 +3,52 @@
 //! No globals, so that several gateways can run in one process, as the tests do. Labels are never
 //! subjects, streams, consumers or callers: those are unbounded.
 
+mod calls;
+mod catalogue;
+mod consuming;
 mod labels;
+mod listener;
+mod nats;
+mod publishing;
+mod share;
 
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::fmt;
+use std::sync::Arc;
 
-use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
-    metrics::{family::Family, gauge::Gauge, histogram::Histogram, info::Info},
-    registry::Registry,
-};
-use tonic::Code;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
 
-use self::labels::code_name;
 pub use prometheus_client::metrics::counter::Counter;
 
+pub use self::calls::{Calls, Method, OpenCall};
+pub use self::consuming::{Consuming, SessionGuard};
 pub use self::labels::{PublishOutcome, Refusal, SettlementKind, SettlementOutcome};
+pub use self::listener::Listener;
+pub use self::nats::Nats;
+pub use self::publishing::Publishing;
+pub use self::share::Share;
 
-/// Upper bounds in seconds; the last are for streams, which last as long as their caller likes.
-const RPC_BUCKETS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 1800.0,
-];
-
-type RpcDurations = Family<Rpc, Histogram, fn() -> Histogram>;
+use self::catalogue::{Catalogue, label};
 
 /// What the gateway counts; clones count together.
 #[derive(Clone, Debug)]
 pub struct Metrics {
+    /// Calls of every method.
+    pub calls: Calls,
+    /// Publishing.
+    pub publishing: Publishing,
+    /// Consuming.
+    pub consuming: Consuming,
+    /// The connections to NATS.
+    pub nats: Nats,
+    /// Callers' connections, and who is refused.
+    pub listener: Listener,
+    ready: Gauge,
+    draining: Gauge,
     registry: Arc<Registry>,
-    rpc_requests: Family<RpcResult, Counter>,
-    rpc_durations: RpcDurations,
-    published_messages: Family<Published, Counter>,
-    delivered_messages: Counter,
-    settlements: Family<Settlement, Counter>,
-    dead_letters: Counter,
-    sessions: Gauge,
-    outstanding_messages: Gauge,
-    nats_connected: Family<Connection, Gauge>,
-    nats_reconnects: Family<Connection, Counter>,
-    connections: Gauge,
-    refused_connections: Family<Refused, Counter>,
-    tls_expiry: Gauge,
-    tls_reload_failures: Counter,
-    refused_callers: Counter,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Rpc {
-    service: Cow<'static, str>,
-    method: Cow<'static, str>,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RpcResult {
-    service: Cow<'static, str>,
-    method: Cow<'static, str>,
-    code: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Published {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Settlement {
-    kind: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Refused {
-    why: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Connection {
-    role: &'static str,
+    reference: Arc<str>,
 }
 
 impl Default for Metrics {
@@ -95,194 +60,45 @@ impl Default for Metrics {
 impl Metrics {
     /// All at zero, with a registry of their own.
     pub fn new() -> Self {
-        let mut metrics = Self {
-            registry: Arc::default(),
-            rpc_requests: Family::default(),
-            rpc_durations: Family::new_with_constructor(|| Histogram::new(RPC_BUCKETS)),
-            published_messages: Family::default(),
-            delivered_messages: Counter::default(),
-            settlements: Family::default(),
-            dead_letters: Counter::default(),
-            sessions: Gauge::default(),
-            outstanding_messages: Gauge::default(),
-            nats_connected: Family::default(),
-            nats_reconnects: Family::default(),
-            connections: Gauge::default(),
-            refused_connections: Family::default(),
-            tls_expiry: Gauge::default(),
-            tls_reload_failures: Counter::default(),
-            refused_callers: Counter::default(),
-        };
-        metrics.registry = Arc::new(metrics.register());
-        metrics
-    }
+        let mut catalogue = Catalogue::default();
+        let calls = Calls::register(&mut catalogue);
+        let publishing = Publishing::register(&mut catalogue);
+        let consuming = Consuming::register(&mut catalogue);
+        let nats = Nats::register(&mut catalogue);
+        let listener = Listener::register(&mut catalogue);
 
-    /// Names and helps. The encoder adds `_total` to counters and `_info` to infos.
-    fn register(&self) -> Registry {
-        let mut registry = Registry::with_prefix("jetgate");
+        catalogue.section("The gateway itself");
+        let (ready, draining) = (Gauge::default(), Gauge::default());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The gateway that runs", build);
+        let version = [label("version", "that of the gateway")];
+        catalogue.add("jetgate_build", "The gateway that runs", &version, build);
+        let help = "1 while callers should be sent here, as /readyz says";
+        catalogue.add("jetgate_ready", help, &[], ready.clone());
+        let help = "1 from the signal to end on";
+        catalogue.add("jetgate_draining", help, &[], draining.clone());
 
-        let help = "Calls that ended, by gRPC status";
-        registry.register("rpc_requests", help, self.rpc_requests.clone());
-        let help = "From a call's headers to its trailers";
-        registry.register("rpc_duration_seconds", help, self.rpc_durations.clone());
-
-        let help = "Messages that callers published, by outcome";
-        registry.register("published_messages", help, self.published_messages.clone());
-        let help = "Messages sent to callers";
-        registry.register("delivered_messages", help, self.delivered_messages.clone());
-        let help = "Acknowledgements of every kind that callers gave";
-        registry.register("settlements", help, self.settlements.clone());
-        let help = "Dead letters that this gateway wrote";
-        registry.register("dead_letters", help, self.dead_letters.clone());
-        let help = "Consuming sessions that are open";
-        registry.register("sessions", help, self.sessions.clone());
-        let help = "Messages delivered, neither settled nor expired";
-        registry.register(
-            "outstanding_messages",
-            help,
-            self.outstanding_messages.clone(),
-        );
-
-        let help = "Connections to NATS that are up";
-        registry.register("nats_connected", help, self.nats_connected.clone());
-        let help = "Connections to NATS that came back or were replaced";
-        registry.register("nats_reconnects", help, self.nats_reconnects.clone());
-
-        let help = "Callers' connections that are open";
-        registry.register("connections", help, self.connections.clone());
-        let help = "Callers' connections that were not served, by reason";
-        registry.register(
-            "refused_connections",
-            help,
-            self.refused_connections.clone(),
-        );
-        let help =
-            "When the first of the listener's certificates ends, in Unix time; 0 without TLS";
-        registry.register(
-            "tls_certificate_expiry_seconds",
-            help,
-            self.tls_expiry.clone(),
-        );
-        let help = "Changed certificates that could not be used";
-        registry.register(
-            "tls_reload_failures",
-            help,
-            self.tls_reload_failures.clone(),
-        );
-        let help = "Calls whose callers did not prove who they are";
-        registry.register("refused_callers", help, self.refused_callers.clone());
-        registry
-    }
-
-    /// Counts a finished call. The names must be those of the generated code, never a path as it
-    /// was received: anybody could fill the registry with those.
-    pub fn rpc_finished(
-        &self,
-        service: impl Into<Cow<'static, str>>,
-        method: impl Into<Cow<'static, str>>,
-        code: Code,
-        duration: Duration,
-    ) {
-        let rpc = Rpc {
-            service: service.into(),
-            method: method.into(),
-        };
-        self.rpc_durations
-            .get_or_create(&rpc)
-            .observe(duration.as_secs_f64());
-        let Rpc { service, method } = rpc;
-        let result = RpcResult {
-            service,
-            method,
-            code: code_name(code),
-        };
-        self.rpc_requests.get_or_create(&result).inc();
-    }
-
-    /// The counter of published messages with this outcome.
-    pub fn published_messages(&self, outcome: PublishOutcome) -> Counter {
-        let published = Published {
-            outcome: outcome.label(),
-        };
-        self.published_messages.get_or_create_owned(&published)
-    }
-
-    /// Counts messages sent to a caller.
-    pub fn messages_delivered(&self, count: u64) {
-        self.delivered_messages.inc_by(count);
-    }
-
-    /// Counts settlements that ended alike.
-    pub fn settled(&self, kind: SettlementKind, outcome: SettlementOutcome, count: u64) {
-        let settlement = Settlement {
-            kind: kind.label(),
-            outcome: outcome.label(),
-        };
-        self.settlements.get_or_create(&settlement).inc_by(count);
-    }
-
-    /// Counts one dead letter.
-    pub fn dead_letter_written(&self) {
-        self.dead_letters.inc();
-    }
-
-    /// Counts a session until the guard is dropped, together with what it has outstanding.
-    pub fn session_opened(&self) -> SessionGuard {
-        self.sessions.inc();
-        SessionGuard {
-            sessions: self.sessions.clone(),
-            outstanding_messages: self.outstanding_messages.clone(),
-            outstanding: 0,
+        let (registry, reference) = catalogue.finish();
+        Self {
+            calls,
+            publishing,
+            consuming,
+            nats,
+            listener,
+            ready,
+            draining,
+            registry: Arc::new(registry),
+            reference: reference.into(),
         }
     }
 
-    /// Counts a connection as up, or as down again. `role` says what it is for.
-    pub fn nats_connected(&self, role: &'static str, up: bool) {
-        let connected = self.nats_connected.get_or_create(&Connection { role });
-        if up {
-            connected.inc()
-        } else {
-            connected.dec()
-        };
+    /// Says whether callers should be sent here.
+    pub fn ready(&self, ready: bool) {
+        self.ready.set(ready.into());
     }
 
-    /// Counts a connection of `role` that came back or was replaced.
-    pub fn nats_reconnected(&self, role: &'static str) {
-        self.nats_reconnects
-            .get_or_create(&Connection { role })
-            .inc();
-    }
-
-    /// Counts a caller's connection until the guard is dropped.
-    pub fn connection_opened(&self) -> ConnectionGuard {
-        self.connections.inc();
-        ConnectionGuard(self.connections.clone())
-    }
-
-    /// Counts a connection that is not served.
-    pub fn connection_refused(&self, why: Refusal) {
-        let refused = Refused { why: why.label() };
-        self.refused_connections.get_or_create(&refused).inc();
-    }
-
-    /// Says when the first of the listener's certificates ends.
-    pub fn tls_certificate_expires(&self, at: SystemTime) {
-        let since_1970 = at.duration_since(SystemTime::UNIX_EPOCH);
-        let seconds = since_1970.map_or(0, |time| time.as_secs());
-        self.tls_expiry
-            .set(i64::try_from(seconds).unwrap_or(i64::MAX));
-    }
-
-    /// Counts changed certificates that cannot be used.
-    pub fn tls_reload_failed(&self) {
-        self.tls_reload_failures.inc();
-    }
-
-    /// Counts a call whose caller did not prove who it is.
-    pub fn caller_refused(&self) {
-        self.refused_callers.inc();
+    /// Says that the gateway is about to end.
+    pub fn drains(&self) {
+        self.draining.set(1);
     }
 
     /// Everything in the OpenMetrics text format.
@@ -295,39 +111,10 @@ impl Metrics {
         text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
-}
 
-/// A session in the gauges; leaves them when dropped, however the session ends.
-#[derive(Debug)]
-pub struct SessionGuard {
-    sessions: Gauge,
-    outstanding_messages: Gauge,
-    outstanding: i64,
-}
-
-impl SessionGuard {
-    /// Says how many messages the session has outstanding now.
-    pub fn set_outstanding(&mut self, count: usize) {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.outstanding_messages.inc_by(count - self.outstanding);
-        self.outstanding = count;
-    }
-}
-
-impl Drop for SessionGuard {
-    fn drop(&mut self) {
-        self.sessions.dec();
-        self.outstanding_messages.dec_by(self.outstanding);
-    }
-}
-
-/// A connection in the gauge; leaves it when dropped.
-#[derive(Debug)]
-pub struct ConnectionGuard(Gauge);
-
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        self.0.dec();
+    /// The page that describes all of them, in Markdown: `deploy/metrics.md`.
+    pub fn reference(&self) -> &str {
+        &self.reference
     }
 }
 
@@ -335,59 +122,37 @@ impl Drop for ConnectionGuard {
 mod tests {
     use super::*;
 
+    const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/metrics.md");
+
+    /// `JETGATE_TEST_WRITE=1` writes the page anew.
     #[test]
-    fn names_and_labels_are_as_documented() {
+    fn the_reference_page_is_up_to_date() {
         let metrics = Metrics::new();
-        metrics.rpc_finished(
-            "jetgate.v1.PublisherService",
-            "Publish",
-            Code::Ok,
-            Duration::ZERO,
-        );
-        metrics.published_messages(PublishOutcome::Stored).inc();
-        metrics.messages_delivered(3);
-        metrics.settled(SettlementKind::InProgress, SettlementOutcome::Confirmed, 1);
-        metrics.nats_connected("requests", true);
-        metrics.nats_connected("requests", true);
-        metrics.nats_connected("requests", false);
-        metrics.nats_reconnected("requests");
-
-        let text = metrics.encode().unwrap();
-
-        for line in [
-            "jetgate_rpc_requests_total{service=\"jetgate.v1.PublisherService\",method=\"Publish\",code=\"OK\"} 1",
-            "jetgate_rpc_duration_seconds_count{service=\"jetgate.v1.PublisherService\",method=\"Publish\"} 1",
-            "jetgate_published_messages_total{outcome=\"stored\"} 1",
-            "jetgate_delivered_messages_total 3",
-            "jetgate_settlements_total{kind=\"in_progress\",outcome=\"confirmed\"} 1",
-            "jetgate_nats_connected{role=\"requests\"} 1",
-            "jetgate_nats_reconnects_total{role=\"requests\"} 1",
-            concat!(
-                "jetgate_build_info{version=\"",
-                env!("CARGO_PKG_VERSION"),
-                "\"} 1"
-            ),
-        ] {
-            assert!(text.contains(line), "{line} is missing in\n{text}");
+        if std::env::var_os("JETGATE_TEST_WRITE").is_some() {
+            std::fs::write(REFERENCE, metrics.reference()).unwrap();
         }
+        let page = std::fs::read_to_string(REFERENCE).unwrap();
+        assert!(
+            page == metrics.reference(),
+            "deploy/metrics.md is old: JETGATE_TEST_WRITE=1 cargo test --lib reference_page"
+        );
     }
 
     #[test]
-    fn a_session_leaves_the_gauges_when_dropped() {
+    fn the_gateway_says_what_it_is_and_how_it_stands() {
         let metrics = Metrics::new();
-        let mut session = metrics.session_opened();
-        session.set_outstanding(5);
-        session.set_outstanding(2);
-        assert_eq!(
-            (metrics.sessions.get(), metrics.outstanding_messages.get()),
-            (1, 2)
-        );
+        metrics.ready(true);
+        metrics.drains();
 
-        drop(session);
+        let text = metrics.encode().unwrap();
 
-        assert_eq!(
-            (metrics.sessions.get(), metrics.outstanding_messages.get()),
-            (0, 0)
-        );
+        let version = env!("CARGO_PKG_VERSION");
+        for line in [
+            &format!("jetgate_build_info{{version=\"{version}\"}} 1"),
+            "jetgate_ready 1",
+            "jetgate_draining 1",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
     }
 }

@@ -13,5 +13,8 @@
 
 tonic::include_proto!("jetgate.v1");
 
+/// Service, method and kind of every method, as metrics name them.
+pub const METHODS: &[(&str, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+
 /// The encoded `FileDescriptorSet` of every proto, comments included.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

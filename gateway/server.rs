@@ -1,6 +1,7 @@
 //! The stack that every call goes through, outermost first, and the services at its end.
 
 mod authenticate;
+mod messages;
 mod observe;
 mod rescue;
 
@@ -70,11 +71,11 @@ pub(crate) fn stack<H: Health>(
 + use<H> {
     // The layers are cloned for each call; the metrics are many handles.
     let metrics = Arc::new(metrics);
-    let counted = metrics.clone();
+    let (counted, refused) = (metrics.clone(), metrics.clone());
     let web = config.web.clone();
     ServiceBuilder::new()
         // Behind it every call is gRPC.
-        .layer_fn(move |inner| Web::new(inner, &web))
+        .layer_fn(move |inner| Web::new(inner, &web, refused.clone()))
         // Sees every call and every status, those of the layers below included.
         .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
         // Behind it every call has a caller.

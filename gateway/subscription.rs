@@ -213,7 +213,7 @@ impl Session {
             stop: settings.stop_at.map(Stop::new),
             is_stopping: false,
             link: Connection::Attached(attached),
-            metrics: shared.metrics.session_opened(),
+            metrics: shared.metrics.consuming.session_opened(),
             shared,
             settings,
             source,
@@ -454,6 +454,7 @@ impl Session {
         self.metrics.set_outstanding(outstanding.messages as usize);
         let (consumer, messages) = (self.facts.consumer.as_str(), self.labeller.delivered());
         let (pending, stall) = (self.pending, self.stall);
+        self.metrics.set_stall(stall);
         let window = self.settings.window;
         self.registration.update(|state| {
             if *state.consumer != *consumer {

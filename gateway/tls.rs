@@ -201,7 +201,7 @@ impl Tls {
                         error,
                         "cannot use the changed certificates, keeping the old"
                     );
-                    self.0.metrics.tls_reload_failed();
+                    self.0.metrics.listener.tls_reload_failed();
                 }
                 *rejected = Some(error);
             }
@@ -224,7 +224,7 @@ impl Tls {
 
     fn count_expiry(&self) {
         if let Some(expiry) = self.current().material.earliest_expiry() {
-            self.0.metrics.tls_certificate_expires(expiry);
+            self.0.metrics.listener.tls_certificate_expires(expiry);
         }
     }
 

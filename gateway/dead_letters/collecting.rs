@@ -208,7 +208,7 @@ impl Collector {
         match written {
             Ok(written) => {
                 if written == Written::Stored {
-                    self.metrics.dead_letter_written();
+                    self.metrics.publishing.dead_letter_written();
                 }
                 self.tell(State::Collecting);
                 debug!(%stream, %consumer, sequence, ?written, "a message was given up");

@@ -136,7 +136,7 @@ impl Connection {
                     .await;
             }
             Some(Err(error)) => {
-                self.metrics.connection_refused(Refusal::Handshake);
+                self.metrics.listener.connection_refused(Refusal::Handshake);
                 tracing::debug!(%peer, %error, "connection refused");
             }
         }
@@ -164,7 +164,7 @@ impl Connection {
             None => return,
             Some(Ok(Ok(opened))) => opened,
             Some(refused) => {
-                self.metrics.connection_refused(Refusal::Protocol);
+                self.metrics.listener.connection_refused(Refusal::Protocol);
                 let error = refused.map(|read| read.err());
                 return tracing::debug!(%peer, ?error, "connection refused");
             }

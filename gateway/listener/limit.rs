@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Config;
-use crate::metrics::{ConnectionGuard, Metrics, Refusal};
+use crate::metrics::{Metrics, Refusal, Share};
 
 /// The slots that connections take.
 pub(super) struct Limit {
@@ -24,7 +24,7 @@ pub(super) struct Limit {
 pub(super) struct Slot {
     _slot: OwnedSemaphorePermit,
     _address: OfAddress,
-    _counted: ConnectionGuard,
+    _counted: Share,
 }
 
 impl Limit {
@@ -46,7 +46,7 @@ impl Limit {
     pub(super) fn take(&mut self, address: IpAddr) -> Option<Slot> {
         let taken = self.try_take(address);
         if let Err(refusal) = &taken {
-            self.metrics.connection_refused(*refusal);
+            self.metrics.listener.connection_refused(*refusal);
             if self.refused != Some(*refusal) {
                 tracing::warn!(%address, reason = ?refusal, "a limit is reached, refusing connections");
             }
@@ -60,7 +60,7 @@ impl Limit {
         Ok(Slot {
             _slot: slot.map_err(|_| Refusal::Full)?,
             _address: self.addresses.take(address).ok_or(Refusal::AddressFull)?,
-            _counted: self.metrics.connection_opened(),
+            _counted: self.metrics.listener.connection_opened(),
         })
     }
 }

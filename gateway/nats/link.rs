@@ -66,12 +66,14 @@ pub enum RequestError {
 }
 
 impl Link {
-    /// Connects. `id` tells this link's inboxes from those of all others.
+    /// Connects. `id` tells this link's inboxes from those of all others; `round_trip` is told how long
+    /// the round trips take that prove it alive.
     pub(super) async fn connect(
         options: ConnectOptions,
         config: &Config,
         servers: &[async_nats::ServerAddr],
         id: &str,
+        round_trip: impl Fn(Duration) + Send + Sync + 'static,
     ) -> Result<Arc<Self>, Box<dyn std::error::Error + Send + Sync>> {
         let inbox = format!("{}.{id}", config.inbox_prefix);
         let replies = Replies::new(&format!("{inbox}.r"));
@@ -106,6 +108,7 @@ impl Link {
             Arc::downgrade(&link),
             link.lost.clone(),
             config.ping_interval,
+            round_trip,
         ));
         Ok(link)
     }
@@ -328,7 +331,12 @@ async fn route_replies(mut answers: Subscriber, replies: Replies, lost: Cancella
 
 /// A real round trip through the server now and then: async-nats' state says Connected for a
 /// connection whose task is gone, and TCP says nothing of a server that hangs.
-async fn keep_checking(link: std::sync::Weak<Link>, lost: CancellationToken, interval: Duration) {
+async fn keep_checking(
+    link: std::sync::Weak<Link>,
+    lost: CancellationToken,
+    interval: Duration,
+    round_trip: impl Fn(Duration),
+) {
     let mut missed = 0;
     loop {
         tokio::select! {
@@ -338,9 +346,13 @@ async fn keep_checking(link: std::sync::Weak<Link>, lost: CancellationToken, int
         let Some(link) = link.upgrade() else {
             return;
         };
-        let received = link.received_bytes();
+        let (received, asked) = (link.received_bytes(), Instant::now());
+        let answered = link.echo(interval).await;
+        if answered {
+            round_trip(asked.elapsed());
+        }
         // An echo waits behind whatever arrives; where something does, the connection lives.
-        if link.echo(interval).await || link.received_bytes() > received {
+        if answered || link.received_bytes() > received {
             missed = 0;
             continue;
         }

@@ -71,10 +71,13 @@ impl Nats {
     ) -> Result<()> {
         let subject = delivery.to_string();
         if confirm {
-            let payload = settlement.payload();
-            return self
-                .settle_confirmed(delivery, &subject, payload, deadline)
-                .await;
+            let (payload, began) = (settlement.payload(), Instant::now());
+            let confirming = self.settle_confirmed(delivery, &subject, payload, deadline);
+            let outcome = confirming.await;
+            if outcome.is_ok() {
+                self.0.metrics.consuming.confirmed(began.elapsed());
+            }
+            return outcome;
         }
         let link = self.request_link(deadline).await?;
         let sent = link.settle(&subject, settlement, deadline).await;

@@ -12,7 +12,7 @@ use super::config::Config;
 use super::link::Link;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Share};
 
 /// Waits between attempts to connect double from the first to the last of these, with jitter.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -60,6 +60,7 @@ impl Connection {
     /// Starts to connect, and to reconnect for as long as the connection is in use. `role` names it in
     /// logs and metrics.
     pub(super) fn start(config: Arc<Config>, role: &'static str, metrics: Metrics) -> Self {
+        metrics.nats.expect(role);
         let (sender, current) = watch::channel(None);
         let stop = CancellationToken::new();
         let supervisor = Supervisor {
@@ -157,7 +158,9 @@ impl Supervisor {
         // One attempt a server; waiting and repeating is the supervisor's own business.
         let options = options.max_reconnects(servers.len());
         let id = uuid::Uuid::now_v7().simple().to_string();
-        Link::connect(options, &self.config, &servers, &id).await
+        let (metrics, role) = (self.metrics.nats.clone(), self.role);
+        let round_trip = move |took| metrics.round_trip(role, took);
+        Link::connect(options, &self.config, &servers, &id, round_trip).await
     }
 
     /// Offers a link until it is lost; how long the last one lived.
@@ -169,17 +172,18 @@ impl Supervisor {
                 next = self.successor(&link) => Some(next),
             };
             let Some(next) = next else { break };
-            self.metrics.nats_reconnected(self.role);
+            self.metrics.nats.reconnected(self.role);
             retire(std::mem::replace(&mut link, next));
         }
         self.sender.send_replace(None);
-        self.metrics.nats_reconnected(self.role);
+        self.metrics.nats.reconnected(self.role);
         warn!(role = self.role, "connection to NATS lost");
         link.close().await;
         link.since().elapsed()
     }
 
-    fn offer(&mut self, link: &Arc<Link>) -> Connected {
+    /// Offers a link, which counts as connected until what is returned is dropped.
+    fn offer(&mut self, link: &Arc<Link>) -> Share {
         let server = link.server_info();
         info!(
             role = self.role,
@@ -190,7 +194,7 @@ impl Supervisor {
         let urls = server.connect_urls.iter();
         self.discovered = urls.filter_map(|url| url.parse().ok()).collect();
         self.sender.send_replace(Some(link.clone()));
-        Connected::new(&self.metrics, self.role)
+        self.metrics.nats.connected(self.role)
     }
 
     /// The link that follows one whose server asks its clients to go elsewhere.
@@ -220,28 +224,6 @@ fn retire(link: Arc<Link>) {
         }
         link.close().await;
     });
-}
-
-/// Counts a connection as up until it is dropped, which is also how an unused connection ends.
-struct Connected {
-    metrics: Metrics,
-    role: &'static str,
-}
-
-impl Connected {
-    fn new(metrics: &Metrics, role: &'static str) -> Self {
-        metrics.nats_connected(role, true);
-        Self {
-            metrics: metrics.clone(),
-            role,
-        }
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.metrics.nats_connected(self.role, false);
-    }
 }
 
 fn next(delay: Duration) -> Duration {

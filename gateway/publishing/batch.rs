@@ -44,8 +44,8 @@ impl Outlet {
         let sending = items.into_iter().map(async |item| {
             let message = item?;
             let id = message.id.clone();
-            let outcome = self.in_lane(&lanes, &message, deadline, begun).await;
-            self.count(&outcome);
+            let publishing = self.in_lane(&lanes, &message, deadline, begun);
+            let outcome = self.counted(1, publishing).await;
             outcome.map(|ack| Accepted { ack, id })
         });
         join_all(sending).await
@@ -102,9 +102,8 @@ impl Outlet {
         deadline: Deadline,
         begun: &Begun,
     ) -> Result<Vec<Result<Accepted>>> {
-        let outcome = self.nats.publish_atomic(&messages, deadline, begun).await;
-        messages.iter().for_each(|_| self.count(&outcome));
-        let ack = outcome?;
+        let publishing = self.nats.publish_atomic(&messages, deadline, begun);
+        let ack = self.counted(messages.len(), publishing).await?;
         let before = (0..messages.len() as u64).rev();
         let accepted = messages.into_iter().zip(before).map(|(message, before)| {
             let mut ack = ack.clone();

@@ -1,8 +1,10 @@
 //! Where callers' messages leave the gateway: sent, judged and counted.
 
+use tokio::time::Instant;
+
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
-use crate::metrics::{Counter, Metrics, PublishOutcome};
+use crate::metrics::{Counter, Metrics, PublishOutcome, Publishing};
 use crate::names::MessageId;
 use crate::nats::api::PubAck;
 use crate::nats::{Begun, Nats, Outgoing, Progress};
@@ -10,6 +12,8 @@ use crate::nats::{Begun, Nats, Outgoing, Progress};
 /// Sends messages and counts what becomes of them.
 pub struct Outlet {
     pub(super) nats: Nats,
+    /// What is counted of publishing.
+    pub(super) metrics: Publishing,
     stored: Counter,
     duplicate: Counter,
     unknown: Counter,
@@ -28,12 +32,14 @@ pub struct Accepted {
 impl Outlet {
     /// Sends over this connection to JetStream.
     pub fn new(nats: Nats, metrics: &Metrics) -> Self {
+        let metrics = metrics.publishing.clone();
         Self {
             nats,
-            stored: metrics.published_messages(PublishOutcome::Stored),
-            duplicate: metrics.published_messages(PublishOutcome::Duplicate),
-            unknown: metrics.published_messages(PublishOutcome::Unknown),
-            failed: metrics.published_messages(PublishOutcome::Failed),
+            stored: metrics.messages(PublishOutcome::Stored),
+            duplicate: metrics.messages(PublishOutcome::Duplicate),
+            unknown: metrics.messages(PublishOutcome::Unknown),
+            failed: metrics.messages(PublishOutcome::Failed),
+            metrics,
         }
     }
 
@@ -49,12 +55,28 @@ impl Outlet {
         deadline: Deadline,
         begun: &Begun,
     ) -> Result<Accepted> {
-        let outcome = self.nats.publish(&message, deadline, begun).await;
-        self.count(&outcome);
+        let publishing = self.nats.publish(&message, deadline, begun);
+        let outcome = self.counted(1, publishing).await;
         outcome.map(|ack| Accepted {
             ack,
             id: message.id,
         })
+    }
+
+    /// Publishes messages that share their outcome: they count as on their way until it is there.
+    pub(super) async fn counted(
+        &self,
+        messages: usize,
+        publishing: impl Future<Output = Result<PubAck>>,
+    ) -> Result<PubAck> {
+        let _in_flight = self.metrics.in_flight(messages);
+        let began = Instant::now();
+        let outcome = publishing.await;
+        if outcome.is_ok() {
+            self.metrics.answered(began.elapsed());
+        }
+        (0..messages).for_each(|_| self.count(&outcome));
+        outcome
     }
 
     pub(super) fn count(&self, outcome: &Result<PubAck>) {

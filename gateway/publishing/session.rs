@@ -8,6 +8,7 @@ mod backlog;
 mod ending;
 mod ledger;
 mod opening;
+mod stamps;
 mod way;
 
 use std::collections::VecDeque;
@@ -24,6 +25,7 @@ use crate::alarm::Alarm;
 use crate::convert::publish_stream::Terms;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::metrics;
 use crate::names::Reserved;
 use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
@@ -37,6 +39,7 @@ use backlog::{Backlog, Numbered};
 use ending::Ending;
 use ledger::{Ledger, Verdict};
 use opening::unexpected;
+use stamps::Stamps;
 use way::{Event, Way};
 
 /// The most messages of one frame.
@@ -75,6 +78,8 @@ struct Session {
     out: Output<PublishStreamResponse>,
     way: Way,
     ledger: Ledger,
+    stamps: Stamps,
+    counted: Counted,
     /// How many messages were stored.
     stored: u64,
     backlog: Backlog,
@@ -91,6 +96,12 @@ struct Session {
     cut_off_at: Option<Instant>,
     alarm: Alarm,
     words: Words,
+}
+
+/// The stream in the metrics.
+struct Counted {
+    _open: metrics::Share,
+    in_flight: metrics::Share,
 }
 
 /// Whether frames are read.
@@ -240,7 +251,7 @@ impl Session {
 
     /// Takes up what the window has room for.
     fn take_up(&mut self) {
-        let deadline = Deadline::within(self.terms.timeout);
+        let (deadline, now) = (Deadline::within(self.terms.timeout), Instant::now());
         let producer = self.terms.producer.as_deref();
         while let Some(next) = self.backlog.peek(producer, &self.reserved) {
             if !self.ledger.has_room(next.bytes) {
@@ -264,6 +275,7 @@ impl Session {
             }
             match message {
                 Ok(message) => {
+                    self.stamps.taken(number, now);
                     let known = known || self.terms.resumes;
                     self.way.publish(number, message, known, deadline);
                 }
@@ -277,19 +289,33 @@ impl Session {
             Event::Settled(settled) => {
                 for settled in settled {
                     self.shared.outlet.count(&settled.outcome);
+                    if settled.outcome.is_ok() {
+                        self.answered(settled.number);
+                    }
                     self.stored += u64::from(settled.outcome.is_ok());
                     self.ledger.settle(settled.number, settled.outcome);
                 }
             }
             Event::Progress(progress) => {
                 self.shared.outlet.count_all(&progress);
+                if progress.stored > 0 {
+                    self.answered(self.ledger.settled_through() + 1);
+                }
                 self.stored += progress.stored;
                 self.ledger.settle_through(progress);
             }
         }
+        self.stamps.forget_through(self.ledger.settled_through());
         if self.ledger.in_flight().messages == 0 {
             self.share.release();
             self.grown();
+        }
+    }
+
+    /// Takes note of JetStream's answer to a message.
+    fn answered(&self, number: u64) {
+        if let Some(taken) = self.stamps.of(number) {
+            self.shared.outlet.metrics.answered(taken.elapsed());
         }
     }
 
@@ -337,8 +363,9 @@ impl Session {
     }
 
     /// Lets others see how the stream stands.
-    fn show(&self) {
+    fn show(&mut self) {
         let outstanding = self.ledger.in_flight();
+        self.counted.in_flight.set(outstanding.messages as usize);
         let stall = match self.stall() {
             PublishStall::NatsDisconnected => StallReason::NatsDisconnected,
             PublishStall::WindowFull => StallReason::WindowFull,

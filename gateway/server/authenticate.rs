@@ -39,7 +39,7 @@ impl<S> Authenticate<S> {
         self.authenticator
             .judge(path, request.headers(), certificate)
             .inspect_err(|error| {
-                self.metrics.caller_refused();
+                self.metrics.listener.caller_refused();
                 let peer = extensions.get().map(|PeerAddr(peer)| *peer);
                 tracing::info!(target: "jetgate::audit", ?peer, path, %error, "caller refused");
             })

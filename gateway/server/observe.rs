@@ -9,16 +9,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::Status;
 use tower::Service;
 use tracing::debug;
 
-use super::SERVICES;
-use crate::metrics::Metrics;
-
-/// The name of whatever is not one of the gateway's own: anybody can make up paths.
-const OTHER: &str = "other";
+use super::messages::{Messages, Received};
+use crate::metrics::{Metrics, OpenCall};
 
 /// The layer's service.
 #[derive(Clone)]
@@ -35,7 +31,7 @@ impl<S> Observe<S> {
 
 impl<S, A, B> Service<Request<A>> for Observe<S>
 where
-    S: Service<Request<A>, Response = Response<B>, Error = Infallible>,
+    S: Service<Request<Received<A>>, Response = Response<B>, Error = Infallible>,
     S::Future: Send + 'static,
 {
     type Response = Response<Observed<B>>;
@@ -47,65 +43,45 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let mut call = Call::new(request.uri().path(), self.metrics.clone());
+        let mut call = Call(self.metrics.calls.begin(request.uri().path()));
+        let method = call.0.method().clone();
+        let request = request.map(|body| Received::new(body, method));
         let response = self.inner.call(request);
         Box::pin(async move {
             let response = response.await?;
             call.see(response.headers());
-            Ok(response.map(|body| Observed { body, call }))
+            Ok(response.map(|body| Observed {
+                body,
+                messages: Messages::default(),
+                call,
+            }))
         })
     }
 }
 
-/// A call until it has ended; a call without a status was left by its caller.
-struct Call {
-    service: String,
-    method: String,
-    started: Instant,
-    code: Option<Code>,
-    metrics: Arc<Metrics>,
-}
+/// A call until it has ended.
+struct Call(OpenCall);
 
 impl Call {
-    fn new(path: &str, metrics: Arc<Metrics>) -> Self {
-        let own = path.strip_prefix('/').and_then(|path| path.split_once('/'));
-        let own = own.filter(|(service, _)| SERVICES.contains(service));
-        let (service, method) = own.unwrap_or((OTHER, OTHER));
-        Self {
-            service: service.to_owned(),
-            method: method.to_owned(),
-            started: Instant::now(),
-            code: None,
-            metrics,
-        }
-    }
-
     /// Looks for a status among headers or trailers.
     fn see(&mut self, headers: &HeaderMap) {
         if let Some(status) = Status::from_header_map(headers) {
-            self.code = Some(status.code());
+            self.0.ends(&status);
         }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let code = self.code.unwrap_or(Code::Cancelled);
-        let duration = self.started.elapsed();
-        // A method that does not exist is named by its caller.
-        let method = match code {
-            Code::Unimplemented => OTHER.to_owned(),
-            _ => std::mem::take(&mut self.method),
-        };
-        let service = std::mem::take(&mut self.service);
-        debug!(%service, %method, ?code, ?duration, "call ended");
-        self.metrics.rpc_finished(service, method, code, duration);
+        let ((service, method), code) = (self.0.name(), self.0.code());
+        debug!(service, method, ?code, duration = ?self.0.lasted(), "call ended");
     }
 }
 
-/// A response body whose trailers are looked at.
+/// A response body whose messages are counted, and whose trailers are looked at.
 pub(crate) struct Observed<B> {
     body: B,
+    messages: Messages,
     call: Call,
 }
 
@@ -118,10 +94,14 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Observed<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(trailers) = frame.trailers_ref()
-        {
-            self.call.see(trailers);
+        if let Some(Ok(frame)) = &frame {
+            if let Some(data) = frame.data_ref() {
+                let complete = self.messages.pass(data);
+                self.call.0.method().sent.inc_by(complete);
+            }
+            if let Some(trailers) = frame.trailers_ref() {
+                self.call.see(trailers);
+            }
         }
         Poll::Ready(frame)
     }

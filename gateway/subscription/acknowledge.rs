@@ -112,7 +112,7 @@ impl Call<'_> {
             _ => SettlementOutcome::Failed,
         };
         if let Some(kind) = counted_as(kind) {
-            self.shared.metrics.settled(kind, counted, 1);
+            self.shared.metrics.consuming.settled(kind, counted, 1);
         }
         outcome
     }

@@ -129,7 +129,8 @@ impl Session {
             next = self.next_message(&mut after);
         }
         if !batch.is_empty() {
-            self.shared.metrics.messages_delivered(batch.len() as u64);
+            let attempts = batch.iter().map(|it| it.delivery_attempt.into());
+            self.shared.metrics.consuming.delivered(attempts);
             self.send(Frame::Messages(MessageBatch {
                 messages: batch,
                 resume_token: self.resume_token(),

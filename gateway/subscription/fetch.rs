@@ -278,9 +278,8 @@ impl Fetch {
             return;
         }
         let left = self.cut();
-        self.shared
-            .metrics
-            .messages_delivered(self.batch.len() as u64);
+        let attempts = self.batch.iter().map(|(_, it)| it.ack.delivered);
+        self.shared.metrics.consuming.delivered(attempts);
         let mut taken: Vec<AckSubject> = self.batch.iter().map(|(_, it)| it.ack.clone()).collect();
         let mut labeller = Labeller::new(account, Route::default());
         let format = self.request.format;

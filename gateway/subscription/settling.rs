@@ -386,7 +386,7 @@ impl Counts {
 
     fn publish(self, metrics: &Metrics) {
         for (kind, outcome, count) in self.0 {
-            metrics.settled(kind, outcome, count);
+            metrics.consuming.settled(kind, outcome, count);
         }
     }
 }

@@ -16,6 +16,7 @@ use super::body::Framed;
 use super::media_type::Form;
 use super::text::{Asked, Quads};
 use super::{Config, Origins, cors};
+use crate::metrics::Metrics;
 
 /// What is served, for those who come with something else over HTTP/1.1.
 const SERVED: &str = "this port speaks gRPC over HTTP/2, and gRPC-Web.\n";
@@ -26,14 +27,16 @@ pub(crate) struct Web<S> {
     inner: S,
     /// `None` where gRPC-Web is off.
     origins: Option<Arc<Origins>>,
+    metrics: Arc<Metrics>,
 }
 
 impl<S> Web<S> {
-    pub(crate) fn new(inner: S, config: &Config) -> Self {
+    pub(crate) fn new(inner: S, config: &Config, metrics: Arc<Metrics>) -> Self {
         let origins = config.is_enabled().then(|| config.origins.clone());
         Self {
             inner,
             origins: origins.map(Arc::new),
+            metrics,
         }
     }
 }
@@ -53,7 +56,7 @@ enum Plan {
 }
 
 impl Plan {
-    fn of<B>(request: &Request<B>, origins: &Origins) -> Self {
+    fn of<B>(request: &Request<B>, origins: &Origins, metrics: &Metrics) -> Self {
         let headers = request.headers();
         let form = Form::of_request(headers);
         let question = cors::is_question(request);
@@ -66,6 +69,7 @@ impl Plan {
         let origin = match cors::judge(origins, headers) {
             Ok(origin) => origin,
             Err(origin) => {
+                metrics.listener.page_refused();
                 tracing::debug!(?origin, "page refused: web.origins does not name it");
                 let why = "pages of this origin may not call: web.origins does not name it\n";
                 return Self::refusal(StatusCode::FORBIDDEN, why);
@@ -131,7 +135,7 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let plan = match &self.origins {
-            Some(origins) => Plan::of(&request, origins),
+            Some(origins) => Plan::of(&request, origins, &self.metrics),
             None => Plan::Pass,
         };
         match plan {

@@ -8,8 +8,9 @@ use tonic::Streaming;
 use super::answers::{Answers, Style};
 use super::backlog::Backlog;
 use super::ledger::{Ledger, Rules};
+use super::stamps::Stamps;
 use super::way::Way;
-use super::{Reading, Session, Shared, Words, unreadable};
+use super::{Counted, Reading, Session, Shared, Words, unreadable};
 use crate::alarm::Alarm;
 use crate::convert::publish_stream::{Terms, terms};
 use crate::deadline::Deadline;
@@ -68,8 +69,15 @@ pub(super) async fn open(
 
     let nats = shared.outlet.nats();
     let (way, rules) = way(nats, &terms, facts.clone());
+    let metrics = &shared.outlet.metrics;
+    let counted = Counted {
+        _open: metrics.stream_opened(),
+        in_flight: metrics.in_flight(0),
+    };
     let mut session = Session {
         stored: 0,
+        stamps: Stamps::default(),
+        counted,
         ledger: Ledger::new(terms.window, rules, Answers::new(style(&terms))),
         reserved: nats.reserved().clone(),
         registration,

@@ -1,0 +1,100 @@
+//! Callers' connections, who is refused, and the listener's certificates.
+
+use std::time::SystemTime;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::catalogue::{Catalogue, label};
+use super::labels::Refusal;
+use super::share::Share;
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Refused {
+    why: &'static str,
+}
+
+/// Metrics of the public listener.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    connections: Gauge,
+    refused_connections: Family<Refused, Counter>,
+    refused_callers: Counter,
+    refused_pages: Counter,
+    tls_expiry: Gauge,
+    tls_reload_failures: Counter,
+}
+
+impl Listener {
+    pub(super) fn register(catalogue: &mut Catalogue) -> Self {
+        let metrics = Self {
+            connections: Gauge::default(),
+            refused_connections: Family::default(),
+            refused_callers: Counter::default(),
+            refused_pages: Counter::default(),
+            tls_expiry: Gauge::default(),
+            tls_reload_failures: Counter::default(),
+        };
+        metrics.describe(catalogue);
+        metrics
+    }
+
+    fn describe(&self, catalogue: &mut Catalogue) {
+        catalogue.section("The public listener");
+        let help = "Callers' connections that are open";
+        catalogue.add("jetgate_connections", help, &[], self.connections.clone());
+        let help = "Callers' connections that were not served, by reason";
+        let why = [label("why", "full, address_full, handshake, protocol")];
+        let name = "jetgate_refused_connections";
+        catalogue.add(name, help, &why, self.refused_connections.clone());
+        let help = "Calls whose callers did not prove who they are";
+        let name = "jetgate_refused_callers";
+        catalogue.add(name, help, &[], self.refused_callers.clone());
+        let help = "Calls of pages that web.origins does not name";
+        let name = "jetgate_refused_pages";
+        catalogue.add(name, help, &[], self.refused_pages.clone());
+        let help =
+            "When the first of the listener's certificates ends, in Unix time; 0 without TLS";
+        let name = "jetgate_tls_certificate_expiry_seconds";
+        catalogue.add(name, help, &[], self.tls_expiry.clone());
+        let help = "Changed certificates that could not be used";
+        let name = "jetgate_tls_reload_failures";
+        catalogue.add(name, help, &[], self.tls_reload_failures.clone());
+    }
+
+    /// Counts a caller's connection until the guard is dropped.
+    pub fn connection_opened(&self) -> Share {
+        Share::of(&self.connections, 1)
+    }
+
+    /// Counts a connection that is not served.
+    pub fn connection_refused(&self, why: Refusal) {
+        let refused = Refused { why: why.label() };
+        self.refused_connections.get_or_create(&refused).inc();
+    }
+
+    /// Counts a call whose caller did not prove who it is.
+    pub fn caller_refused(&self) {
+        self.refused_callers.inc();
+    }
+
+    /// Counts a call of a page that may not call.
+    pub fn page_refused(&self) {
+        self.refused_pages.inc();
+    }
+
+    /// Says when the first of the certificates ends.
+    pub fn tls_certificate_expires(&self, at: SystemTime) {
+        let since_1970 = at.duration_since(SystemTime::UNIX_EPOCH);
+        let seconds = since_1970.map_or(0, |time| time.as_secs());
+        self.tls_expiry
+            .set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// Counts changed certificates that cannot be used.
+    pub fn tls_reload_failed(&self) {
+        self.tls_reload_failures.inc();
+    }
+}
