@@ -117,6 +117,8 @@ mod settings;
 mod round_trips;
 // TLS on the public listener.
 mod tls;
+// What the gateway counts.
+mod metrics;
 // Calls of pages in browsers.
 mod grpc_web;
 // Who may call.

@@ -118,7 +118,7 @@ mod tests {
         let all = framed.collect().await.unwrap().to_bytes();
         assert_eq!(
             all,
-            b"\0\0\0\0\x01x\x80\0\0\0\x24grpc-status:5\r\ngrpc-message:none\r\n"[..]
+            b"\0\0\0\0\x01x\x80\0\0\0\x22grpc-status:5\r\ngrpc-message:none\r\n"[..]
         );
     }
 
