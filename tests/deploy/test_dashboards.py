@@ -6,6 +6,7 @@ Prometheus scrapes a real gateway, and nats-server through the exporter, while m
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
@@ -97,17 +98,18 @@ class Live(unittest.TestCase):
                               text=True, timeout=180, env=programs.clean_environment(), check=False)
 
     def traffic(self):
-        """Messages that are published, refused, delivered and acknowledged."""
+        """Messages that are published, refused, delivered and acknowledged; a client that speaks no gRPC."""
         self.jetgate("pub", "users.login", "ada")
         self.assertNotEqual(self.jetgate("pub", "nobody.takes.this", "x").returncode, 0)
-        return True
+        with socket.create_connection(self.public.rsplit(":", 1), timeout=10) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
 
     def test_every_query_of_the_dashboards_returns_data(self):
         applied = self.jetgate("stream", "apply", "-f", str(ROOT / "deploy/examples/user-events.yaml"))
         self.assertEqual(applied.returncode, 0, applied.stderr)
-        # A session that stays open and idle once it has what there is.
-        self.programs.start("sub", chart.gateway(), "sub", "USER_EVENTS", "--consumer", "user-event-processor",
-                            "--server", f"http://{self.public}")
+        # A session that gets everything, and one that gets nothing.
+        for name, choice in [("sub", ["--consumer", "user-event-processor"]), ("idle", ["--filter", "users.nobody"])]:
+            self.programs.start(name, chart.gateway(), "sub", "USER_EVENTS", *choice, "--server", f"http://{self.public}")
         open_queries = {(dashboard, title, query) for dashboard, title, query in panels() if title not in EMPTY}
 
         def all_return_data():
