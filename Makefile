@@ -27,6 +27,7 @@ test: ## Run every test, the deployment's included (ARGS= narrows it to some of 
 	if grpcurl=$$(deploy/dev/tool.sh grpcurl); then export JETGATE_TEST_GRPCURL="$$grpcurl"; fi; \
 	cargo test --locked $(ARGS)
 	$(if $(ARGS),,@$(MAKE) --no-print-directory test-deploy)
+	$(if $(ARGS),,@$(MAKE) --no-print-directory test-clients)
 
 # Without cluster and container engine; what a machine has no tool for is named, and fails where CI=true.
 .PHONY: test-deploy
@@ -66,6 +67,44 @@ lint-dependencies:
 	@cargo_deny=$$(deploy/dev/tool.sh cargo-deny) && echo "cargo deny check bans licenses sources" && \
 	"$$cargo_deny" --locked check --hide-inclusion-graph bans licenses sources
 
+# The clients. A toolchain that is missing is named, and fails where CI=true. JETGATE_BIN is the gateway that they call,
+# by default the one that is built here.
+.PHONY: test-clients bench-clients
+test-clients: ## Run the tests of the client libraries, the scenarios included
+bench-clients: ## Measure each client library beside its language's NATS client (ARGS= goes to each)
+
+LEFT_OUT = { echo "LEFT OUT: $(1)" >&2; [[ "$$CI" != true ]]; exit; }
+GATEWAY = nats_server=$$(deploy/dev/nats-server.sh --pinned); \
+	if [[ -z "$$JETGATE_BIN" ]]; then \
+		cargo build --locked $(1) --bin jetgate; \
+		JETGATE_BIN=$(abspath $(TARGET_DIR))/$(if $(1),release,debug)/jetgate; \
+	fi; \
+	export JETGATE_BIN JETGATE_TEST_NATS_SERVER="$$nats_server"
+
+# The clients: Python.
+.PHONY: test-python lint-python bench-python
+test-clients: test-python
+bench-clients: bench-python
+lint: lint-python
+
+test-python: ## Run the tests of the Python client (ARGS= goes to pytest)
+	@venv=$$(clients/python/venv.sh) || $(call LEFT_OUT,the tests of the Python client); \
+	set -e; $(call GATEWAY); \
+	cd clients/python; exec "$$venv/bin/python" -m pytest --quiet --numprocesses 6 $(ARGS)
+
+lint-python:
+	@venv=$$(clients/python/venv.sh) || $(call LEFT_OUT,the checks of the Python client); \
+	set -e; echo "ruff and mypy on Python"; cd clients/python; \
+	files=(. ../../tests/scenarios ../../tests/bench/clients); config=(--config pyproject.toml --quiet); \
+	"$$venv/bin/ruff" check "$${config[@]}" "$${files[@]}"; \
+	"$$venv/bin/ruff" format --check "$${config[@]}" "$${files[@]}"; \
+	"$$venv/bin/mypy"; \
+	cd ../../tests/scenarios; "$$venv/bin/mypy" --strict world.py matrix.py
+
+bench-python:
+	@set -e; venv=$$(clients/python/venv.sh); $(call GATEWAY,--release); \
+	exec "$$venv/bin/python" tests/bench/clients/python.py $(ARGS)
+
 .PHONY: tools
 tools: ## Fetch the pinned tools into .tools/ (the other targets do so when they need one)
 	@for tool in nats-server grpcurl buf cargo-deny helm kubeconform prometheus nats-exporter hadolint; do deploy/dev/tool.sh "$$tool" || exit 1; done
@@ -77,4 +116,4 @@ clean: ## Remove what was built and fetched
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

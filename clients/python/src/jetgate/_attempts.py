@@ -1,0 +1,52 @@
+"""How often a unary call is tried, on which gateway, and until when."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import grpc
+
+from jetgate import errors
+from jetgate._calls import Call
+from jetgate._transport import Backoff, Transport
+from jetgate.errors import JetgateError, PublishOutcomeUnknownError
+
+# How long a call may take where the caller does not say.
+DEFAULT_TIMEOUT = 10.0
+
+# The gateway answers a little before the deadline; this is for the way back.
+_GRACE = 0.5
+
+
+class Attempts:
+    """The attempts of one call. `begin` makes one; `failed` says how long to wait before the next, or raises."""
+
+    def __init__(self, transport: Transport, call: Call[Any], timeout: float | None) -> None:
+        self._transport = transport
+        self._call = call
+        self._deadline = time.monotonic() + (timeout if timeout is not None else DEFAULT_TIMEOUT)
+        self._backoff = Backoff()
+        self._number = -1
+
+    def begin(self) -> Any:
+        """Starts an attempt; the answer is a future of gRPC's."""
+        self._number, method = self._transport.unary(f"/jetgate.v1.{self._call.method}", self._call.response)
+        left = max(0.05, self._deadline - time.monotonic())
+        return method.future(self._call.request, timeout=left + _GRACE, metadata=self._transport.metadata())
+
+    def failed(self, problem: grpc.RpcError) -> float:
+        error = errors.from_rpc(problem)
+        pause = max(self._backoff.pause(), error.retry_delay or 0.0)
+        if error.code == "UNAVAILABLE":
+            self._transport.failed(self._number)
+        if not self._may_repeat(error) or time.monotonic() + pause >= self._deadline:
+            raise error from None
+        return pause
+
+    def _may_repeat(self, error: JetgateError) -> bool:
+        if error.code != "UNAVAILABLE":
+            return False
+        # With a reason the gateway itself speaks: nothing was stored, unless it says that nobody knows.
+        is_surely_undone = bool(error.reason) and not isinstance(error, PublishOutcomeUnknownError)
+        return is_surely_undone or self._call.repeatable

@@ -1,0 +1,1 @@
+"""The contract as it is: messages and stubs that protoc made."""

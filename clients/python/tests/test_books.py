@@ -1,0 +1,156 @@
+"""The parts without I/O: encoding of frames, the publisher's ledger, the consumer's settlements, configurations."""
+
+from __future__ import annotations
+
+import datetime
+import random
+from concurrent.futures import Future
+
+import pytest
+
+import jetgate
+from jetgate import _frames
+from jetgate._convert import from_proto, to_proto
+from jetgate._ledger import Entry, Ledger, Settled
+from jetgate._settlements import Delivery, Settlements, Word, ranges
+from jetgate.v1 import consume_pb2, error_pb2, publish_stream_pb2, session_pb2, stream_config_pb2
+
+FAR = 1e9
+
+
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 16_383, 16_384, 300_000])
+def test_a_frame_is_what_protobuf_would_have_made(length: int) -> None:
+    envelope = jetgate.OutgoingMessage("a.b", headers=[("Trace", "x")], message_id="id", ttl="never").envelope()
+    messages = [(_frames.plain_head("orders.new"), b"x" * length), (_frames.head_of(envelope), b"y" * length)]
+    frame = publish_stream_pb2.PublishStreamRequest.FromString(_frames.frame(300, messages)).messages
+    envelope.data = b"y" * length
+    assert frame.first_number == 300
+    assert [frame.messages[0].subject, frame.messages[0].data] == ["orders.new", b"x" * length]
+    assert frame.messages[1] == envelope
+
+
+def test_a_later_message_id_counts() -> None:
+    head = _frames.with_message_id(_frames.plain_head("a"), "producer:7")
+    (message,) = publish_stream_pb2.PublishStreamRequest.FromString(_frames.frame(1, [(head, b"z")])).messages.messages
+    assert (message.subject, message.message_id, message.data) == ("a", "producer:7", b"z")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_message_is_settled_once_whatever_happens(seed: int) -> None:
+    chance, ledger = random.Random(seed), Ledger("ORDERS")
+    ledger.producer_id = "producer" if seed % 2 else ""
+    entries: list[Entry] = []
+    settled: Settled = []
+    numbers: list[int] = []
+    now = 0.0
+    while len(entries) < 300 or ledger.messages:
+        now += 0.1
+        action = chance.randrange(6)
+        if action == 0 and len(entries) < 300:
+            entries.append(Entry(_frames.plain_head("a"), b"x" * chance.randrange(50), "", FAR))
+            ledger.add(entries[-1])
+        elif action == 1 and ledger.waiting:
+            sent = publish_stream_pb2.PublishStreamRequest.FromString(ledger.take(5, 1000)).messages
+            assert not numbers or sent.first_number > max(numbers)
+            numbers += range(sent.first_number, sent.first_number + len(sent.messages))
+        elif action == 2 and numbers:
+            number = chance.choice(numbers)  # sometimes one that is answered already
+            stored = publish_stream_pb2.PublishedRange(first_number=number, last_number=number, first_sequence=number)
+            settled += ledger.answered(publish_stream_pb2.PublishAcks(stored=[stored]), now)
+        elif action == 3 and numbers:
+            number = chance.choice(numbers)
+            reason = chance.choice(["NATS_DISCONNECTED", "STREAM_FULL"])
+            code = 14 if reason == "NATS_DISCONNECTED" else 8
+            status = error_pb2.ItemStatus(code=code, reason=f"ERROR_REASON_{reason}")
+            failure = publish_stream_pb2.PublishFailure(first_number=number, last_number=number, status=status)
+            settled += ledger.answered(publish_stream_pb2.PublishAcks(failed=[failure]), now)
+        elif action == 4 and chance.random() < 0.2:
+            settled += ledger.broken()
+            list(ledger.again(7, 500))
+        else:
+            ledger.due(now)
+    assert len(settled) == 300
+    assert {id(entry) for entry, _ in settled} == {id(entry) for entry in entries}
+    assert (ledger.messages, ledger.bytes, ledger.waiting_bytes) == (0, 0, 0)
+
+
+def test_what_was_sent_and_ran_out_of_time_may_be_stored() -> None:
+    ledger = Ledger()
+    for _ in range(2):
+        ledger.add(Entry(_frames.plain_head("a"), b"", "", 60.0))
+    ledger.take(1, 1000)
+    ledger.sent_expire_sooner = 50.0  # the stream forgets ids after 10 s
+    (sent,) = ledger.expired(11.0)
+    assert isinstance(sent[1], jetgate.PublishOutcomeUnknownError)
+    (unsent,) = ledger.expired(61.0)
+    assert isinstance(unsent[1], jetgate.DeadlineExceededError)
+
+
+def delivery(number: int) -> Delivery:
+    return Delivery(session_pb2.ReceivedMessage(delivery_id=number, ack_token=f"t{number}"))
+
+
+def test_acknowledgements_go_as_ranges() -> None:
+    assert list(ranges([1, 2, 3, 5, 8, 9])) == [(1, 3), (5, 5), (8, 9)]
+    book, deliveries = Settlements(), [delivery(number) for number in range(1, 7)]
+    book.delivered(deliveries)
+    for index in (0, 2, 1, 4):
+        book.ack(deliveries[index])
+    (frame,) = book.frames()
+    assert [(item.range.first, item.range.last) for item in frame.acknowledgements] == [(1, 3), (5, 5)]
+    assert [one.number for one in book.held()] == [4, 6]
+
+
+def test_what_a_session_did_not_answer_is_said_again_by_token() -> None:
+    book, deliveries = Settlements(), [delivery(number) for number in range(1, 5)]
+    book.delivered(deliveries)
+    book.ack(deliveries[0])
+    confirmed: Future[None] = Future()
+    book.say(Word(deliveries[1], session_pb2.ACK_KIND_ACK, confirmed=confirmed))
+    assert len(list(book.frames())) == 2
+    book.moved()
+    asked = book.held()
+    assert book.adopted(asked, ["new3"], ["t4"]) == {deliveries[3]}
+    assert [one.ack_token for one in book.held()] == ["new3"]
+    frames = list(book.frames())
+    tokens = [[item.ack_token for item in frame.acknowledgements] for frame in frames]
+    assert tokens == [["t1"], ["t2"]]
+    status = error_pb2.ItemStatus(code=14, reason=error_pb2.ERROR_REASON_ACK_OUTCOME_UNKNOWN)
+    book.answered(consume_pb2.SettleResult(settle_id=frames[1].settle_id, results=[status]))
+    with pytest.raises(jetgate.UnavailableError):
+        confirmed.result(0)
+
+
+def test_a_configuration_survives_the_contract() -> None:
+    config = jetgate.StreamConfig(
+        "ORDERS",
+        ["orders.>"],
+        retention="work_queue",
+        max_age=datetime.timedelta(hours=1, microseconds=5),
+        metadata={"team": "shop"},
+        sources=[
+            jetgate.StreamSource("A", opt_start_time=datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)),
+            jetgate.StreamSource("B", subject_transforms=[jetgate.SubjectTransform("b.>", "c.>")]),
+        ],
+    )
+    message = to_proto(config, stream_config_pb2.StreamConfig())
+    assert message.retention == stream_config_pb2.RETENTION_POLICY_WORK_QUEUE
+    assert not message.HasField("max_msgs")
+    again = from_proto(message, jetgate.StreamConfig)
+    assert (again.name, again.subjects, again.retention) == ("ORDERS", ["orders.>"], "work_queue")
+    assert again.max_age == config.max_age
+    assert again.sources[0].opt_start_time == config.sources[0].opt_start_time
+    assert again.sources[1].subject_transforms == config.sources[1].subject_transforms
+    assert again.metadata == {"team": "shop"}
+
+
+def test_a_word_that_no_setting_has_is_refused() -> None:
+    config = jetgate.StreamConfig("ORDERS", retention="for a while")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="retention"):
+        to_proto(config, stream_config_pb2.StreamConfig())
+
+
+@pytest.mark.parametrize("target", ["", "localhost", "ftp://localhost:1", ["http://a"]])
+def test_a_target_that_is_no_address_is_refused(target: str | list[str]) -> None:
+    with pytest.raises(ValueError, match=r"address|port"):
+        jetgate.connect(target)

@@ -1,0 +1,194 @@
+"""What the scenarios leave out: gateways that hang, are never there, or go while handlers work."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import nats
+import pytest
+from world import World
+
+import jetgate
+import jetgate.aio
+
+NOWHERE = "127.0.0.1:9"
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with World(gateways=2) as started:
+        with jetgate.connect(started.gateways) as client:
+            client.create_stream(jetgate.StreamConfig("ORDERS", ["orders.>"]))
+            client.create_consumer("ORDERS", jetgate.ConsumerConfig(durable_name="worker"))
+        yield started
+
+
+def stored(world: World) -> Counter[str]:
+    """The payloads that the stream holds, as a native client reads them."""
+
+    async def read() -> Counter[str]:
+        connection = await nats.connect(world.nats)
+        subscription = await connection.jetstream().subscribe("orders.>", ordered_consumer=True)
+        total = (await connection.jetstream().stream_info("ORDERS")).state.messages
+        found = Counter([(await subscription.next_msg(timeout=20)).data.decode() for _ in range(total)])
+        await connection.close()
+        return found
+
+    return asyncio.run(read())
+
+
+def test_a_gateway_that_hangs_under_a_publisher_is_left(world: World) -> None:
+    with jetgate.connect(world.gateways) as client, client.publisher() as publisher:
+        futures = [publisher.publish("orders.new", f"a{n}") for n in range(500)]
+        futures[0].result(30)
+        world.do("pause_gateway", gateway=0)
+        futures += [publisher.publish("orders.new", f"b{n}") for n in range(500)]
+        for future in futures:
+            future.result(60)
+    world.do("resume_gateway", gateway=0)
+    found = stored(world)
+    assert len(found) == 1000
+    assert set(found.values()) == {1}
+
+
+def test_gateways_that_are_killed_again_and_again_lose_and_repeat_nothing(world: World) -> None:
+    stop = threading.Event()
+
+    def kill() -> None:
+        for round_ in range(4):
+            world.do("kill_gateway", gateway=round_ % 2)
+            world.do("start_gateway", gateway=round_ % 2)
+        stop.set()
+
+    killer = threading.Thread(target=kill)
+    with jetgate.connect(world.gateways) as client, client.publisher(max_in_flight=300) as publisher:
+        killer.start()
+        futures: list[jetgate.PublishFuture] = []
+        while not stop.is_set():
+            futures.append(publisher.publish("orders.new", f"{len(futures)}"))
+            if len(futures) % 50 == 0:
+                time.sleep(0.01)
+        killer.join()
+    assert [future.exception() for future in futures if future.exception()] == []
+    found = stored(world)
+    assert len(found) == len(futures)
+    assert set(found.values()) == {1}
+
+
+def test_without_message_ids_what_breaks_is_unknown_and_not_repeated(world: World) -> None:
+    with jetgate.connect(world.gateways) as client, client.publisher(message_ids=False) as publisher:
+        publisher.publish("orders.new", "first").result(30)
+        world.do("pause_nats")
+        future = publisher.publish("orders.new", "open")
+        publisher.publish("orders.new", "own id", message_id="own")
+        time.sleep(0.3)
+        world.do("kill_gateway", gateway=0)
+        world.do("resume_nats")
+        with pytest.raises(jetgate.PublishOutcomeUnknownError):
+            future.result(30)
+        publisher.flush(30)
+    assert stored(world)["own id"] == 1
+
+
+def test_what_no_gateway_takes_in_time_was_not_sent() -> None:
+    with jetgate.connect(NOWHERE) as client:
+        begun = time.monotonic()
+        with client.publisher(timeout=1.0) as publisher, pytest.raises(jetgate.DeadlineExceededError):
+            publisher.publish("orders.new", "x").result(30)
+        with pytest.raises(jetgate.UnavailableError):
+            client.publish("orders.new", "x", timeout=1.0)
+        with pytest.raises(jetgate.UnavailableError):
+            client.consume("ORDERS", "worker", open_timeout=1.0)
+        assert time.monotonic() - begun < 30
+
+
+def test_the_next_address_is_taken_when_one_is_dead(world: World) -> None:
+    with jetgate.connect([NOWHERE, *world.gateways]) as client:
+        assert client.publish("orders.new", "x").sequence == 1
+    with jetgate.connect([NOWHERE, *world.gateways]) as client, client.publisher() as publisher:
+        assert publisher.publish("orders.new", "x").result(30).sequence == 2
+
+
+def test_handlers_share_the_messages_and_failed_ones_come_again(world: World) -> None:
+    seen: Counter[str] = Counter()
+    finished = threading.Event()
+
+    def handle(message: jetgate.Message) -> None:
+        seen[message.text] += 1
+        if message.text == "3" and message.attempt == 1:
+            raise RuntimeError("not yet")
+        if len(seen) == 20 and seen["3"] == 2:
+            finished.set()
+
+    with jetgate.connect(world.gateways) as client:
+        client.publish_batch([jetgate.OutgoingMessage("orders.new", str(n)) for n in range(20)])
+        with client.consume("ORDERS", "worker") as consumer:
+            runner = threading.Thread(target=consumer.run, args=[handle], kwargs={"concurrency": 4, "nak_delay": 0.1})
+            runner.start()
+            assert finished.wait(30)
+            consumer.drain(30)
+            runner.join(30)
+            assert not runner.is_alive()
+        state = client.consumer_info("ORDERS", "worker").state
+    assert (seen["3"], sum(seen.values()), state.num_ack_pending) == (2, 21, 0)
+
+
+def test_a_consumer_that_is_deleted_ends_its_iterator(world: World) -> None:
+    with jetgate.connect(world.gateways) as client, client.consume("ORDERS", "worker") as consumer:
+        client.delete_consumer("ORDERS", "worker")
+        with pytest.raises(jetgate.NotFoundError) as caught:
+            consumer.receive(timeout=30)
+        assert caught.value.reason == "CONSUMER_NOT_FOUND"
+
+
+def test_a_closed_publisher_takes_nothing(world: World) -> None:
+    with jetgate.connect(world.gateways) as client:
+        publisher = client.publisher()
+        heard: list[int | None] = []
+        publisher.publish("orders.new", "x").add_done_callback(lambda future: heard.append(future.result().sequence))
+        publisher.close()
+        assert heard == [1]
+        with pytest.raises(jetgate.ClosedError):
+            publisher.publish("orders.new", "x")
+
+
+def test_asyncio_handlers_are_cancelled_with_their_task_and_nothing_stays_behind(world: World) -> None:
+    async def main() -> None:
+        async with jetgate.aio.connect(world.gateways) as client:
+            await client.publish_batch([jetgate.OutgoingMessage("orders.new", str(n)) for n in range(3)])
+            seen = []
+
+            async def handle(message: jetgate.aio.Message) -> None:
+                seen.append(message.text)
+                if len(seen) == 3:
+                    task.cancel()
+                    await asyncio.sleep(60)
+
+            async with client.consume("ORDERS", "worker") as consumer:
+                task = asyncio.create_task(consumer.run(handle))
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            async with client.consume("ORDERS", "worker") as consumer:
+                again = await consumer.receive(timeout=30)
+                assert again is not None
+                assert again.text == "2"
+                assert again.attempt >= 2
+
+    asyncio.run(main())
+
+
+def test_asyncio_waits_for_room_and_unary_calls_run_together(world: World) -> None:
+    async def main() -> list[int]:
+        async with jetgate.aio.connect(world.gateways) as client:
+            async with client.publisher(max_in_flight=8) as publisher:
+                futures = [await publisher.publish("orders.new", str(n)) for n in range(2000)]
+            results = await asyncio.gather(*futures)
+            assert [result.sequence for result in results] == list(range(1, 2001))
+            unary = await asyncio.gather(*(client.publish("orders.new", str(n)) for n in range(20)))
+            return sorted(result.sequence or 0 for result in unary)
+
+    assert asyncio.run(main()) == list(range(2001, 2021))

@@ -1,0 +1,208 @@
+"""Starts real nats-servers and gateways for a scenario, and does with them what JSON lines on stdin say.
+
+One JSON object a line in, one a line out: {"ok": true, ...} or {"ok": false, "error": "..."}. When stdin closes
+everything ends and is removed. README.md has the commands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+import certificates
+from servers import START_WITHIN, Gateway, NatsServer, WorldError, free_ports
+from wire import Wire, raw
+
+# How often to try with other ports when someone else takes one between choosing and using it.
+ATTEMPTS = 5
+
+
+class World:
+    """The servers of one scenario, and the folder that holds all they write."""
+
+    def __init__(self) -> None:
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jetgate-world-"))
+        self.nats: list[NatsServer] = []
+        self.gateways: list[Gateway] = []
+        self.facts: dict[str, Any] = {}
+
+    def start(
+        self,
+        nats: int = 1,
+        gateways: int = 1,
+        tls: bool = False,
+        api_key: bool = False,
+        config: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        if self.gateways:
+            raise WorldError("the world is started already")
+        settings = dict(config or {})
+        if tls:
+            files = certificates.make(self.folder)
+            settings |= {"tls.cert_file": files["cert"], "tls.key_file": files["key"]}
+            self.facts["ca_file"] = files["ca"]
+        if api_key:
+            settings["auth.api_keys_file"] = str(self._make_api_key())
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._start_servers(nats, gateways, settings)
+                break
+            except WorldError:
+                self._kill_all()
+                if attempt == ATTEMPTS:
+                    raise
+        return self.addresses()
+
+    def addresses(self) -> dict[str, Any]:
+        return {
+            "gateways": [gateway.address for gateway in self.gateways],
+            "nats": [f"nats://127.0.0.1:{server.port}" for server in self.nats],
+            **self.facts,
+        }
+
+    def kill_gateway(self, gateway: int = 0) -> None:
+        self.gateways[gateway].kill()
+
+    def drain_gateway(self, gateway: int = 0) -> None:
+        self.gateways[gateway].signal(signal.SIGTERM)
+
+    def wait_gateway(self, gateway: int = 0, within: float = 30.0) -> dict[str, Any]:
+        return {"exit_code": self.gateways[gateway].wait(within)}
+
+    def start_gateway(self, gateway: int = 0) -> None:
+        self.gateways[gateway].start()
+
+    def pause_gateway(self, gateway: int = 0) -> None:
+        self.gateways[gateway].signal(signal.SIGSTOP)
+
+    def resume_gateway(self, gateway: int = 0) -> None:
+        self.gateways[gateway].signal(signal.SIGCONT)
+
+    def stop_nats(self, server: int = 0) -> None:
+        self.nats[server].kill()
+
+    def start_nats(self, server: int = 0) -> None:
+        self.nats[server].start()
+
+    def pause_nats(self, server: int = 0) -> None:
+        self.nats[server].signal(signal.SIGSTOP)
+
+    def resume_nats(self, server: int = 0) -> None:
+        self.nats[server].signal(signal.SIGCONT)
+
+    def nats_publish(self, subject: str, payload: Any = "", headers: list[list[Any]] | None = None) -> dict[str, Any]:
+        """Publishes as a native client would; the answer is JetStream's own."""
+        lines = None if headers is None else [(name, raw(value)) for name, value in headers]
+        return self._native(lambda wire: wire.request(subject, raw(payload), lines))
+
+    def nats_get(self, stream: str, sequence: int) -> dict[str, Any]:
+        """Reads a stored message as a native client would."""
+        return self._native(lambda wire: wire.stored(stream, sequence))
+
+    def close(self) -> None:
+        self._kill_all()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start_servers(self, nats: int, gateways: int, settings: dict[str, str]) -> None:
+        ports = free_ports(2 * nats + 2 * gateways)
+        routes = ports[nats : 2 * nats]
+        binary = required("JETGATE_TEST_NATS_SERVER")
+        self.nats = [NatsServer(binary, self.folder, n, ports[n], routes) for n in range(nats)]
+        for server in self.nats:
+            server.start()
+        deadline = time.monotonic() + START_WITHIN
+        while not all(server.takes_replicas(nats) for server in self.nats):
+            if time.monotonic() > deadline:
+                raise WorldError(f"JetStream did not answer: {self.nats[0].last_words()}")
+            time.sleep(0.05)
+        urls = ",".join(f"nats://127.0.0.1:{server.port}" for server in self.nats)
+        mine = ports[2 * nats :]
+        for n in range(gateways):
+            pair = (mine[2 * n], mine[2 * n + 1])
+            gateway = Gateway(required("JETGATE_BIN"), self.folder, n, pair, {"nats.url": urls, **settings})
+            self.gateways.append(gateway)
+            gateway.start()
+
+    def _make_api_key(self) -> pathlib.Path:
+        made = subprocess.run(
+            [required("JETGATE_BIN"), "api-key", "scenarios"], check=True, capture_output=True, text=True
+        )
+        file = self.folder / "keys.toml"
+        file.write_text(made.stdout)
+        # The entry goes to stdout and the key itself, with a word of explanation, to stderr.
+        self.facts["api_key"] = made.stderr.split()[-1]
+        return file
+
+    def _native(self, act: Any) -> dict[str, Any]:
+        running = next((server for server in self.nats if server.running()), None)
+        if running is None:
+            raise WorldError("no nats-server runs")
+        wire = Wire(running.port)
+        try:
+            return dict(act(wire))
+        except OSError as problem:
+            raise WorldError(str(problem)) from None
+        finally:
+            wire.close()
+
+    def _kill_all(self) -> None:
+        for server in [*self.gateways, *self.nats]:
+            server.kill()
+        self.gateways, self.nats = [], []
+        for store in self.folder.glob("store*"):
+            shutil.rmtree(store, ignore_errors=True)
+
+
+COMMANDS = [
+    name for name, what in vars(World).items() if callable(what) and not name.startswith("_") and name != "close"
+]
+
+
+def required(variable: str) -> str:
+    value = os.environ.get(variable)
+    if not value:
+        raise WorldError(f"{variable} is not set")
+    return value
+
+
+def answer(world: World, line: str) -> dict[str, Any] | None:
+    """Carries out one command; None is the end."""
+    try:
+        command = json.loads(line)
+        name = command.pop("do")
+        if name == "quit":
+            return None
+        if name not in COMMANDS:
+            raise WorldError(f"unknown command {name!r}; known are {', '.join(COMMANDS)} and quit")
+        return {"ok": True, **(getattr(world, name)(**command) or {})}
+    except subprocess.CalledProcessError as problem:
+        return {"ok": False, "error": f"{problem}: {problem.stderr!r}"}
+    except Exception as problem:  # whatever goes wrong, the test shall read of it
+        return {"ok": False, "error": f"{type(problem).__name__}: {problem}"}
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    world = World()
+    try:
+        # readline instead of iteration: a line is answered before the next one is asked for.
+        for line in iter(sys.stdin.readline, ""):
+            said = answer(world, line)
+            if said is None:
+                break
+            print(json.dumps(said), flush=True)
+    finally:
+        world.close()
+
+
+if __name__ == "__main__":
+    main()
