@@ -83,7 +83,7 @@ class Programs:
 
     def gateway(self, binary, nats_url, name="gateway", **env):
         """The gRPC and the admin address of a gateway that is ready."""
-        process, log = self.start(
+        _, log = self.start(
             name, binary, "serve", "--nats-url", nats_url, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
             env=clean_environment(**env))
         found = eventually("addresses of the gateway",
