@@ -34,7 +34,7 @@ class Refused(Exception):
 @functools.cache
 def _helm(*arguments, stdin=""):
     done = subprocess.run(
-        [os.environ["HELM"], *arguments], input=stdin, capture_output=True, text=True, timeout=120, check=False
+        [os.environ["HELM"], *arguments], input=stdin, capture_output=True, text=True, timeout=180, check=False
     )
     if done.returncode:
         raise Refused(done.stderr)
@@ -102,3 +102,9 @@ def merged(*values):
             both = isinstance(value, dict) and isinstance(result.get(key), dict)
             result[key] = merged(result[key], value) if both else value
     return result
+
+
+def gateway():
+    """The gateway's binary: JETGATE_BIN, or what cargo has built."""
+    built = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "jetgate"
+    return os.environ.get("JETGATE_BIN") or str(built)

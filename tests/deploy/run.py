@@ -23,6 +23,7 @@ TOOLS = {
     "NATS_EXPORTER": "nats-exporter",
     "HADOLINT": "hadolint",
     "NATS_SERVER": "nats-server",
+    "GRPCURL": "grpcurl",
 }
 
 
@@ -30,6 +31,12 @@ def tool(name):
     """The tool's path, or None."""
     got = subprocess.run([str(ROOT / "deploy/dev/tool.sh"), name], stdout=subprocess.PIPE, text=True, check=False)
     return got.stdout.strip() if got.returncode == 0 else None
+
+
+def client_python():
+    """A Python that has the Python client, or None."""
+    got = subprocess.run([str(ROOT / "clients/python/venv.sh")], stdout=subprocess.PIPE, text=True, check=False)
+    return f"{got.stdout.strip()}/bin/python" if got.returncode == 0 else None
 
 
 def yaml_parser():
@@ -48,6 +55,9 @@ def main():
         path = os.environ.get(variable) or tool(name)
         if path:
             os.environ[variable] = path
+    python = os.environ.get("CLIENT_PYTHON") or client_python()
+    if python:
+        os.environ["CLIENT_PYTHON"] = python
     if "PROMETHEUS" in os.environ:
         os.environ["PROMTOOL"] = str(pathlib.Path(os.environ["PROMETHEUS"]).with_name("promtool"))
     yaml_parser()

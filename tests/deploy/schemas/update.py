@@ -75,9 +75,9 @@ def strict(node):
         node.pop("anyOf", None)
         node["type"] = ["string", "integer"]
     loose = node.get("x-kubernetes-preserve-unknown-fields") or node.get("x-kubernetes-embedded-resource")
-    if isinstance(node.get("properties"), dict) and not loose and "additionalProperties" not in node:
-        if node.get("type") == "object":
-            node["additionalProperties"] = False
+    closed = node.get("type") == "object" and isinstance(node.get("properties"), dict) and not loose
+    if closed and "additionalProperties" not in node:
+        node["additionalProperties"] = False
     return {key: value for key, value in node.items() if not key.startswith("x-kubernetes-")}
 
 

@@ -1,0 +1,139 @@
+"""Every query of the dashboards and alerts is understood by a real Prometheus, and the dashboards' return data.
+
+Prometheus scrapes a real gateway, and nats-server through the exporter, while messages pass.
+"""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import yaml
+
+import chart
+import metrics
+import programs
+from chart import CHART, ROOT, needs
+from programs import eventually, get
+
+FOLDER = CHART / "dashboards"
+
+# Queries that are empty in this test, and why.
+EMPTY = {"Certificate ends in": "the gateway of this test has no TLS"}
+
+
+def panels():
+    for file in sorted(FOLDER.glob("*.json")):
+        for panel in json.loads(file.read_text())["panels"]:
+            for target in panel.get("targets", []):
+                yield file.stem, panel["title"], target["expr"]
+
+
+def with_values(query):
+    """The query as Grafana sends it."""
+    for variable, value in [("$__rate_interval", "15s"), ("$job", "jetgate"), ("$account", ".*"), ("$stream", ".*")]:
+        query = query.replace(variable, value)
+    return query
+
+
+class Files(unittest.TestCase):
+    def test_are_made_from_their_description(self):
+        subprocess.run([sys.executable, str(ROOT / "deploy/helm/dashboards.py"), "--check"], check=True)
+
+    def test_name_metrics_that_exist(self):
+        for dashboard, title, query in panels():
+            with self.subTest(dashboard=dashboard, title=title):
+                self.assertEqual(metrics.names(with_values(query)) - metrics.known(), set())
+
+    @needs("HELM")
+    def test_are_in_the_chart_as_they_are(self):
+        values = {"auth": {"allowAnonymous": True}, "monitoring": {"dashboards": {"enabled": True}}}
+        rendered = {}
+        for item in chart.of_kind(chart.render(values), "ConfigMap"):
+            if item["metadata"]["labels"].get("grafana_dashboard") == "1":
+                rendered |= item["data"]
+        self.assertEqual({name: json.loads(text) for name, text in rendered.items()},
+                         {f"jetgate-{file.name}": json.loads(file.read_text()) for file in FOLDER.glob("*.json")})
+
+
+@needs("PROMETHEUS", "NATS_EXPORTER", "NATS_SERVER")
+class Live(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.programs = programs.Programs(self, folder.name)
+        nats, monitoring = self.programs.nats_server()
+        self.public, self.admin = self.programs.gateway(chart.gateway(), nats)
+        exporter = programs.free_port()
+        self.programs.start("exporter", os.environ["NATS_EXPORTER"], "-addr", "127.0.0.1", "-port", str(exporter),
+                            "-jsz=all", "-varz", monitoring)
+        self.prometheus(exporter)
+
+    def prometheus(self, exporter):
+        port = programs.free_port()
+        config = self.folder / "prometheus.yml"
+        config.write_text(yaml.safe_dump({
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(file) for file in (CHART / "files").glob("*.yaml")],
+            "scrape_configs": [
+                {"job_name": "jetgate", "static_configs": [{"targets": [self.admin]}]},
+                {"job_name": "nats", "static_configs": [{"targets": [f"127.0.0.1:{exporter}"]}]},
+            ],
+        }))
+        self.url = f"http://127.0.0.1:{port}"
+        self.programs.start("prometheus", os.environ["PROMETHEUS"], f"--config.file={config}",
+                            f"--storage.tsdb.path={self.folder}/tsdb", f"--web.listen-address=127.0.0.1:{port}")
+        eventually("readiness of Prometheus", lambda: get(f"{self.url}/-/ready"))
+
+    def query(self, text):
+        return json.loads(get(f"{self.url}/api/v1/query", query=text))["data"]["result"]
+
+    def jetgate(self, *arguments):
+        return subprocess.run([chart.gateway(), *arguments, "--server", f"http://{self.public}"], capture_output=True,
+                              text=True, timeout=180, env=programs.clean_environment(), check=False)
+
+    def traffic(self):
+        """Messages that are published, refused, delivered and acknowledged; a client that speaks no gRPC."""
+        self.jetgate("pub", "users.login", "ada")
+        self.assertNotEqual(self.jetgate("pub", "nobody.takes.this", "x").returncode, 0)
+        with socket.create_connection(self.public.rsplit(":", 1), timeout=10) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+
+    def test_every_query_of_the_dashboards_returns_data(self):
+        applied = self.jetgate("stream", "apply", "-f", str(ROOT / "deploy/examples/user-events.yaml"))
+        self.assertEqual(applied.returncode, 0, applied.stderr)
+        # A session that gets everything, and one that gets nothing.
+        for name, choice in [("sub", ["--consumer", "user-event-processor"]), ("idle", ["--filter", "users.nobody"])]:
+            self.programs.start(name, chart.gateway(), "sub", "USER_EVENTS", *choice, "--server", f"http://{self.public}")
+        open_queries = {(dashboard, title, query) for dashboard, title, query in panels() if title not in EMPTY}
+
+        def all_return_data():
+            self.traffic()
+            for item in sorted(open_queries):
+                if self.query(with_values(item[2])):
+                    open_queries.discard(item)
+            return not open_queries
+
+        try:
+            eventually("data", all_return_data)
+        except AssertionError:
+            self.fail("no data for " + "\n".join(map(str, sorted(open_queries))))
+        # What is exempt is understood all the same.
+        for _, _, query in panels():
+            self.query(with_values(query))
+        self.every_rule_is_evaluated()
+
+    def every_rule_is_evaluated(self):
+        groups = json.loads(get(f"{self.url}/api/v1/rules"))["data"]["groups"]
+        rules = [rule for group in groups for rule in group["rules"]]
+        self.assertGreater(len(rules), 20)
+        for rule in rules:
+            self.assertEqual((rule["health"], rule.get("lastError")), ("ok", None), rule["name"])
+        # Nothing is wrong with these programs.
+        firing = {rule["name"] for rule in rules if rule["state"] == "firing"}
+        self.assertEqual(firing, set())
