@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, HeaderMap};
+use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -26,16 +26,22 @@ pub(crate) struct JetStream(Client);
 impl JetStream {
     /// Connects to whichever of these servers answers.
     pub(crate) async fn connect(servers: &[SocketAddr]) -> Result<Self> {
-        let urls = servers.iter().map(|address| format!("nats://{address}"));
-        let urls: Vec<String> = urls.collect();
+        let urls = servers
+            .iter()
+            .map(|address| format!("nats://{address}").parse());
+        let urls = urls.collect::<std::io::Result<Vec<ServerAddr>>>()?;
         let options = ConnectOptions::new().request_timeout(Some(ANSWER));
-        Ok(Self(options.connect(urls.join(",")).await?))
+        Ok(Self(options.connect(urls).await?))
     }
 
     /// One request of JetStream's API.
     async fn ask(&self, what: &str, request: &Value) -> Result<Value> {
         let subject = format!("$JS.API.{what}");
-        let answer = self.0.request(subject, request.to_string().into()).await?;
+        let request = match request {
+            Value::Null => String::new(),
+            request => request.to_string(),
+        };
+        let answer = self.0.request(subject, request.into()).await?;
         let answer: Value = serde_json::from_slice(&answer.payload)?;
         match answer.get("error") {
             Some(error) => Err(format!("{what}: {error}").into()),

@@ -62,15 +62,40 @@ pub(crate) async fn run(
     stream: String,
     seed: u64,
 ) -> Result<Outcome> {
-    stage.until_well().await?;
     let recorder = Recorder::begin();
-    declare(stage, &recorder, &stream).await?;
+    let performed = perform(stage, fault, &stream, seed, &recorder).await;
+    let outcome = conclude(options, &stream, fault, seed, &recorder)?;
+    performed.map_err(|error| match &outcome.history {
+        Some(history) => format!(
+            "{error}; what there is of the history: {}",
+            history.display()
+        )
+        .into(),
+        None => error,
+    })?;
+    Ok(outcome)
+}
+
+async fn perform(
+    stage: &mut Stage,
+    fault: Fault,
+    stream: &str,
+    seed: u64,
+    recorder: &Recorder,
+) -> Result<()> {
+    stage.until_well().await?;
+    declare(stage, recorder, stream).await?;
     let before = usage(&stage.gateways).await?;
     let gateways = stage
         .gateways
         .iter()
         .map(|gateway| gateway.callers.address());
-    let scene = Scene::new(stream.clone(), gateways.collect(), recorder.clone(), RATE);
+    let scene = Scene::new(
+        stream.to_owned(),
+        gateways.collect(),
+        recorder.clone(),
+        RATE,
+    );
     scene
         .consumers
         .lock()
@@ -86,7 +111,7 @@ pub(crate) async fn run(
         rng: Rng::with_seed(seed ^ 1),
     };
     injection.inject(fault).await?;
-    recover(&recorder).await;
+    recover(recorder).await;
 
     recorder.record(Event::Drained);
     scene.enough.cancel();
@@ -94,10 +119,9 @@ pub(crate) async fn run(
     drain(stage, &scene).await?;
     scene.over.cancel();
     join(consumers).await?;
-    release(stage, &stream, &before, &recorder).await?;
-    read_all(stage, &stream, &recorder).await?;
-    stage.jetstream.delete_stream(&stream).await?;
-    conclude(options, &stream, fault, seed, &recorder)
+    release(stage, stream, &before, recorder).await?;
+    read_all(stage, stream, recorder).await?;
+    stage.jetstream.delete_stream(stream).await
 }
 
 /// Makes the stream and its consumers.
@@ -196,9 +220,32 @@ async fn drain(stage: &Stage, scene: &Scene) -> Result<()> {
         read.get("ordered").filter(|read| **read >= last).map(drop)
     };
     if let Err(error) = until("consumers that have all", DRAINING, is_drained).await {
-        eprintln!("{error}");
+        eprintln!("{error}: {}", standing(stage, scene, last).await?);
     }
     Ok(())
+}
+
+/// How far consumers are.
+async fn standing(stage: &Stage, scene: &Scene, last: u64) -> Result<String> {
+    let read = scene
+        .read
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let consumers = scene
+        .consumers
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let mut standing = format!("the last is {last}, read {read:?}");
+    for consumer in consumers.values() {
+        let info = stage.jetstream.consumer(&scene.stream, consumer).await?;
+        standing += &format!(
+            ", {consumer}: pending {}, unacknowledged {}, waiting pulls {}",
+            info["num_pending"], info["num_ack_pending"], info["num_waiting"]
+        );
+    }
+    Ok(standing)
 }
 
 /// What each gateway uses: open files and bytes.
