@@ -32,7 +32,7 @@ use crate::proto::publisher_service_client::PublisherServiceClient;
 use crate::proto::subscriber_service_client::SubscriberServiceClient;
 use crate::recorder::Recorder;
 
-pub(crate) use self::publish_stream::Manner;
+use self::publish_stream::Manner;
 
 /// The deadline of a unary call.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -103,8 +103,8 @@ impl Scene {
         }
     }
 
-    /// Starts every kind of caller.
-    pub(crate) fn start(self: &Arc<Self>, seed: u64) -> (JoinSet<()>, JoinSet<()>) {
+    /// Starts a publisher of every kind.
+    pub(crate) fn start_publishers(self: &Arc<Self>, seed: u64) -> JoinSet<()> {
         let mut rng = Rng::with_seed(seed);
         let mut caller = || Caller::new(Arc::clone(self), rng.fork());
         let mut publishers = JoinSet::new();
@@ -116,6 +116,13 @@ impl Scene {
         }
         publishers.spawn(batches::run(caller(), false));
         publishers.spawn(batches::run(caller(), true));
+        publishers
+    }
+
+    /// Starts a consumer of every kind, two where several share what they read with.
+    pub(crate) fn start_consumers(self: &Arc<Self>, seed: u64) -> JoinSet<()> {
+        let mut rng = Rng::with_seed(seed ^ 2);
+        let mut caller = || Caller::new(Arc::clone(self), rng.fork());
         let mut consumers = JoinSet::new();
         for _ in 0..2 {
             consumers.spawn(consume::run(caller(), "consume"));
@@ -123,7 +130,7 @@ impl Scene {
             consumers.spawn(fetch::run(caller(), "fetch"));
         }
         consumers.spawn(ordered::run(caller(), "ordered"));
-        (publishers, consumers)
+        consumers
     }
 
     /// A new writer, which is declared.

@@ -9,6 +9,7 @@
 mod callers;
 mod checker;
 mod cluster;
+mod control;
 mod faults;
 mod fleet;
 mod history;
@@ -40,9 +41,7 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 async fn main() -> Result<ExitCode> {
     let options = Options::parse();
     if options.list {
-        for fault in faults::Fault::ALL {
-            println!("{:16} {}", fault.name(), fault.what());
-        }
+        suites::list();
         return Ok(ExitCode::SUCCESS);
     }
     match &options.judge {

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::checker::Rule;
-use crate::faults::Fault;
 use crate::run::Outcome;
 
 /// How many violations of a run are printed.
@@ -38,22 +37,14 @@ impl Report {
     }
 
     /// A row.
-    pub(crate) fn row(&mut self, fault: Fault, seed: u64, outcome: &Outcome) {
+    pub(crate) fn row(&mut self, name: &str, seed: u64, outcome: &Outcome) {
         self.runs += 1;
-        let figures = &outcome.verdict.figures;
         let violations = &outcome.verdict.violations;
-        println!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {seed} |",
-            fault.name(),
-            figures.attempts,
-            figures.unknown,
-            figures.refused,
-            figures.stored,
-            figures.delivered,
-            figures.again,
-            count(violations.iter().map(|violation| violation.rule)),
-            seconds(figures.excess),
-            figures.recovery.map_or_else(|| "never".to_owned(), seconds),
+        print(
+            name,
+            seed,
+            outcome,
+            &count(violations.iter().map(|violation| violation.rule)),
         );
         if violations.is_empty() {
             return;
@@ -65,30 +56,50 @@ impl Report {
         if let Some(history) = &outcome.history {
             eprintln!("the history: {}", history.display());
         }
-        eprintln!(
-            "again: make faults ARGS='--fault {} --seed {seed}'",
-            fault.name()
-        );
+        eprintln!("again: make faults ARGS='--fault {name} --seed {seed}'");
+    }
+
+    /// The row of a control run, in which something must be lost.
+    pub(crate) fn control(&mut self, name: &str, seed: u64, outcome: &Outcome) {
+        self.runs += 1;
+        let rules = outcome
+            .verdict
+            .violations
+            .iter()
+            .map(|violation| violation.rule);
+        let is_loss =
+            |rule: &Rule| matches!(rule, Rule::LostPrefix | Rule::LostMiddle | Rule::LostTail);
+        let lost = rules.filter(is_loss).count();
+        if lost == 0 {
+            self.failed += 1;
+            print(
+                name,
+                seed,
+                outcome,
+                "NOTHING LOST: the checker is blind, or the control",
+            );
+        } else {
+            print(
+                name,
+                seed,
+                outcome,
+                &format!("{lost} lost, as expected of JetStream"),
+            );
+        }
     }
 
     /// A run that came to no judgement: the driver itself failed.
-    pub(crate) fn broken(&mut self, fault: Fault, seed: u64, error: &crate::Error) {
+    pub(crate) fn broken(&mut self, name: &str, seed: u64, error: &crate::Error) {
         self.runs += 1;
         self.failed += 1;
-        println!(
-            "| {} | - | - | - | - | - | - | NO JUDGEMENT | - | - | {seed} |",
-            fault.name()
-        );
-        eprintln!("{}: {error}", fault.name());
+        println!("| {name} | - | - | - | - | - | - | NO JUDGEMENT | - | - | {seed} |");
+        eprintln!("{name}: {error}");
     }
 
     /// A fault that cannot be injected here: neither passed nor failed, and not to be overlooked.
-    pub(crate) fn skipped(&mut self, fault: Fault, why: &str) {
+    pub(crate) fn skipped(&mut self, name: &str, why: &str) {
         self.skipped += 1;
-        println!(
-            "| {} | - | - | - | - | - | - | SKIPPED: {why} | - | - | - |",
-            fault.name()
-        );
+        println!("| {name} | - | - | - | - | - | - | SKIPPED: {why} | - | - | - |");
     }
 
     /// The last line and the exit code.
@@ -103,6 +114,21 @@ impl Report {
             false => ExitCode::FAILURE,
         }
     }
+}
+
+fn print(name: &str, seed: u64, outcome: &Outcome, violations: &str) {
+    let figures = &outcome.verdict.figures;
+    println!(
+        "| {name} | {} | {} | {} | {} | {} | {} | {violations} | {} | {} | {seed} |",
+        figures.attempts,
+        figures.unknown,
+        figures.refused,
+        figures.stored,
+        figures.delivered,
+        figures.again,
+        seconds(figures.excess),
+        figures.recovery.map_or_else(|| "never".to_owned(), seconds),
+    );
 }
 
 /// "0", or how many of which rule.

@@ -22,7 +22,7 @@ use crate::stage::Stage;
 use crate::waiting::until;
 
 /// Messages that each publisher sends in a second.
-const RATE: f64 = 15.0;
+pub(crate) const RATE: f64 = 15.0;
 
 /// How long callers work before the fault, and at least after it.
 const BEFORE: Duration = Duration::from_secs(4);
@@ -42,7 +42,7 @@ const FILES: u64 = 8;
 const MEMORY: u64 = 64 << 20;
 
 /// What a stream remembers ids for: longer than any run.
-const WINDOW: Duration = Duration::from_secs(600);
+pub(crate) const WINDOW: Duration = Duration::from_secs(600);
 
 /// The roles of consumers; each begins with a consumer of its name.
 const ROLES: [&str; 3] = ["consume", "subscribe", "fetch"];
@@ -64,7 +64,7 @@ pub(crate) async fn run(
 ) -> Result<Outcome> {
     let recorder = Recorder::begin();
     let performed = perform(stage, fault, &stream, seed, &recorder).await;
-    let outcome = conclude(options, &stream, fault, seed, &recorder)?;
+    let outcome = conclude(options, fault.name(), seed, &recorder)?;
     performed.map_err(|error| match &outcome.history {
         Some(history) => format!(
             "{error}; what there is of the history: {}",
@@ -102,7 +102,8 @@ async fn perform(
         .unwrap_or_else(PoisonError::into_inner)
         .extend(ROLES.map(|role| (role.to_owned(), role.to_owned())));
     let scene = Arc::new(scene);
-    let (publishers, consumers) = scene.start(seed);
+    let publishers = scene.start_publishers(seed);
+    let consumers = scene.start_consumers(seed);
 
     work(&scene).await?;
     let mut injection = Injection {
@@ -181,7 +182,7 @@ async fn recover(recorder: &Recorder) {
     }
 }
 
-async fn join(mut callers: JoinSet<()>) -> Result<()> {
+pub(crate) async fn join(mut callers: JoinSet<()>) -> Result<()> {
     let joined = timeout(ENDING, async {
         while let Some(ended) = callers.join_next().await {
             ended?;
@@ -359,10 +360,9 @@ async fn read_all(stage: &Stage, stream: &str, recorder: &Recorder) -> Result<()
 }
 
 /// Judges, and keeps the history where that is wanted or needed.
-fn conclude(
+pub(crate) fn conclude(
     options: &Options,
-    stream: &str,
-    fault: Fault,
+    name: &str,
     seed: u64,
     recorder: &Recorder,
 ) -> Result<Outcome> {
@@ -374,8 +374,7 @@ fn conclude(
     };
     let history = folder.map(|folder| {
         std::fs::create_dir_all(&folder)?;
-        let name = format!("jetgate-faults-{}-{seed}-{stream}.jsonl", fault.name());
-        let path = folder.join(name);
+        let path = folder.join(format!("jetgate-faults-{name}-{seed}.jsonl"));
         history::write(&path, &entries)?;
         Ok::<PathBuf, crate::Error>(path)
     });

@@ -35,7 +35,7 @@ const FINISHING: Duration = Duration::from_secs(60);
 
 /// What a publisher asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(super) enum Manner {
     /// An answer for each message; ids made of the numbers.
     PerMessage,
     /// The same in order.
@@ -47,7 +47,7 @@ pub(crate) enum Manner {
 }
 
 impl Manner {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 4] = [
         Self::PerMessage,
         Self::Strict,
         Self::Cumulative,
