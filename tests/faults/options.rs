@@ -33,10 +33,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     pub(crate) judge: Option<PathBuf>,
     /// The gateway's binary
-    #[arg(long, value_name = "PROGRAM", required_unless_present_any = ["list", "judge"], default_value = "")]
+    #[arg(long, value_name = "PROGRAM", default_value = "jetgate")]
     pub(crate) gateway: PathBuf,
     /// The nats-server
-    #[arg(long, value_name = "PROGRAM", required_unless_present_any = ["list", "judge"], default_value = "")]
+    #[arg(long, value_name = "PROGRAM", default_value = "nats-server")]
     pub(crate) nats_server: PathBuf,
 }
 

@@ -9,8 +9,10 @@ const FILLING: usize = 400;
 
 /// The payload of a message.
 pub(crate) fn payload(key: Key, rng: &mut fastrand::Rng) -> Bytes {
-    let filling = std::iter::repeat_with(|| rng.alphanumeric());
-    let filling: String = filling.take(fastrand::usize(..FILLING)).collect();
+    let length = rng.usize(..FILLING);
+    let filling: String = std::iter::repeat_with(|| rng.alphanumeric())
+        .take(length)
+        .collect();
     format!("{}:{}:{filling}", key.writer, key.counter).into()
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn run(mut caller: Caller, role: &str) {
     let mut held = Vec::new();
     while !caller.scene.over.is_cancelled() {
         // However it ended: the next session goes on.
-        let _ = session(&mut caller, role, &mut held).await;
+        let _ = session(&caller, role, &mut held).await;
         caller.move_on();
         sleep(PAUSE).await;
     }
@@ -55,7 +55,7 @@ struct Session<'a> {
     settle_ids: u64,
 }
 
-async fn session(caller: &mut Caller, role: &str, held: &mut Vec<Held>) -> Ended {
+async fn session(caller: &Caller, role: &str, held: &mut Vec<Held>) -> Ended {
     let consumer = caller.scene.consumer(role);
     held.retain(|held| held.came.elapsed() < ACK_WAIT && held.consumer == consumer);
     held.truncate(WINDOW as usize);

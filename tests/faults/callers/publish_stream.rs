@@ -40,16 +40,19 @@ pub(super) enum Manner {
     PerMessage,
     /// The same in order.
     Strict,
-    /// Answers for many at a time by fast ingest, without ids.
+    /// Answers for many at a time by fast ingest; ids made of the numbers.
+    CumulativeWithIds,
+    /// The same without ids.
     Cumulative,
     /// The same in order.
     StrictCumulative,
 }
 
 impl Manner {
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::PerMessage,
         Self::Strict,
+        Self::CumulativeWithIds,
         Self::Cumulative,
         Self::StrictCumulative,
     ];
@@ -58,6 +61,7 @@ impl Manner {
         match self {
             Self::PerMessage => "publish stream",
             Self::Strict => "strict publish stream",
+            Self::CumulativeWithIds => "fast ingest, ids",
             Self::Cumulative => "fast ingest",
             Self::StrictCumulative => "strict fast ingest",
         }
@@ -69,7 +73,11 @@ impl Manner {
 
     /// What has ids is sent again on the next stream.
     fn has_ids(self) -> bool {
-        matches!(self, Self::PerMessage | Self::Strict)
+        !matches!(self, Self::Cumulative | Self::StrictCumulative)
+    }
+
+    fn is_cumulative(self) -> bool {
+        !matches!(self, Self::PerMessage | Self::Strict)
     }
 
     fn deadline(self) -> Option<Duration> {
@@ -165,9 +173,9 @@ async fn session(caller: &mut Caller, manner: Manner, numbering: &mut Numbering)
 fn open(caller: &Caller, manner: Manner, numbering: &Numbering) -> PublishOpen {
     PublishOpen {
         stream: caller.scene.stream.clone(),
-        ack_mode: match manner {
-            Manner::PerMessage | Manner::Strict => PublishAckMode::PerMessage,
-            _ => PublishAckMode::Cumulative,
+        ack_mode: match manner.is_cumulative() {
+            true => PublishAckMode::Cumulative,
+            false => PublishAckMode::PerMessage,
         }
         .into(),
         ordering: match manner.is_strict() {
@@ -312,10 +320,12 @@ impl Session<'_> {
                 self.failed(number, failure.status.as_ref());
             }
         }
-        if self.manner.has_ids() {
+        if !self.manner.is_cumulative() {
             return;
         }
+        // Those that failed and wait for another stream are not sent.
         let settled = self.numbering.unanswered.range(..=acks.settled_through);
+        let settled = settled.filter(|(_, (op, _))| op.is_some());
         let settled: Vec<u64> = settled.map(|(number, _)| *number).collect();
         for number in settled {
             self.settle(

@@ -80,7 +80,7 @@ pub(super) async fn settle(caller: &mut Caller, messages: &[ReceivedMessage]) {
 }
 
 /// The codes of all items; none where the call failed.
-async fn acknowledge(caller: &mut Caller, items: &[(AckKind, &ReceivedMessage)]) -> Vec<i32> {
+async fn acknowledge(caller: &Caller, items: &[(AckKind, &ReceivedMessage)]) -> Vec<i32> {
     let acknowledgements = items.iter().map(|(kind, message)| Acknowledgement {
         target: Some(Target::AckToken(message.ack_token.clone())),
         kind: (*kind).into(),

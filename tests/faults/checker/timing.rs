@@ -100,9 +100,12 @@ fn slowest_before(history: &[Entry]) -> Duration {
     Duration::from_micros(slowest)
 }
 
+/// Tells events of one kind.
+type Kind = fn(&Event) -> bool;
+
 /// Publishing and delivering come back to what they were before the fault.
 fn check_recovery(history: &[Entry], verdict: &mut Verdict) {
-    let at = |wanted: fn(&Event) -> bool| {
+    let at = |wanted: Kind| {
         let found = history.iter().find(|entry| wanted(&entry.event));
         found.map(|entry| entry.at)
     };
@@ -113,12 +116,9 @@ fn check_recovery(history: &[Entry], verdict: &mut Verdict) {
         return;
     };
     let drained = at(|event| matches!(event, Event::Drained)).unwrap_or(u64::MAX);
-    let kinds: [(&str, fn(&Event) -> bool); 2] = [
-        ("publishing", |event| matches!(event, Event::Ok { .. })),
-        ("delivering", |event| {
-            matches!(event, Event::Delivered { .. })
-        }),
-    ];
+    let publishing: Kind = |event| matches!(event, Event::Ok { .. });
+    let delivering: Kind = |event| matches!(event, Event::Delivered { .. });
+    let kinds = [("publishing", publishing), ("delivering", delivering)];
     let mut slowest = Some(Duration::ZERO);
     for (what, is_one) in kinds {
         let ones = history.iter().filter(|entry| is_one(&entry.event));

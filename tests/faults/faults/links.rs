@@ -40,7 +40,7 @@ impl Injection<'_> {
         Ok(())
     }
 
-    pub(super) async fn cut_callers(&mut self) {
+    pub(super) async fn cut_callers(&self) {
         for _ in 0..8 {
             self.stage
                 .gateways
@@ -76,7 +76,7 @@ impl Injection<'_> {
             .for_each(|gateway| what(&gateway.callers));
     }
 
-    pub(super) async fn cut_servers(&mut self) {
+    pub(super) async fn cut_servers(&self) {
         for _ in 0..8 {
             self.each_server(Proxy::cut);
             sleep(CUTS).await;
