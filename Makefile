@@ -21,12 +21,20 @@ run: ## Build jetgate and run it beside a real nats-server, ready for grpcurl (A
 # The tests wait for servers most of their time: more run at a time than there are cores.
 # Without grpcurl the variable stays unset, `tool.sh` says why in one line and the tests use generated stubs.
 .PHONY: test
-test: ## Run every test against the pinned nats-server (ARGS= adds arguments of cargo test)
+test: ## Run every test, the deployment's included (ARGS= narrows it to some of cargo's)
 	@set -e; unset JETGATE_TEST_GRPCURL; \
 	JETGATE_TEST_NATS_SERVER=$$(deploy/dev/nats-server.sh --pinned); \
 	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4}; \
 	if grpcurl=$$(deploy/dev/tool.sh grpcurl); then export JETGATE_TEST_GRPCURL="$$grpcurl"; fi; \
 	cargo test --locked --package jetgate --package jetgate-faults $(ARGS)
+	$(if $(ARGS),,@$(MAKE) --no-print-directory test-deploy)
+
+# Without cluster and container engine; what a machine has no tool for is named, and fails where CI=true.
+.PHONY: test-deploy
+test-deploy: ## Run the tests of deploy/: chart, alerts, dashboards, image, examples (ARGS= names files)
+	@set -e; \
+	if [[ -z "$$JETGATE_BIN" ]]; then cargo build --locked --bin jetgate; fi; \
+	exec python3 tests/deploy/run.py $(ARGS)
 
 # The gateway is built by itself, so that nothing of the benchmark's dependencies is in what is measured.
 .PHONY: bench
@@ -76,7 +84,7 @@ lint-dependencies:
 
 .PHONY: tools
 tools: ## Fetch the pinned tools into .tools/ (the other targets do so when they need one)
-	@for tool in nats-server grpcurl buf cargo-deny; do deploy/dev/tool.sh "$$tool" || exit 1; done
+	@for tool in nats-server grpcurl buf cargo-deny helm kubeconform prometheus nats-exporter hadolint; do deploy/dev/tool.sh "$$tool" || exit 1; done
 
 .PHONY: clean
 clean: ## Remove what was built and fetched
@@ -85,4 +93,4 @@ clean: ## Remove what was built and fetched
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -73,7 +73,7 @@ impl App {
     /// used.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let metrics = Metrics::new();
-        let tls = Tls::load(&config.tls, metrics.clone())?;
+        let tls = Tls::load(&config.tls, config.web.is_enabled(), metrics.clone())?;
         let authenticator = Authenticator::load(&config.auth, config.tls.authenticates())?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
@@ -197,10 +197,11 @@ impl App {
         tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
 
         let stop = CancellationToken::new();
-        let stack = server::stack(services, &config.server, authenticator, metrics.clone());
+        let stack = server::stack(services, &config, authenticator, metrics.clone());
         let hard_stop = shutdown.hard_stop().clone();
         let listener = Listener {
             socket: public,
+            http1: config.web.is_enabled(),
             config: config.server,
             tls,
             metrics,

@@ -27,6 +27,7 @@ pub use self::{
 use crate::convert::stream::reach;
 use crate::{
     admin, auth, dead_letters, listener, nats, publishing, shutdown, subscription, telemetry, tls,
+    web,
 };
 
 /// Everything that can be configured; each section is documented where it is defined.
@@ -39,6 +40,8 @@ pub struct Config {
     pub tls: tls::Config,
     /// What callers prove themselves with.
     pub auth: auth::Config,
+    /// gRPC-Web, for pages in browsers.
+    pub web: web::Config,
     /// The operator's listener: probes and metrics.
     pub admin: admin::Config,
     /// The connections to NATS.
@@ -79,6 +82,7 @@ impl Config {
         self.server.check(checks.section("server"));
         self.tls.check(checks.section("tls"));
         self.auth.check(checks.section("auth"));
+        self.web.check(checks.section("web"));
         self.admin.check(checks.section("admin"));
         self.nats.check(checks.section("nats"));
         self.publish.check(checks.section("publish"));

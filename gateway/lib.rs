@@ -33,3 +33,4 @@ pub mod subscription;
 pub mod telemetry;
 pub mod tls;
 pub mod token;
+pub mod web;

@@ -6,6 +6,7 @@
 
 mod connection;
 mod limit;
+mod peer_loss;
 mod preface;
 
 use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
@@ -29,6 +30,13 @@ use crate::{
 /// The shortest and the longest pause after `accept` failed for want of resources.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
+/// How many windows of single calls the window of a connection is good for at least.
+///
+/// h2 ends a connection whose unread DATA frames together lack more than half of this window to 256
+/// bytes each. A caller that flow control holds must not lose its connection by that, however small its
+/// frames are: the smallest have 8 bytes, gRPC's prefix and a field, and lack 31 times what they are.
+const CALLS_PER_WINDOW: u64 = 64;
+
 /// The longest that a connection may be asked to live.
 const LONGEST_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -49,10 +57,11 @@ pub struct Config {
     /// Longest wait for the answer to such a ping. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub http2_keepalive_timeout: Duration,
-    /// What one call may have sent and the gateway not read. Default 256 KiB.
+    /// What one call may have sent and the gateway not read: at most a 64th of the connection's window.
+    /// Default 256 KiB.
     pub http2_stream_window: ByteSize,
     /// The same for all calls of a connection. h2 ends a connection that holds so many unread DATA frames
-    /// below 256 bytes that what they lack to 256 makes half of this. Default 16 MiB.
+    /// below 256 bytes that what they lack to 256 makes half of this. At least 4 MiB. Default 16 MiB.
     pub http2_connection_window: ByteSize,
     /// Calls that run at a time on one connection. Default 1,000.
     pub max_concurrent_streams: u32,
@@ -103,6 +112,11 @@ impl Default for Config {
     }
 }
 
+/// The most that one call may have sent and the gateway not read.
+fn largest_stream_window(connection_window: ByteSize) -> ByteSize {
+    ByteSize::bytes(connection_window.as_u64() / CALLS_PER_WINDOW)
+}
+
 impl Config {
     pub(crate) fn check(&self, checks: &mut Checks) {
         checks.size(
@@ -117,13 +131,14 @@ impl Config {
         );
         checks.whole_seconds("http2_keepalive_interval", self.http2_keepalive_interval);
         checks.whole_seconds("http2_keepalive_timeout", self.http2_keepalive_timeout);
-        let (least, most) = (ByteSize::kib(64), ByteSize::mib(1024));
+        let (least, most) = (ByteSize::kib(64 * CALLS_PER_WINDOW), ByteSize::mib(1024));
         let connection_window = self.http2_connection_window;
         checks.within("http2_connection_window", connection_window, least..=most);
+        let (least, most) = (ByteSize::kib(64), largest_stream_window(connection_window));
         checks.within(
             "http2_stream_window",
             self.http2_stream_window,
-            least..=connection_window.max(least),
+            least..=most.max(least),
         );
         checks.within(
             "max_concurrent_streams",
@@ -170,6 +185,8 @@ pub struct Listener {
     pub config: Config,
     /// Its certificates; `None` is plain text.
     pub tls: Option<Tls>,
+    /// Whether it takes HTTP/1.1 as well, for gRPC-Web.
+    pub http1: bool,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -192,7 +209,8 @@ impl Listener {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let mut limit = Limit::new(&self.config, self.metrics.clone());
-        let connection = Connection::new(&self.config, self.tls, self.metrics, stop.clone());
+        let http1 = self.http1.then(|| connection::http1(&self.config));
+        let connection = Connection::new(&self.config, http1, self.tls, self.metrics, stop.clone());
         let connections = TaskTracker::new();
 
         while let Some((stream, peer)) = accept(&self.socket, &stop).await {

@@ -62,6 +62,7 @@ async fn serve(config: Config, shutdown: Shutdown) -> Result<u8, Failure> {
 }
 
 async fn dev(args: &DevArgs, mut config: Config, shutdown: Shutdown) -> Result<u8, Failure> {
+    config.web = config.web.or_local();
     let Some(options) = args.options() else {
         let nats_url = config.nats.url.clone();
         let app = bind(config).await?;

@@ -15,6 +15,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::{Service, ServiceBuilder};
 
 use crate::auth::Authenticator;
+use crate::config::Config;
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::proto::DESCRIPTORS;
@@ -30,6 +31,7 @@ use crate::service::gateway::Gateway;
 use crate::service::publisher::Publisher;
 use crate::service::stream::StreamService;
 use crate::service::subscriber::Subscriber;
+use crate::web::{Answer, Web};
 
 /// The full names of the gateway's own services.
 pub(crate) const SERVICES: [&str; 6] = [
@@ -55,12 +57,12 @@ pub(crate) struct Services<H: Health> {
 /// The whole stack.
 pub(crate) fn stack<H: Health>(
     services: Services<H>,
-    config: &listener::Config,
+    config: &Config,
     authenticator: Authenticator,
     metrics: Metrics,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<observe::Observed<Body>>,
+    Response = Response<Answer<observe::Observed<Body>>>,
     Error = Infallible,
     Future: Send,
 > + Clone
@@ -69,7 +71,10 @@ pub(crate) fn stack<H: Health>(
     // The layers are cloned for each call; the metrics are many handles.
     let metrics = Arc::new(metrics);
     let counted = metrics.clone();
+    let web = config.web.clone();
     ServiceBuilder::new()
+        // Behind it every call is gRPC.
+        .layer_fn(move |inner| Web::new(inner, &web))
         // Sees every call and every status, those of the layers below included.
         .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
         // Behind it every call has a caller.
@@ -78,7 +83,7 @@ pub(crate) fn stack<H: Health>(
         })
         // Gives a reason to what tonic refuses by itself.
         .layer_fn(rescue::Rescue::new)
-        .service(routes(services, config))
+        .service(routes(services, &config.server))
 }
 
 fn routes<H: Health>(services: Services<H>, config: &listener::Config) -> Routes {

@@ -27,6 +27,10 @@ use crate::{
     metrics::Metrics,
 };
 
+/// What clients may choose, by the names of ALPN.
+const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
 /// Certificates of the public listener, and what it asks of its clients.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -98,6 +102,7 @@ pub struct Tls(Arc<Inner>);
 
 struct Inner {
     config: Config,
+    protocols: &'static [&'static [u8]],
     metrics: Metrics,
     current: RwLock<Current>,
     handshakes: Semaphore,
@@ -126,19 +131,25 @@ pub enum HandshakeError {
 }
 
 impl Tls {
-    /// Reads the files; `None` where no certificate is configured.
+    /// Reads the files; `None` where no certificate is configured. Clients may choose HTTP/1.1 if `http1`.
     ///
     /// # Errors
     ///
     /// When a file cannot be read or does not hold what it should.
-    pub fn load(config: &Config, metrics: Metrics) -> Result<Option<Self>, MaterialError> {
+    pub fn load(
+        config: &Config,
+        http1: bool,
+        metrics: Metrics,
+    ) -> Result<Option<Self>, MaterialError> {
         if !config.is_enabled() {
             return Ok(None);
         }
-        let current = Current::of(Material::read(config)?, config)?;
+        let protocols: &[&[u8]] = if http1 { &[HTTP2, HTTP1] } else { &[HTTP2] };
+        let current = Current::of(Material::read(config)?, config, protocols)?;
         let tls = Self(Arc::new(Inner {
             handshakes: Semaphore::new(config.max_handshakes as usize),
             config: config.clone(),
+            protocols,
             current: RwLock::new(current),
             metrics,
         }));
@@ -202,7 +213,7 @@ impl Tls {
         if self.current().material == material {
             return Ok(false);
         }
-        let fresh = Current::of(material, &self.0.config)?;
+        let fresh = Current::of(material, &self.0.config, self.0.protocols)?;
         *self
             .0
             .current
@@ -230,8 +241,10 @@ impl Tls {
 }
 
 impl Current {
-    fn of(material: Material, config: &Config) -> Result<Self, MaterialError> {
-        let server = Arc::new(material.server_config(config.require_client_cert)?);
+    fn of(material: Material, config: &Config, protocols: &[&[u8]]) -> Result<Self, MaterialError> {
+        let mut server = material.server_config(config.require_client_cert)?;
+        server.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        let server = Arc::new(server);
         Ok(Self { material, server })
     }
 }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tonic::Request;
 
+use crate::support::page::Page;
 use crate::support::{
     Clients, NatsServer, Process, SOON, Toxic, Wire, eventually, http_get, nats_server_path,
 };
@@ -195,6 +196,19 @@ async fn dev_serves_beside_a_nats_server_of_its_own_and_ends_with_it() {
 
     assert_eq!(process.ended(SOON).await.code(), Some(0));
     assert!(TcpStream::connect(nats).await.is_err());
+}
+
+#[tokio::test]
+async fn dev_serves_pages_of_this_machine() {
+    let store = TempDir::new().unwrap();
+    let process = dev(store.path());
+    let address = process.address_after("gRPC ").await;
+    let path = "/jetgate.v1.GatewayService/GetInfo";
+
+    let mut page = Page::of("http://localhost:5173", address).await;
+    assert_eq!(page.ask(path, "content-type").await.status(), 204);
+    let mut page = Page::of("http://other.test:5173", address).await;
+    assert_eq!(page.ask(path, "content-type").await.status(), 403);
 }
 
 #[tokio::test]

@@ -117,6 +117,8 @@ mod settings;
 mod round_trips;
 // TLS on the public listener.
 mod tls;
+// Calls of pages in browsers.
+mod grpc_web;
 // Who may call.
 mod auth;
 // Messages that JetStream gives up: their letters, however they die.

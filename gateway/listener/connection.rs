@@ -1,12 +1,14 @@
-//! One public connection: the HTTP/2 settings, and its life from preface to GOAWAY.
+//! One public connection: the settings of its protocol, and its life from preface to GOAWAY.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, time::Duration};
+use std::{convert::Infallible, fmt::Display, net::SocketAddr, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper::server::conn::{http1, http2};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -16,14 +18,17 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
-use super::{Config, PeerAddr, preface};
+use super::{
+    Config, PeerAddr, peer_loss,
+    preface::{self, Protocol},
+};
 use crate::{
     config::ByteSize,
     metrics::{Metrics, Refusal},
     tls::{self, ClientName, Tls},
 };
 
-/// Longest wait for a new connection to speak HTTP/2. hyper sets none: silent clients would fill
+/// Longest wait for a new connection to say what it speaks. hyper sets none: silent clients would fill
 /// the connection limit, and its graceful shutdown would wait for them.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -32,10 +37,19 @@ const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_PENDING_RESETS: usize = 64;
 const MAX_ERROR_RESETS: usize = 256;
 
+/// How long a connection of HTTP/1.1 may wait between two requests, and take for the head of one. Longer
+/// than proxies keep a connection to us (nginx 60 s): a request must not meet its end.
+const HTTP1_IDLE: Duration = Duration::from_secs(75);
+
+/// hyper wants no less for what it buffers of a connection of HTTP/1.1.
+const LEAST_HTTP1_BUFFER: usize = 8 * 1024;
+
 /// How connections are served; cloned for each.
 #[derive(Clone)]
 pub(super) struct Connection {
     http2: http2::Builder<TokioExecutor>,
+    /// `None` refuses HTTP/1.1.
+    http1: Option<http1::Builder>,
     tls: Option<Tls>,
     /// When a connection is told to go; `None` is never.
     age: Option<Duration>,
@@ -44,9 +58,22 @@ pub(super) struct Connection {
     stop: CancellationToken,
 }
 
+/// The settings of HTTP/1.1.
+pub(super) fn http1(config: &Config) -> http1::Builder {
+    let buffer = config.max_send_buffer_bytes.as_usize();
+    let mut http1 = http1::Builder::new();
+    http1
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP1_IDLE)
+        .max_header_size(config.max_header_list_bytes.as_usize())
+        .max_buf_size(buffer.max(LEAST_HTTP1_BUFFER));
+    http1
+}
+
 impl Connection {
     pub(super) fn new(
         config: &Config,
+        http1: Option<http1::Builder>,
         tls: Option<Tls>,
         metrics: Metrics,
         stop: CancellationToken,
@@ -65,6 +92,7 @@ impl Connection {
             .max_local_error_reset_streams(MAX_ERROR_RESETS);
         Self {
             http2,
+            http1,
             tls,
             age: Some(config.max_connection_age).filter(|age| !age.is_zero()),
             grace: config.max_connection_age_grace,
@@ -86,20 +114,25 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
+        if self.http1.is_some()
+            && let Err(error) = peer_loss::watch(&stream)
+        {
+            tracing::debug!(%peer, %error, "cannot have the system watch the peer");
+        }
         let info = TcpConnectInfo {
             local_addr: stream.local_addr().ok(),
             remote_addr: Some(peer),
         };
         let Some(tls) = &self.tls else {
             return self
-                .serve_http2(stream, preface::PLAIN, info, None, service)
+                .serve_stream(stream, preface::PLAIN, info, None, service)
                 .await;
         };
         match self.stop.run_until_cancelled(tls.accept(stream)).await {
             None => {}
             Some(Ok(stream)) => {
                 let client = tls::client_name(&stream);
-                self.serve_http2(stream, preface::ENCRYPTED, info, client, service)
+                self.serve_stream(stream, preface::ENCRYPTED, info, client, service)
                     .await;
             }
             Some(Err(error)) => {
@@ -109,9 +142,9 @@ impl Connection {
         }
     }
 
-    async fn serve_http2<I, S, B>(
+    async fn serve_stream<I, S, B>(
         &self,
-        mut stream: I,
+        stream: I,
         what_this_is: &str,
         info: TcpConnectInfo,
         client: Option<ClientName>,
@@ -125,15 +158,17 @@ impl Connection {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let Some(peer) = info.remote_addr else { return };
-        let preface = timeout(PREFACE_TIMEOUT, preface::read(&mut stream, what_this_is));
-        match self.stop.run_until_cancelled(preface).await {
+        let refusal = self.http1.is_none().then_some(what_this_is);
+        let preface = timeout(PREFACE_TIMEOUT, preface::read(stream, refusal));
+        let (protocol, stream) = match self.stop.run_until_cancelled(preface).await {
             None => return,
-            Some(Ok(Ok(()))) => {}
+            Some(Ok(Ok(opened))) => opened,
             Some(refused) => {
                 self.metrics.connection_refused(Refusal::Protocol);
-                return tracing::debug!(%peer, error = ?refused, "connection refused");
+                let error = refused.map(|read| read.err());
+                return tracing::debug!(%peer, ?error, "connection refused");
             }
-        }
+        };
 
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddr(peer));
@@ -143,8 +178,24 @@ impl Connection {
             request.extensions_mut().insert(info.clone()); // What `tonic::Request::remote_addr` reads.
             service.clone().oneshot(request)
         });
-        let io = TokioIo::new(preface::Replayed::new(stream));
-        let mut connection = pin!(self.http2.serve_connection(io, service));
+        let io = TokioIo::new(stream);
+        match (protocol, &self.http1) {
+            (Protocol::Http1, Some(http1)) => {
+                self.finish(http1.serve_connection(io, service), peer).await;
+            }
+            _ => {
+                self.finish(self.http2.serve_connection(io, service), peer)
+                    .await;
+            }
+        }
+    }
+
+    /// Lets a connection live until it ends, or is too old, or the gateway stops.
+    async fn finish<C>(&self, connection: C, peer: SocketAddr)
+    where
+        C: GracefulConnection<Error: Display>,
+    {
+        let mut connection = pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
             () = self.stop.cancelled() => {

@@ -1,7 +1,9 @@
-//! The first bytes of a connection: read under our own clock, then replayed to the HTTP/2 library.
+//! The first bytes of a connection: read under our own clock, and replayed to the library of the protocol
+//! that they are of.
 
 use std::{
     io::{self, IoSlice},
+    ops::Range,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -15,15 +17,22 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) const PLAIN: &str = "this port speaks gRPC: HTTP/2 without TLS.\r\n";
 pub(super) const ENCRYPTED: &str = "this port speaks gRPC: HTTP/2 over TLS.\r\n";
 
-/// Reads the preface.
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Reads as much as tells the protocol. HTTP/1.1 is taken where there is no `refusal` for it.
 ///
 /// # Errors
 ///
 /// When the connection ends, or begins with something else; an HTTP/1 client is told so.
 pub(super) async fn read<I: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut I,
-    what_this_is: &str,
-) -> io::Result<()> {
+    mut stream: I,
+    refusal: Option<&str>,
+) -> io::Result<(Protocol, Replayed<I>)> {
     let mut received = [0; PREFACE.len()];
     let mut filled = 0;
     while filled < PREFACE.len() {
@@ -33,41 +42,52 @@ pub(super) async fn read<I: AsyncRead + AsyncWrite + Unpin>(
         }
         // Compared as it arrives: another protocol's greeting may be shorter than the preface.
         if received[..filled] != PREFACE[..filled] {
-            return refuse(stream, received[0], what_this_is).await;
+            // A method. A TLS handshake begins with 22: the client's own error is clearer than our text.
+            let is_http1 = received[0].is_ascii_uppercase();
+            return match refusal {
+                None if is_http1 => Ok((Protocol::Http1, Replayed::new(stream, received, filled))),
+                Some(what_this_is) if is_http1 => Err(refuse(stream, what_this_is).await),
+                _ => Err(not_http2()),
+            };
         }
     }
-    Ok(())
+    Ok((Protocol::Http2, Replayed::new(stream, received, filled)))
 }
 
-async fn refuse<I: AsyncWrite + Unpin>(
-    stream: &mut I,
-    first: u8,
-    what_this_is: &str,
-) -> io::Result<()> {
-    // A TLS handshake begins with 22: the client's own error is clearer than our text.
-    if first.is_ascii_uppercase() {
+async fn refuse<I: AsyncWrite + Unpin>(mut stream: I, what_this_is: &str) -> io::Error {
+    let answer = async {
         let answer = format!(
             "HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain\r\n\
              content-length: {}\r\nconnection: close\r\n\r\n{what_this_is}",
             what_this_is.len()
         );
         stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
+        stream.shutdown().await
+    };
+    match answer.await {
+        Ok(()) => not_http2(),
+        Err(error) => error,
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "not HTTP/2"))
 }
 
-/// A stream whose preface was read, and that reads as if it were not.
+fn not_http2() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "not HTTP/2")
+}
+
+/// A stream whose first bytes were read, and that reads as if they were not.
 pub(super) struct Replayed<I> {
     stream: I,
-    replay: &'static [u8],
+    first: [u8; PREFACE.len()],
+    /// Which of them are still to be read.
+    replay: Range<usize>,
 }
 
 impl<I> Replayed<I> {
-    pub(super) fn new(stream: I) -> Self {
+    fn new(stream: I, first: [u8; PREFACE.len()], filled: usize) -> Self {
         Self {
             stream,
-            replay: PREFACE,
+            first,
+            replay: 0..filled,
         }
     }
 }
@@ -81,11 +101,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for Replayed<I> {
         if self.replay.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buffer);
         }
-        let (now, later) = self
-            .replay
-            .split_at(self.replay.len().min(buffer.remaining()));
-        buffer.put_slice(now);
-        self.replay = later;
+        let now = self.replay.len().min(buffer.remaining());
+        let end = self.replay.start + now;
+        buffer.put_slice(&self.first[self.replay.start..end]);
+        self.replay.start = end;
         Poll::Ready(Ok(()))
     }
 }

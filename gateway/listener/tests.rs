@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use http_body_util::Empty;
+use hyper::client::conn::http1;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
@@ -14,6 +15,32 @@ use tower::service_fn;
 
 use super::*;
 
+#[test]
+fn a_call_that_is_held_leaves_its_connection_room() {
+    let of = |stream: u64, connection: u64| {
+        let server = Config {
+            http2_stream_window: ByteSize::kib(stream),
+            http2_connection_window: ByteSize::kib(connection),
+            ..Config::default()
+        };
+        let whole = crate::config::Config {
+            server,
+            ..crate::config::Config::default()
+        };
+        whole.validate().is_ok()
+    };
+    for (stream, connection) in [(64, 4_096), (256, 16_384), (1_024, 65_536)] {
+        assert!(of(stream, connection));
+        assert!(!of(stream + 1, connection), "{stream}");
+        // What h2 counts of a window that is full of frames of this size, and when it ends the connection.
+        for size in 8..256 {
+            let lacking = stream * 1_024 / size * (256 - size);
+            assert!(lacking <= connection * 1_024 / 2, "{stream} {size}");
+        }
+    }
+    assert!(!of(64, 1_024));
+}
+
 struct Running {
     address: SocketAddr,
     stop: CancellationToken,
@@ -23,12 +50,18 @@ struct Running {
 
 /// Answers `/hang` never and everything else with the peer's address as a header.
 async fn run(config: Config) -> Running {
+    run_with(config, false).await
+}
+
+/// The same, perhaps for HTTP/1.1 as well.
+async fn run_with(config: Config, http1: bool) -> Running {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let listener = Listener {
         socket,
         config,
         tls: None,
+        http1,
         metrics: Metrics::new(),
     };
     let (stop, hard_stop) = (CancellationToken::new(), CancellationToken::new());
@@ -177,6 +210,27 @@ async fn clients_of_http_1_are_told_what_this_is() {
         head.contains(&format!("content-length: {}", body.len())),
         "{head}: {body}"
     );
+}
+
+#[tokio::test]
+async fn http_1_is_served_where_it_may_and_a_stop_ends_it() {
+    let running = run_with(Config::default(), true).await;
+    let stream = TcpStream::connect(running.address).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let get = || get(running.address, "/");
+    for _ in 0..2 {
+        let response = sender.send_request(get()).await.unwrap();
+        assert!(response.headers().contains_key("peer"));
+        sender.ready().await.unwrap();
+    }
+    let (mut other, _) = connect(running.address).await;
+    other.send_request(get()).await.unwrap();
+
+    running.stop.cancel();
+
+    running.server.await.unwrap();
+    assert!(sender.send_request(get()).await.is_err());
 }
 
 #[tokio::test]

@@ -19,9 +19,6 @@ use zeroize::Zeroize as _;
 
 use super::{Config, by_name::ByName};
 
-/// The only protocol that the listener speaks.
-const HTTP2: &[u8] = b"h2";
-
 /// Certificates, keys and authorities, as they were read.
 #[derive(PartialEq)]
 pub(super) struct Material {
@@ -104,9 +101,7 @@ impl Material {
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let mut server = builder.with_cert_resolver(Arc::new(keys));
-        server.alpn_protocols = vec![HTTP2.to_vec()];
-        Ok(server)
+        Ok(builder.with_cert_resolver(Arc::new(keys)))
     }
 
     /// When the first of the certificates ends.

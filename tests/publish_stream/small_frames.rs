@@ -1,18 +1,20 @@
 //! One message a frame. h2 ends a connection that holds too many small DATA frames which nobody reads;
 //! callers that keep to their window never meet that, nor does one that leaves it to flow control.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
 use hyper::body::{Bytes, Frame as BodyFrame, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper::{Request, Response};
+use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jetgate::config::ByteSize;
 use jetgate::proto::publish_stream_request::Frame;
-use jetgate::proto::{PublishFrame, PublishOpen, PublishStreamRequest};
+use jetgate::proto::publish_stream_response::Frame as Answer;
+use jetgate::proto::{PublishFrame, PublishOpen, PublishStreamRequest, PublishStreamResponse};
 use prost::Message as _;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -26,7 +28,7 @@ use crate::support::{Gateway, NatsServer, SOON, Wire, eventually, start_with_str
 const PATH: &str = "/jetgate.v1.PublisherService/PublishStream";
 
 /// A window of the callers here.
-const WINDOW: u64 = 1_000;
+const WINDOW: u32 = 1_000;
 
 type Body = BoxBody<Bytes, std::convert::Infallible>;
 
@@ -41,6 +43,16 @@ struct Stream {
     frames: mpsc::Sender<Result<BodyFrame<Bytes>, std::convert::Infallible>>,
     answers: Incoming,
     sent: Arc<AtomicU64>,
+}
+
+/// What a stream has answered so far.
+#[derive(Debug, Default)]
+struct Answered {
+    /// Up to which number everything is settled.
+    through: u64,
+    failures: usize,
+    /// How the call has ended.
+    status: Option<String>,
 }
 
 impl Connection {
@@ -65,7 +77,7 @@ impl Connection {
             .expect("no answer")
     }
 
-    async fn publish_stream(&mut self) -> Stream {
+    async fn publish_stream(&mut self, window: u32) -> Stream {
         let (frames, outgoing) = mpsc::channel(1);
         let body = StreamBody::new(ReceiverStream::new(outgoing)).boxed();
         let answers = self.call(PATH, body).await.unwrap().into_body();
@@ -76,7 +88,7 @@ impl Connection {
         };
         let open = Frame::Open(PublishOpen {
             stream: "ORDERS".to_owned(),
-            max_in_flight: u32::try_from(WINDOW).unwrap(),
+            max_in_flight: window,
             publish_timeout: time(Duration::from_secs(300)),
             mint_message_ids: true,
             ..PublishOpen::default()
@@ -115,6 +127,48 @@ impl Stream {
     fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
+
+    /// Ends the caller's side behind what is being sent, and reads the answers in a task of its own.
+    fn read(mut self) -> Arc<Mutex<Answered>> {
+        let answered = Arc::<Mutex<Answered>>::default();
+        let shared = answered.clone();
+        tokio::spawn(async move {
+            let mut bytes = BytesMut::new();
+            while let Some(frame) = self.answers.frame().await {
+                let mut answered = shared.lock().unwrap();
+                match frame.map(BodyFrame::into_data) {
+                    Ok(Ok(data)) => answered.note(&mut bytes, &data),
+                    Ok(Err(trailers)) => answered.ended(trailers.into_trailers().unwrap()),
+                    Err(error) => answered.status = Some(error.to_string()),
+                }
+            }
+        });
+        answered
+    }
+}
+
+impl Answered {
+    fn note(&mut self, bytes: &mut BytesMut, data: &[u8]) {
+        bytes.extend_from_slice(data);
+        while let Some(prefix) = bytes.first_chunk::<5>() {
+            let size = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]);
+            let size = 5 + usize::try_from(size).unwrap();
+            if bytes.len() < size {
+                return;
+            }
+            let message = bytes.split_to(size).split_off(5);
+            let message = PublishStreamResponse::decode(message).unwrap();
+            if let Some(Answer::Acks(acks)) = message.frame {
+                self.through = acks.settled_through;
+                self.failures += acks.failed.len();
+            }
+        }
+    }
+
+    fn ended(&mut self, trailers: HeaderMap) {
+        let status = trailers.get("grpc-status").unwrap();
+        self.status = Some(status.to_str().unwrap().to_owned());
+    }
 }
 
 /// A gRPC message as the content of one DATA frame.
@@ -125,22 +179,22 @@ fn data(frame: Frame) -> BodyFrame<Bytes> {
     BodyFrame::data(Bytes::from(bytes))
 }
 
-/// A gateway whose connections hold few small frames.
+/// A gateway whose connections hold as few small frames as any may.
 async fn start() -> (NatsServer, Gateway, Wire) {
     let (nats, _, wire) = start_with_stream(orders()).await;
     let gateway = Gateway::start_with(&nats.url(), |config| {
         config.server.http2_stream_window = ByteSize::kib(64);
-        config.server.http2_connection_window = ByteSize::mib(1);
+        config.server.http2_connection_window = ByteSize::mib(4);
     })
     .await;
     (nats, gateway, wire)
 }
 
 /// Streams on one connection, each of which has heard that it is open.
-async fn open_streams(connection: &mut Connection, count: usize) -> Vec<Stream> {
+async fn open_streams(connection: &mut Connection, count: usize, window: u32) -> Vec<Stream> {
     let mut streams = Vec::new();
     for _ in 0..count {
-        let mut stream = connection.publish_stream().await;
+        let mut stream = connection.publish_stream(window).await;
         let opened = timeout(SOON, stream.answers.frame()).await.unwrap();
         opened.unwrap().unwrap();
         streams.push(stream);
@@ -166,14 +220,16 @@ async fn callers_that_keep_to_their_window_are_always_read() {
     let (nats, gateway, _wire) = start().await;
     let mut connection = Connection::open(&gateway).await;
     // Together more small frames than a connection may hold unread.
-    let streams = open_streams(&mut connection, 5).await;
+    let streams = open_streams(&mut connection, 10, WINDOW).await;
 
     nats.pause();
     for stream in &streams {
-        stream.send(WINDOW);
+        stream.send(WINDOW.into());
     }
     eventually(SOON * 3, async || {
-        let all = streams.iter().all(|stream| stream.sent() == WINDOW);
+        let all = streams
+            .iter()
+            .all(|stream| stream.sent() == u64::from(WINDOW));
         all.then_some(())
     })
     .await;
@@ -187,7 +243,7 @@ async fn a_caller_held_by_flow_control_keeps_its_connection() {
     const MESSAGES: u64 = 5_000;
     let (nats, gateway, mut wire) = start().await;
     let mut connection = Connection::open(&gateway).await;
-    let mut streams = open_streams(&mut connection, 1).await;
+    let mut streams = open_streams(&mut connection, 1, WINDOW).await;
 
     nats.pause();
     streams[0].send(MESSAGES);
@@ -196,20 +252,43 @@ async fn a_caller_held_by_flow_control_keeps_its_connection() {
     assert!(connection.lives().await);
 
     nats.resume();
-    let mut answers = streams.remove(0).answers;
     // The answers are read, so that they hold up nobody.
-    tokio::spawn(async move { while let Some(Ok(_)) = answers.frame().await {} });
+    let answered = streams.remove(0).read();
     eventually(SOON * 3, async || {
-        (wire.count("ORDERS").await == MESSAGES).then_some(())
+        let (stored, answered) = (wire.count("ORDERS").await, answered.lock().unwrap());
+        println!("{stored} are stored, {answered:?}");
+        if answered.status.is_none() {
+            return None;
+        }
+        assert_eq!((stored, answered.through), (MESSAGES, MESSAGES));
+        assert_eq!(answered.failures, 0);
+        assert_eq!(answered.status.as_deref(), Some("0"));
+        Some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_connection_outlives_a_call_whose_window_is_full_of_small_frames() {
+    let (nats, gateway, _wire) = start().await;
+    let mut connection = Connection::open(&gateway).await;
+    let streams = open_streams(&mut connection, 1, 1).await;
+
+    // The gateway reads a message or two, and nothing of what flow control lets through behind them.
+    nats.pause();
+    streams[0].send(10_000);
+    until_held(&streams).await;
+
+    assert!(streams[0].sent() > 2_000, "held too soon");
+    assert!(connection.lives().await);
+    nats.resume();
 }
 
 #[tokio::test]
 async fn many_that_leave_it_to_flow_control_lose_their_connection() {
     let (nats, gateway, _wire) = start().await;
     let mut connection = Connection::open(&gateway).await;
-    let streams = open_streams(&mut connection, 8).await;
+    let streams = open_streams(&mut connection, 16, WINDOW).await;
 
     nats.pause();
     for stream in &streams {

@@ -18,6 +18,7 @@ mod gateway;
 mod http;
 mod lossy;
 mod nats;
+pub(crate) mod page;
 pub(crate) mod pki;
 mod process;
 mod proxy;

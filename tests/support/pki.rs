@@ -95,6 +95,13 @@ impl Authority {
 pub(crate) struct TlsClient(TlsConnector);
 
 impl TlsClient {
+    /// The same, and it speaks this protocol.
+    pub(crate) fn speaking(&self, protocol: &[u8]) -> Self {
+        let mut config = ClientConfig::clone(self.0.config());
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Self(TlsConnector::from(Arc::new(config)))
+    }
+
     /// A connection to `address` that asks for `name`.
     pub(crate) async fn connect(
         &self,
