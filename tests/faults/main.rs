@@ -14,6 +14,7 @@ mod faults;
 mod fleet;
 mod history;
 mod jetstream;
+mod namespace;
 mod options;
 mod payload;
 mod program;
@@ -37,16 +38,22 @@ use crate::options::Options;
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-#[tokio::main]
-async fn main() -> Result<ExitCode> {
+fn main() -> Result<ExitCode> {
     let options = Options::parse();
+    if !options.list && options.judge.is_none() {
+        namespace::enter();
+    }
+    tokio::runtime::Runtime::new()?.block_on(act(&options))
+}
+
+async fn act(options: &Options) -> Result<ExitCode> {
     if options.list {
         suites::list();
         return Ok(ExitCode::SUCCESS);
     }
     match &options.judge {
         Some(history) => judge(history),
-        None => suites::run(&options).await,
+        None => suites::run(options).await,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::Result;
 use crate::cluster::{Cluster, SIZE};
 use crate::fleet::{self, Gateway};
 use crate::jetstream::JetStream;
+use crate::namespace;
 use crate::options::Options;
 
 /// How much the store of a server holds, where it is limited.
@@ -61,6 +62,9 @@ struct Mount(PathBuf);
 impl Mount {
     /// `None` where the system does not let us.
     fn new(path: &Path) -> Option<Self> {
+        if !namespace::is_entered() {
+            return None;
+        }
         std::fs::create_dir_all(path).ok()?;
         let mut mount = Command::new("mount");
         mount
