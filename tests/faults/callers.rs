@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use hyper_util::client::legacy::Client;
@@ -48,6 +48,9 @@ const CONNECTING: Duration = Duration::from_secs(2);
 
 /// Between two attempts of a caller that is refused.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long publishers try again what is unknown when it is enough.
+const FINISHING: Duration = Duration::from_secs(30);
 
 /// How long a delivery may stay without an acknowledgement.
 pub(crate) const ACK_WAIT: Duration = Duration::from_secs(6);
@@ -240,6 +243,8 @@ struct Caller {
     rng: Rng,
     gateway: usize,
     http: Http,
+    /// When it noticed that it is enough.
+    told_at: Option<Instant>,
 }
 
 impl Caller {
@@ -250,7 +255,16 @@ impl Caller {
             rng,
             gateway,
             http: http(),
+            told_at: None,
         }
+    }
+
+    /// Whether what is unknown stays so: it has been enough for a while.
+    fn gives_up(&mut self) -> bool {
+        if !self.scene.enough.is_cancelled() {
+            return false;
+        }
+        self.told_at.get_or_insert_with(Instant::now).elapsed() > FINISHING
     }
 
     /// Leaves the gateway and its connection.

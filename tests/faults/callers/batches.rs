@@ -82,7 +82,7 @@ async fn publish(caller: &mut Caller, keys: &[Key], atomic: bool) {
             return;
         }
         caller.move_on();
-        if !is_open {
+        if !is_open || caller.gives_up() {
             return;
         }
         sleep(PAUSE).await;

@@ -30,9 +30,6 @@ const FRAME: usize = 4;
 /// The longest time that a message takes.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long what was sent is waited for when it is enough.
-const FINISHING: Duration = Duration::from_secs(60);
-
 /// What a publisher asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
@@ -97,7 +94,6 @@ struct Numbering {
 /// Publishes until it is enough.
 pub(super) async fn run(mut caller: Caller, manner: Manner) {
     let mut numbering = begin(&caller, manner);
-    let mut enough_at = None;
     loop {
         // However it ended: what is not answered decides what is next.
         let _ = session(&mut caller, manner, &mut numbering).await;
@@ -112,8 +108,7 @@ pub(super) async fn run(mut caller: Caller, manner: Manner) {
             numbering.unanswered.clear();
         }
         if caller.scene.enough.is_cancelled() {
-            let since = *enough_at.get_or_insert_with(Instant::now);
-            if numbering.unanswered.is_empty() || since.elapsed() > FINISHING {
+            if numbering.unanswered.is_empty() || caller.gives_up() {
                 return;
             }
         }

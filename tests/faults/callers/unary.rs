@@ -54,7 +54,7 @@ async fn publish(caller: &mut Caller, key: Key, ids: bool) {
         }
         caller.move_on();
         // What was only refused is given up: it must not turn out stored.
-        if !ids || !is_open {
+        if !ids || !is_open || caller.gives_up() {
             return;
         }
         sleep(PAUSE).await;
