@@ -107,10 +107,9 @@ pub(super) async fn run(mut caller: Caller, manner: Manner) {
         if !manner.has_ids() {
             numbering.unanswered.clear();
         }
-        if caller.scene.enough.is_cancelled() {
-            if numbering.unanswered.is_empty() || caller.gives_up() {
-                return;
-            }
+        let is_answered = numbering.unanswered.is_empty();
+        if caller.scene.enough.is_cancelled() && (is_answered || caller.gives_up()) {
+            return;
         }
         caller.move_on();
         if !manner.has_ids() {
