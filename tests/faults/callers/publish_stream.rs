@@ -18,7 +18,7 @@ use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::publish_stream_response::Frame;
 use crate::proto::{
     ItemStatus, Ping, PublishAckMode, PublishAcks, PublishFrame, PublishOpen, PublishOrdering,
-    PublishRequest, PublishStreamRequest, PublishStreamResponse,
+    PublishPath, PublishRequest, PublishStreamRequest, PublishStreamResponse,
 };
 
 /// How many messages may be unanswered.
@@ -151,6 +151,11 @@ async fn session(caller: &mut Caller, manner: Manner, numbering: &mut Numbering)
     let Some(Frame::Opened(opened)) = first.and_then(|first| first.frame) else {
         return Err("not opened".into());
     };
+    // What is tested must be what the writer's path says.
+    let wants_batches = manner.is_cumulative() && !manner.has_ids();
+    if wants_batches && opened.path() != PublishPath::FastIngest {
+        return Err("not by fast ingest".into());
+    }
     numbering.producer_id = opened.producer_id;
     let mut session = Session {
         caller,
