@@ -30,6 +30,9 @@ const PROTOS: &[&str] = &[
     "jetgate/v1/types.proto",
 ];
 
+/// A message to publish.
+const PUBLISH_REQUEST: &str = ".jetgate.v1.PublishRequest";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -49,12 +52,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn generate_services(descriptors: prost_types::FileDescriptorSet) -> Result<(), Box<dyn Error>> {
-    let mut names = tonic_prost_build::Config::new();
-    names.enable_type_names();
+    let mut types = tonic_prost_build::Config::new();
+    types.enable_type_names();
+    // A frame has many messages, and few of them any of these.
+    for rare in ["expect", "schedule", "payload.json"] {
+        types.boxed(format!("{PUBLISH_REQUEST}.{rare}"));
+    }
     tonic_prost_build::configure()
         .bytes(".")
         .codec_path("crate::codec::Codec")
-        .compile_fds_with_config(descriptors, names)?;
+        .compile_fds_with_config(descriptors, types)?;
     Ok(())
 }
 

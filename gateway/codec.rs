@@ -1,11 +1,14 @@
-//! Prost's codec with small buffers: tonic keeps two of 8 KiB for every open stream, and most streams are
+//! Prost's codec with small buffers, and bounds on what a request decodes to: tonic keeps two of 8 KiB for every open stream, and most streams are
 //! idle most of the time.
+
+mod entries;
 
 use std::marker::PhantomData;
 
-use prost::Message;
+use bytes::Buf as _;
+use prost::{Message, Name};
 use tonic::Status;
-use tonic::codec::{BufferSettings, EncodeBuf};
+use tonic::codec::{BufferSettings, DecodeBuf, EncodeBuf};
 use tonic_prost::{ProstDecoder, ProstEncoder};
 
 /// How large buffers are at first; a message makes them as large as it is.
@@ -22,6 +25,10 @@ pub(crate) struct Codec<T, U>(PhantomData<fn(T) -> U>);
 #[derive(Debug)]
 pub(crate) struct Encoder<T>(ProstEncoder<T>);
 
+/// Its decoder.
+#[derive(Debug)]
+pub(crate) struct Decoder<U>(ProstDecoder<U>);
+
 impl<T, U> Default for Codec<T, U> {
     fn default() -> Self {
         Self(PhantomData)
@@ -31,19 +38,34 @@ impl<T, U> Default for Codec<T, U> {
 impl<T, U> tonic::codec::Codec for Codec<T, U>
 where
     T: Message + Send + 'static,
-    U: Message + Default + Send + 'static,
+    U: Message + Name + Default + Send + 'static,
 {
     type Encode = T;
     type Decode = U;
     type Encoder = Encoder<T>;
-    type Decoder = ProstDecoder<U>;
+    type Decoder = Decoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
         Encoder(ProstEncoder::new(settings()))
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstDecoder::new(settings())
+        Decoder(ProstDecoder::new(settings()))
+    }
+}
+
+impl<U: Message + Name + Default> tonic::codec::Decoder for Decoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        // A message lies in one piece.
+        entries::check(U::NAME, buffer.chunk())?;
+        self.0.decode(buffer)
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        settings()
     }
 }
 

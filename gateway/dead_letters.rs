@@ -8,8 +8,10 @@
 
 mod collecting;
 pub mod config;
+mod filter;
 mod key;
 mod letter;
+mod listing;
 mod reading;
 mod removing;
 mod replaying;
@@ -21,9 +23,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub use collecting::{Collector, State};
+pub use filter::Filter;
 pub use key::{Incarnation, Key, ReplayId, Subjects};
 pub use letter::{Cause, Letter};
-pub use reading::{Filter, Noted, Order, Page, Position};
+pub use listing::{Order, Page, Position};
+pub use reading::Noted;
 pub use removing::Purged;
 pub use replaying::{Published, Repeat, Replay};
 

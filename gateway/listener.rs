@@ -74,8 +74,8 @@ pub struct Config {
     /// take a new connection, perhaps to another replica. `0s` is never. Default 1 h.
     #[serde(with = "humantime_serde")]
     pub max_connection_age: Duration,
-    /// How long the calls of such a connection may go on. Default 24 h: consuming sessions end by
-    /// themselves long before, and publish streams are not cut off within a day.
+    /// How long the calls of such a connection may go on. Default 1 h: sessions and publish streams end
+    /// by themselves before that (`max_stream_age`).
     #[serde(with = "humantime_serde")]
     pub max_connection_age_grace: Duration,
     /// Largest header list of a request, in bytes. Default 16 KiB.
@@ -103,7 +103,7 @@ impl Default for Config {
             max_connections: 10_000,
             max_connections_per_address: 1_000,
             max_connection_age: Duration::from_secs(60 * 60),
-            max_connection_age_grace: Duration::from_secs(24 * 60 * 60),
+            max_connection_age_grace: Duration::from_secs(60 * 60),
             max_header_list_bytes: ByteSize::kib(16),
             max_send_buffer_bytes: ByteSize::kib(128),
             allow_anonymous: false,

@@ -7,6 +7,7 @@ mod orphans;
 mod outlet;
 pub mod session;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,10 @@ pub use orphans::Orphans;
 pub use outlet::{Accepted, Outlet};
 
 use crate::config::{ByteSize, Checks};
+
+/// The least and the greatest age that streams may be given.
+const STREAM_AGES: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How messages are published.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -48,6 +53,11 @@ pub struct Config {
     /// is taken for gone. Default 20 s.
     #[serde(with = "humantime_serde")]
     pub ping_within: Duration,
+    /// The age at which a publish stream ends in order, give or take a tenth: keep it below what any
+    /// load balancer cuts, and below `server.max_connection_age_grace`. From 1 s to 30 days. Default
+    /// 30 min.
+    #[serde(with = "humantime_serde")]
+    pub max_stream_age: Duration,
 }
 
 /// Which messages without an id get one, so that a retry cannot store them twice.
@@ -77,6 +87,7 @@ impl Default for Config {
             max_total_in_flight_bytes: ByteSize::mib(512),
             heartbeat_interval: Duration::from_secs(15),
             ping_within: Duration::from_secs(20),
+            max_stream_age: Duration::from_secs(30 * 60),
         }
     }
 }
@@ -90,6 +101,7 @@ impl Config {
         checks.size("max_total_in_flight_bytes", total, self.max_window_bytes);
         checks.whole_seconds("heartbeat_interval", self.heartbeat_interval);
         checks.whole_seconds("ping_within", self.ping_within);
+        checks.time_within("max_stream_age", self.max_stream_age, STREAM_AGES);
         checks.require(
             (1..=self.max_window_messages).contains(&self.max_in_flight),
             "max_in_flight",

@@ -10,6 +10,7 @@ mod caller;
 mod entry;
 mod id;
 mod listing;
+mod mailbox;
 mod notice;
 mod peers;
 mod query;
@@ -22,7 +23,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +30,7 @@ pub use caller::{Caller, identity};
 use entry::Entry;
 pub use entry::{Description, Order, State};
 pub use id::gateway_text;
+pub use mailbox::Mailbox;
 pub use notice::{Change, Notice};
 
 use crate::deadline::Deadline;
@@ -37,9 +38,6 @@ use crate::error::{Error, Reason, Result};
 use crate::nats::Nats;
 use crate::token::Route;
 use replicas::Replicas;
-
-/// Calls whose notices may wait for a session; more are dropped, and found by the ack floor.
-const BACKLOG: usize = 1_024;
 
 /// Notices in one message to another replica, which must fit the smallest `max_payload` in use.
 const LETTER: usize = 500;
@@ -67,7 +65,7 @@ struct Inner {
 
 struct Open {
     entry: Arc<Entry>,
-    notices: mpsc::Sender<Arc<[Notice]>>,
+    mailbox: Arc<Mailbox>,
 }
 
 /// A session's place in the books; dropping it removes the session.
@@ -77,7 +75,7 @@ pub struct Registration {
     /// Where the session is found.
     pub route: Route,
     /// What is settled elsewhere.
-    pub notices: mpsc::Receiver<Arc<[Notice]>>,
+    pub notices: Arc<Mailbox>,
 }
 
 impl Sessions {
@@ -116,6 +114,11 @@ impl Sessions {
         self.0.drain
     }
 
+    /// How a session ends that is as old as one may be.
+    pub fn age_order(&self) -> Order {
+        Order::for_age(self.0.drain)
+    }
+
     /// The tasks that shutting down waits for.
     pub fn tasks(&self) -> &TaskTracker {
         &self.0.tasks
@@ -140,14 +143,14 @@ impl Sessions {
             return Err(Error::new(Reason::TooManySessions, text));
         }
         let session = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, notices) = mpsc::channel(BACKLOG);
+        let mailbox = Arc::new(Mailbox::default());
         let ending = self.0.draining.child_token();
         let entry = Arc::new(Entry::new(description, ending));
         open.insert(
             session,
             Open {
                 entry: entry.clone(),
-                notices: sender,
+                mailbox: mailbox.clone(),
             },
         );
         let route = Route {
@@ -158,7 +161,7 @@ impl Sessions {
             sessions: self.clone(),
             entry,
             route,
-            notices,
+            notices: mailbox,
         })
     }
 
@@ -202,7 +205,7 @@ impl Sessions {
 
     fn deliver(&self, session: u64, notices: Arc<[Notice]>) {
         if let Some(open) = self.lock().get(&session) {
-            let _ = open.notices.try_send(notices);
+            open.mailbox.put(notices);
         }
     }
 

@@ -7,13 +7,17 @@
 
 mod ack_subject;
 mod bytes;
+mod origin;
 mod resume;
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use ack_subject::AckSubject;
 use bytes::{Reader, Writer};
+pub use origin::Origin;
 pub use resume::{Moment, Reached, ResumeToken, Start};
 
 /// The first byte of every token of this layout.
@@ -51,10 +55,10 @@ impl AckToken {
     pub fn encode(&self) -> String {
         let subject = &self.subject;
         let mut out = Writer::new(VERSION);
-        out.text(subject.domain.as_deref().unwrap_or_default());
-        out.text(subject.account_hash.as_deref().unwrap_or_default());
-        out.text(&subject.stream);
-        out.text(&subject.consumer);
+        out.text(subject.origin.domain().unwrap_or_default());
+        out.text(subject.origin.account_hash().unwrap_or_default());
+        out.text(subject.origin.stream());
+        out.text(subject.origin.consumer());
         out.number(subject.delivered);
         out.number(subject.stream_sequence);
         out.number(subject.consumer_sequence);
@@ -77,10 +81,12 @@ impl AckToken {
         let mut input = Reader::new(&bytes, VERSION)?;
         let token = Self {
             subject: AckSubject {
-                domain: input.text().map(non_empty)?,
-                account_hash: input.text().map(non_empty)?,
-                stream: input.text()?,
-                consumer: input.text()?,
+                origin: Arc::new(Origin::in_domain(
+                    non_empty(input.text()?),
+                    non_empty(input.text()?),
+                    input.text()?,
+                    input.text()?,
+                )),
                 delivered: input.number()?,
                 stream_sequence: input.number()?,
                 consumer_sequence: input.number()?,
@@ -95,11 +101,11 @@ impl AckToken {
                 session: input.number()?,
             },
         };
-        (input.is_empty() && token.subject.is_well_formed()).then_some(token)
+        (input.is_empty() && token.subject.origin.is_well_formed()).then_some(token)
     }
 }
 
-fn non_empty(text: String) -> Option<String> {
+fn non_empty(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
@@ -122,7 +128,9 @@ mod tests {
             let (domain, account_hash) = v2.unzip();
             AckToken {
                 subject: AckSubject {
-                    domain, account_hash, stream, consumer,
+                    origin: Arc::new(Origin::in_domain(
+                        domain.as_deref(), account_hash.as_deref(), &stream, &consumer,
+                    )),
                     delivered: numbers[0], stream_sequence: numbers[1],
                     consumer_sequence: numbers[2], timestamp: numbers[3], pending: numbers[4],
                 },
@@ -168,8 +176,7 @@ mod tests {
             ("S", ">"),
         ] {
             let subject = AckSubject {
-                stream: stream.into(),
-                consumer: consumer.into(),
+                origin: Arc::new(Origin::new(stream, consumer)),
                 ..subject.clone()
             };
             let token = AckToken {

@@ -1,5 +1,6 @@
 //! Acknowledgements that cannot be taken: items fail one by one, and say why.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jetgate::nats::api::ConsumerInfo;
@@ -7,7 +8,7 @@ use jetgate::proto::{
     AckKind, AcknowledgeRequest, Acknowledgement, ErrorReason, ItemStatus, ReceivedMessage,
 };
 use jetgate::subscription::terms::Terms;
-use jetgate::token::AckToken;
+use jetgate::token::{AckToken, Origin};
 use serde_json::{Value, json};
 use tonic::{Code, Request};
 
@@ -284,7 +285,8 @@ async fn a_consumer_without_acks_takes_none() {
     let mut token = AckToken::decode(&fetch_one(&gateway).await.ack_token).unwrap();
     let info = wire.consumer_info(STREAM, "none").await;
     let info: ConsumerInfo = serde_json::from_value(info).unwrap();
-    token.subject.consumer = "none".to_owned();
+    let stream = token.subject.origin.stream();
+    token.subject.origin = Arc::new(Origin::new(stream, "none"));
     token.incarnation = Terms::of(&info).incarnation;
 
     let result = one(&gateway, say(AckKind::Ack, &token.encode())).await;

@@ -113,7 +113,7 @@ async fn every_message_has_its_own_result_in_its_place() {
         message("no wildcards.*"),
         message("nowhere"),
         PublishRequest {
-            expect: Some(elsewhere),
+            expect: Some(elsewhere.into()),
             ..message("orders.x")
         },
         only_checked,
@@ -213,10 +213,10 @@ async fn ordered_messages_are_stored_in_order() {
 async fn nothing_is_sent_behind_the_first_that_fails() {
     let (_nats, gateway, mut wire) = start_with_stream(orders()).await;
     let stale = PublishRequest {
-        expect: Some(Expectation {
+        expect: Some(Box::new(Expectation {
             last_sequence: Some(0),
             ..Expectation::default()
-        }),
+        })),
         ..message("orders.x")
     };
     for (wrong, reason) in [

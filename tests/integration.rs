@@ -127,6 +127,10 @@ mod dead_letters;
 mod scale;
 // Consuming with acknowledgements in the stream: its frames and their order.
 mod consume;
+// Its first frame.
+mod consume_opening;
+// Its window.
+mod consume_window;
 // Settling inside of that stream.
 mod consume_settle;
 // How that stream ends.
@@ -135,6 +139,10 @@ mod consume_end;
 mod consume_held;
 // That stream while things break.
 mod consume_faults;
+// While NATS is away.
+mod consume_away;
+// When its caller is lost.
+mod consume_lost;
 // Gateways that are restarted one after the other.
 mod rolling_restart;
 // Many sessions of Consume at once.

@@ -101,7 +101,7 @@ async fn stores_json_compactly_with_whole_numbers_without_a_fraction() {
     }));
 
     let request = PublishRequest {
-        payload: Some(Payload::Json(object)),
+        payload: Some(Payload::Json(object.into())),
         ..message("orders.new")
     };
     gateway.publisher().publish(request).await.unwrap();

@@ -10,10 +10,10 @@ fn behind(sequence: u64, id: &str) -> PublishRequest {
     PublishRequest {
         subject: "orders.x".to_owned(),
         message_id: id.to_owned(),
-        expect: Some(Expectation {
+        expect: Some(Box::new(Expectation {
             last_sequence: Some(sequence),
             ..Expectation::default()
-        }),
+        })),
         ..PublishRequest::default()
     }
 }

@@ -4,6 +4,8 @@ mod ending;
 mod fast_ingest;
 mod faults;
 mod frames;
+mod killed;
+mod kinds;
 mod ordering;
 mod pressure;
 mod producers;
@@ -165,7 +167,7 @@ async fn a_message_that_fails_says_why_and_the_others_go_on() {
         ..Expectation::default()
     };
     let conditional = PublishRequest {
-        expect: Some(expect),
+        expect: Some(expect.into()),
         ..message("orders.x", "conditional")
     };
     let unreal = PublishRequest {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use jetgate::proto::StallReason;
 use jetgate::proto::subscribe_response::Event;
+use jetgate::proto::{FetchRequest, StallReason};
 use serde_json::json;
 
 use crate::support::consuming::{
@@ -185,7 +185,12 @@ async fn a_session_outlives_connections_that_are_cut_again_and_again() {
 async fn a_fetch_goes_on_after_its_connection_was_cut() {
     let (_nats, toxic, gateway, mut wire) = start_behind_toxic().await;
     let mut subscriber = gateway.subscriber();
-    let call = tokio::spawn(async move { subscriber.fetch(fetch(1)).await });
+    // Time enough to connect again on a busy machine; it returns as soon as the message is there.
+    let request = FetchRequest {
+        max_wait: Some(prost_types::Duration::try_from(3 * SOON).unwrap()),
+        ..fetch(1)
+    };
+    let call = tokio::spawn(async move { subscriber.fetch(request).await });
     eventually(SOON, async || {
         let info = wire.consumer_info(STREAM, CONSUMER).await;
         (info["num_waiting"] == 1).then_some(())

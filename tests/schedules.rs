@@ -46,7 +46,7 @@ fn request(schedule: Schedule) -> PublishRequest {
     PublishRequest {
         subject: "jobs.plan".to_owned(),
         payload: Some(Payload::Text("work".to_owned())),
-        schedule: Some(schedule),
+        schedule: Some(schedule.into()),
         ..PublishRequest::default()
     }
 }

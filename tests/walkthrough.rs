@@ -113,9 +113,9 @@ async fn publish(clients: &Clients) {
     };
     let registration = PublishRequest {
         subject: "users.registration".to_owned(),
-        payload: Some(Payload::Json(Value {
+        payload: Some(Payload::Json(Box::new(Value {
             kind: Some(Kind::StructValue(event)),
-        })),
+        }))),
         ..PublishRequest::default()
     };
     let stored = clients.publisher().publish(registration).await.unwrap();
@@ -467,10 +467,10 @@ fn login(expected_stream: &str) -> PublishRequest {
         subject: "users.login".to_owned(),
         payload: Some(Payload::Text(LOGIN.to_owned())),
         message_id: "unique-msg-id-123".to_owned(),
-        expect: Some(Expectation {
+        expect: Some(Box::new(Expectation {
             stream: expected_stream.to_owned(),
             ..Expectation::default()
-        }),
+        })),
         ..PublishRequest::default()
     }
 }

@@ -194,8 +194,8 @@ mod tests {
 
     #[test]
     fn an_atomic_batch_expects_only_what_jetstream_compares() {
-        let expecting = |expect| PublishRequest {
-            expect: Some(expect),
+        let expecting = |expect: Expectation| PublishRequest {
+            expect: Some(expect.into()),
             ..message("")
         };
         let sequence = || {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{json, schedule};
 use crate::error::{Error, Result};
 use crate::names::{self, MessageId, Reserved, StreamName, Subject, SubjectFilter};
-use crate::nats::{HEADER_OVERHEAD, Outgoing};
+use crate::nats::{HEADER_OVERHEAD, MESSAGE_ID, Outgoing};
 use crate::proto::publish_request::{Expiry, Payload};
 use crate::proto::{Expectation, Header, PublishRequest, Rollup};
 
@@ -52,25 +52,35 @@ pub fn outgoing(
     reserved: &Reserved,
 ) -> Result<Outgoing> {
     let subject = Subject::parse("subject", &request.subject, reserved)?;
+    outgoing_to(subject, request, idempotency_key, default_id, reserved)
+}
+
+/// Reads a request whose subject is read already.
+pub fn outgoing_to(
+    subject: Subject,
+    request: PublishRequest,
+    idempotency_key: Option<&str>,
+    default_id: DefaultId<'_>,
+    reserved: &Reserved,
+) -> Result<Outgoing> {
     let id = message_id(&request.message_id, idempotency_key, default_id)?;
     let mut headers = Headers::default();
     headers.callers(request.headers)?;
-    if let Some(id) = &id {
-        headers.set("Nats-Msg-Id", id.as_str())?;
+    if let Some(expect) = request.expect {
+        headers.expectations(*expect)?;
     }
-    headers.expectations(request.expect.unwrap_or_default())?;
     headers.expiry(request.expiry)?;
     headers.rollup(request.rollup)?;
     let payload = payload(request.payload)?;
     headers.counter(&request.counter_increment, &payload)?;
-    if let Some(plan) = &request.schedule {
+    if let Some(plan) = request.schedule.as_deref() {
         for (name, value) in schedule::headers(plan, &subject, reserved)? {
             headers.set(name, &value)?;
         }
     }
     Ok(Outgoing {
         subject,
-        headers: headers.finish()?,
+        headers: headers.finish(id.as_ref())?,
         payload,
         id,
     })
@@ -102,7 +112,7 @@ fn payload(payload: Option<Payload>) -> Result<Bytes> {
         None => Bytes::new(),
         Some(Payload::Data(data)) => data,
         Some(Payload::Text(text)) => text.into(),
-        Some(Payload::Json(value)) => json::encode("json", value)?.into(),
+        Some(Payload::Json(value)) => json::encode("json", *value)?.into(),
     })
 }
 
@@ -205,14 +215,18 @@ impl Headers {
         self.set("Nats-Incr", &signed)
     }
 
-    fn finish(self) -> Result<HeaderMap> {
+    /// They go together with the message's id.
+    fn finish(self, id: Option<&MessageId>) -> Result<HeaderMap> {
         let sizes = self.0.iter().flat_map(|(name, values)| {
             let name: &str = name.as_ref();
             values
                 .iter()
                 .map(move |value| name.len() + value.as_str().len() + HEADER_OVERHEAD)
         });
-        match sizes.sum::<usize>() <= HEADERS {
+        let id = id.map_or(0, |id| {
+            MESSAGE_ID.len() + id.as_str().len() + HEADER_OVERHEAD
+        });
+        match sizes.sum::<usize>() + id <= HEADERS {
             true => Ok(self.0),
             false => Err(Error::invalid(
                 "headers",
@@ -282,8 +296,9 @@ mod tests {
         outgoing(request, None, DefaultId::Unique, &Reserved::new("_INBOX"))
     }
 
-    fn header<'a>(message: &'a Outgoing, name: &str) -> Option<&'a str> {
-        message.headers.get(name).map(HeaderValue::as_str)
+    fn header(message: &Outgoing, name: &str) -> Option<String> {
+        let headers = message.wire_headers()?;
+        headers.get(name).map(|value| value.as_str().to_owned())
     }
 
     #[test]
@@ -295,7 +310,10 @@ mod tests {
             message_id: "mine".to_owned(),
             ..request()
         };
-        assert_eq!(header(&convert(own).unwrap(), "Nats-Msg-Id"), Some("mine"));
+        assert_eq!(
+            header(&convert(own).unwrap(), "Nats-Msg-Id").as_deref(),
+            Some("mine")
+        );
 
         let unmarked =
             outgoing(request(), None, DefaultId::Absent, &Reserved::new("_INBOX")).unwrap();
@@ -306,7 +324,7 @@ mod tests {
     fn an_idempotency_key_is_the_id() {
         let reserved = Reserved::new("_INBOX");
         let message = outgoing(request(), Some("key"), DefaultId::Unique, &reserved).unwrap();
-        assert_eq!(header(&message, "Nats-Msg-Id"), Some("key"));
+        assert_eq!(header(&message, "Nats-Msg-Id").as_deref(), Some("key"));
 
         let other = PublishRequest {
             message_id: "mine".to_owned(),
@@ -326,7 +344,7 @@ mod tests {
             last_subject_sequence_subject: "users.*".to_owned(),
         };
         let message = convert(PublishRequest {
-            expect: Some(expect),
+            expect: Some(expect.into()),
             ..request()
         })
         .unwrap();
@@ -337,7 +355,7 @@ mod tests {
             ("Nats-Expected-Last-Msg-Id", "before"),
             ("Nats-Expected-Last-Subject-Sequence-Subject", "users.*"),
         ] {
-            assert_eq!(header(&message, name), Some(value), "{name}");
+            assert_eq!(header(&message, name).as_deref(), Some(value), "{name}");
         }
     }
 
@@ -400,8 +418,14 @@ mod tests {
                 ..request()
             })
         };
-        assert_eq!(header(&with("5", "").unwrap(), "Nats-Incr"), Some("+5"));
-        assert_eq!(header(&with("-5", "").unwrap(), "Nats-Incr"), Some("-5"));
+        assert_eq!(
+            header(&with("5", "").unwrap(), "Nats-Incr").as_deref(),
+            Some("+5")
+        );
+        assert_eq!(
+            header(&with("-5", "").unwrap(), "Nats-Incr").as_deref(),
+            Some("-5")
+        );
         assert!(with("5.5", "").is_err() && with("-", "").is_err() && with("5", "x").is_err());
     }
 }

@@ -1,15 +1,16 @@
 //! A `PublishOpen` as the terms of a publish stream, with every check that needs no NATS.
 
+mod reader;
+
 use std::time::Duration;
 
 use super::batch::mints;
-use super::message::{DefaultId, outgoing};
 use crate::error::{Error, Result};
-use crate::names::{MessageId, Reserved, StreamName};
-use crate::nats::Outgoing;
-use crate::proto::{PublishAckMode, PublishOnError, PublishOpen, PublishOrdering, PublishRequest};
+use crate::names::{MessageId, StreamName};
+use crate::proto::{PublishAckMode, PublishOnError, PublishOpen, PublishOrdering};
 use crate::publishing::Config;
 use crate::subscription::in_flight::Amount;
+pub use reader::Reader;
 
 /// The longest producer id that callers choose, and with what the gateway adds to it: a number behind
 /// it still makes a message id.
@@ -195,25 +196,11 @@ fn own_part() -> String {
     format!("{random:016x}")
 }
 
-/// Reads one message of a publish stream.
-pub fn numbered(
-    request: PublishRequest,
-    number: u64,
-    producer: Option<&str>,
-    reserved: &Reserved,
-) -> Result<Outgoing> {
-    if request.validate_only {
-        return Err(Error::invalid("validate_only", "is for Publish alone"));
-    }
-    let id = producer.map_or(DefaultId::Absent, |producer| {
-        DefaultId::Numbered(producer, number)
-    });
-    outgoing(request, None, id, reserved)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::Reserved;
+    use crate::proto::PublishRequest;
     use crate::publishing::MintMessageId;
 
     fn read(open: PublishOpen) -> Result<Terms> {
@@ -380,7 +367,8 @@ mod tests {
             subject: "a".to_owned(),
             ..PublishRequest::default()
         };
-        let message = numbered(request, u64::MAX, Some(&first), &reserved).unwrap();
+        let mut reader = Reader::new(Some(first.clone()), reserved);
+        let message = reader.read(request, u64::MAX).unwrap();
         assert_eq!(
             message.id.unwrap().as_str(),
             format!("{first}:{}", u64::MAX)

@@ -126,8 +126,8 @@ impl Collector {
         }
         let link = self.connection.wait(deadline).await?;
         let advisories = self.dead_letters.advisories().as_str();
-        let puller = Puller::open(&nats, link, advisories, CONSUMER, None).await;
-        Ok((ready, puller.map_err(|_| lost())?))
+        let puller = Puller::new(&nats, link, advisories, CONSUMER, None);
+        Ok((ready, puller))
     }
 
     /// Takes advisories until something ends that. Fails where it should not go on at once.
@@ -153,23 +153,25 @@ impl Collector {
             tokio::select! {
                 () = draining.cancelled() => break Ended::Draining,
                 Some(()) = writing.next() => {}
-                event = puller.next() => match event {
-                    Event::Message(delivery) => {
-                        signs.has_worked = true;
-                        writing.push(collector.settle(delivery, ready));
+                event = puller.next_unless_lost() => {
+                    let Some(event) = event else { break Ended::Silent };
+                    match event {
+                        Event::Message(delivery) => {
+                            signs.has_worked = true;
+                            writing.push(collector.settle(delivery, ready));
+                        }
+                        Event::Idle(_) if signs.is_alive => {}
+                        Event::Idle(_) => {
+                            signs.is_alive = true;
+                            collector.tell(State::Collecting);
+                        }
+                        // What could not be written would have come again by now.
+                        Event::Ended(End::Expired) if !signs.has_worked => collector.tell(State::Collecting),
+                        Event::Ended(End::Expired) => signs.has_worked = false,
+                        Event::Ended(End::Complete | End::Moved) => {}
+                        Event::Ended(end) => break Ended::Refused(refused(&end)),
+                        Event::Lost => break Ended::Lost,
                     }
-                    Event::Idle(_) if signs.is_alive => {}
-                    Event::Idle(_) => {
-                        signs.is_alive = true;
-                        collector.tell(State::Collecting);
-                    }
-                    // What could not be written would have come again by now.
-                    Event::Ended(End::Expired) if !signs.has_worked => collector.tell(State::Collecting),
-                    Event::Ended(End::Expired) => signs.has_worked = false,
-                    Event::Ended(End::Complete | End::Moved) => {}
-                    Event::Ended(end) => break Ended::Refused(refused(&end)),
-                    Event::Silent => break Ended::Silent,
-                    Event::Lost => break Ended::Lost,
                 },
             }
         };
@@ -230,9 +232,11 @@ impl Collector {
             .settle(ack, &Settlement::Ack, true, deadline)
             .await
         {
-            Ok(()) => self
-                .nats()
-                .suspect_settled(&ack.stream, &ack.consumer, ack.stream_sequence),
+            Ok(()) => self.nats().suspect_settled(
+                ack.origin.stream(),
+                ack.origin.consumer(),
+                ack.stream_sequence,
+            ),
             Err(error) => debug!(%error, "an advisory is not acknowledged"),
         }
     }
@@ -313,10 +317,6 @@ fn ask(messages: u32) -> Ask {
         heartbeat: Some(HEARTBEAT),
         place: None,
     }
-}
-
-fn lost() -> Error {
-    Error::new(Reason::NatsDisconnected, "the connection to NATS broke")
 }
 
 /// The consumer may be gone, or forbidden; a new leader or a restart passes.

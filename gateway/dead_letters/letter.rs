@@ -198,7 +198,6 @@ impl Letter {
             );
         }
         for (name, value) in [
-            ("Nats-Msg-Id", id.as_str()),
             ("Nats-Expected-Stream", stream.as_str()),
             ("Nats-Expected-Last-Subject-Sequence", "0"),
             (

@@ -1,7 +1,8 @@
 //! Removing letters, and the notes of their replays.
 
 use super::DeadLetters;
-use super::reading::{Filter, Step, is_late};
+use super::filter::Filter;
+use super::reading::{Step, is_late};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::nats::api::{DeleteMessage, Deleted, GetSubjects, Purge, Purged as Answer, SubjectPage};

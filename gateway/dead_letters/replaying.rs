@@ -9,9 +9,10 @@ use std::str::FromStr as _;
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
+use super::filter::Filter;
 use super::key::{Key, ReplayId};
 use super::letter::{Letter, PREFIX, header_name, header_value, is_reserved};
-use super::reading::{Filter, Step, Walk, is_late};
+use super::reading::{Step, Walk, is_late};
 use super::{DeadLetters, Inner};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -97,7 +98,6 @@ impl DeadLetters {
         let message_id = MessageId::parse("id", &format!("note.{}", message_id(key, id)?))?;
         let mut headers = HeaderMap::new();
         for (name, value) in [
-            ("Nats-Msg-Id", message_id.as_str()),
             ("Nats-Expected-Stream", letters.as_str()),
             (&*format!("{PREFIX}Replay-Sequence"), &*sequence.to_string()),
         ] {
@@ -145,7 +145,6 @@ impl Repeat {
             }
         }
         for (name, value) in [
-            ("Nats-Msg-Id", message_id.as_str()),
             ("Nats-Expected-Stream", letter.key.stream.as_str()),
             (&*format!("{PREFIX}Id"), &*letter.key.to_string()),
             (&*format!("{PREFIX}Consumer"), letter.key.consumer.as_str()),
@@ -232,7 +231,8 @@ mod tests {
             message, left_out, ..
         } = repeat(&letter(), "r1").unwrap();
 
-        let header = |name: &str| message.headers.get(name).map(|value| value.as_str());
+        let headers = message.wire_headers().unwrap();
+        let header = |name: &str| headers.get(name).map(|value| value.as_str());
         assert_eq!(header("Trace"), Some("t"));
         assert_eq!(header("Nats-Msg-Id"), Some("r1.17.18ab"));
         assert_eq!(header("Nats-Expected-Stream"), Some("ORDERS"));

@@ -9,6 +9,8 @@ pub enum PublishOutcome {
     Stored,
     /// The stream held a message of its id already.
     Duplicate,
+    /// One of the two: fast ingest does not say which of messages with ids.
+    StoredOrDuplicate,
     /// It is not stored.
     Failed,
     /// It may be stored: nobody answered.
@@ -70,6 +72,7 @@ impl PublishOutcome {
         match self {
             Self::Stored => "stored",
             Self::Duplicate => "duplicate",
+            Self::StoredOrDuplicate => "stored_or_duplicate",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
         }

@@ -1,6 +1,7 @@
 //! Subjects: what may be published to, what a consumer may filter by and what a stream may take.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use super::{displayed, is_space_or_control};
 use crate::error::{Error, Result};
@@ -20,9 +21,9 @@ pub struct Reserved {
     inbox_prefix: String,
 }
 
-/// A subject that may be published to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Subject(String);
+/// A subject that may be published to. Clones share the text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject(async_nats::Subject);
 
 /// What a consumer filters by: may have wildcards and may name any subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +44,9 @@ impl Reserved {
 
     /// Whether some reserved subject matches `filter`.
     pub(super) fn overlaps(&self, filter: &str) -> bool {
+        if !self.may_overlap(filter) {
+            return false;
+        }
         let first = filter.split('.').next().unwrap_or_default();
         // Servers' own subjects are longer than one token, so `*` alone does not match any.
         let takes_servers_own = first.starts_with('$') || (first != filter && first == "*");
@@ -54,6 +58,13 @@ impl Reserved {
             || prefixes
                 .into_iter()
                 .any(|prefix| begins_with(filter, prefix))
+    }
+
+    /// Whether the first byte leaves that open. Every message is looked at, and hardly any goes further.
+    fn may_overlap(&self, filter: &str) -> bool {
+        let first = filter.as_bytes().first();
+        matches!(first, Some(b'$' | b'_' | b'*' | b'>'))
+            || first == self.inbox_prefix.as_bytes().first()
     }
 }
 
@@ -67,12 +78,35 @@ impl Subject {
         if reserved.overlaps(text) {
             return Err(Error::invalid(field, "is reserved for servers and replies"));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The subject as it goes over the wire.
+    pub fn on_the_wire(&self) -> async_nats::Subject {
+        self.0.clone()
+    }
+}
+
+impl Hash for Subject {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl From<Subject> for String {
+    fn from(subject: Subject) -> Self {
+        subject.0.into_string()
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -109,7 +143,6 @@ impl StreamSubject {
     }
 }
 
-displayed!(Subject);
 displayed!(SubjectFilter);
 displayed!(StreamSubject);
 

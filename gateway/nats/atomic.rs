@@ -264,7 +264,7 @@ async fn begin(
     message: &Outgoing,
     deadline: Deadline,
 ) -> Result<OpenRequest, RequestError> {
-    let headers = Some(message.headers.clone());
+    let headers = message.wire_headers();
     let subject = message.subject.as_str();
     link.begin(subject, headers, message.payload.clone(), deadline)
         .await

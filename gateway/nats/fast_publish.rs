@@ -12,10 +12,12 @@
 //! batch acknowledges a duplicate of a message that is not stored yet, and may never be (read in
 //! 2.15.1); a publish by itself is told that the first is in process.
 
+mod alone;
 mod answer;
 mod batch;
 mod queue;
 mod running;
+mod sending;
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -26,18 +28,18 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use super::error::{from_api, from_request, is_passing, too_late};
+use super::error::too_late;
 use super::lookup::StreamFacts;
-use super::outlet::{Answer, Outlet, Sending};
+use super::outlet::{Answer, Outlet};
 use super::pipeline::{Bound, Pipeline};
 use super::supervisor::disconnected;
-use super::{Nats, Outgoing, RequestError, Slot};
+use super::{Nats, Outgoing, Slot};
 use crate::alarm::Alarm;
 use crate::deadline::Deadline;
-use crate::error::{Error, Reason};
+use crate::error::Reason;
 use crate::names::StreamName;
 use answer::{Address, Operation};
-use batch::{Cause, FIRST_FLOW};
+use batch::FIRST_FLOW;
 use queue::{Entry, Queue, State};
 pub use queue::{Halts, Settled as Progress};
 use running::Running;
@@ -55,18 +57,6 @@ const STEPS: u64 = 4;
 
 /// How long batches are not tried again where JetStream has too many of them, or none for this stream.
 const REST: Duration = Duration::from_secs(5);
-
-/// How many messages are published by themselves at a time.
-const ALONE: usize = 256;
-
-/// Fast batches are not allowed on the stream, or its messages do not look like those of one.
-const NO_BATCHES: [u64; 2] = [10_205, 10_206];
-
-/// Too many batches are open, of this stream or of this server.
-const TOO_MANY: u64 = 10_211;
-
-/// JetStream's code for a duplicate of a message that it has not stored yet.
-const IN_PROCESS: u64 = 10_158;
 
 /// A message to publish.
 #[derive(Debug)]
@@ -232,7 +222,7 @@ impl FastIngest {
         while let Poll::Ready(settled) = self.pipeline.poll(cx) {
             for settled in settled {
                 if let Some(entry) = self.queue.numbered(settled.number) {
-                    entry.state = State::Settled(settled.outcome.map(|ack| ack.seq));
+                    entry.state = State::Settled(settled.outcome);
                 }
             }
         }
@@ -300,13 +290,6 @@ impl FastIngest {
         true
     }
 
-    /// Whether no batch can carry a message.
-    fn goes_alone(&self, entry: &Entry) -> bool {
-        let rests = self.resting.is_some_and(|until| Instant::now() < until);
-        let may_wrongly_be_acknowledged = entry.known && self.stream.config.num_replicas > 1;
-        rests || may_wrongly_be_acknowledged || !matches!(entry.state, State::Waiting)
-    }
-
     fn open(&self) -> Pin<Box<dyn Future<Output = Turn> + Send>> {
         let (nats, name) = (self.nats.clone(), self.name.clone());
         let (turns, stream) = (self.turns.clone(), self.stream.clone());
@@ -324,188 +307,6 @@ impl FastIngest {
 
     fn rest(&mut self) {
         self.resting = Some(Instant::now() + REST);
-    }
-
-    /// Goes on with the open batch.
-    fn run(&mut self, cx: &mut Context<'_>) -> bool {
-        let Phase::Open(mut running) = std::mem::replace(&mut self.phase, Phase::Idle) else {
-            return false;
-        };
-        running.settle(&mut self.queue);
-        self.flow = running.flow();
-        if self.is_deserted(&mut running, cx) {
-            running.lose();
-        }
-        if running.is_over() {
-            self.conclude(&running);
-            return true;
-        }
-        let done = self.transmit(&mut running, cx);
-        if done.is_ready() && running.is_unused() {
-            // There is nothing that it could carry.
-            return true;
-        }
-        let is_over = running.is_over();
-        self.phase = Phase::Open(running);
-        is_over
-    }
-
-    /// Whether the stream of a batch is gone: then no leader will say what it has.
-    fn is_deserted(&mut self, running: &mut Running, cx: &mut Context<'_>) -> bool {
-        if running.take_deserted() && self.looking.is_none() {
-            let (nats, name) = (self.nats.clone(), self.name.clone());
-            self.looking = Some(Box::pin(async move {
-                nats.forget_stream(&name);
-                let found = nats.recent_stream(&name).await;
-                found.is_err_and(|error| error.reason() == Reason::StreamNotFound)
-            }));
-        }
-        let looking = self.looking.as_mut().map(|it| it.as_mut().poll(cx));
-        let Some(Poll::Ready(gone)) = looking else {
-            return false;
-        };
-        self.looking = None;
-        gone
-    }
-
-    /// Hands over to the connection what the batch has room for.
-    fn transmit(&mut self, running: &mut Running, cx: &mut Context<'_>) -> Poll<()> {
-        let crowded = self.turns.is_contended();
-        let wraps_up = self.outlet.is_retiring();
-        while let Some(place) = running.next(crowded) {
-            let Some(entry) = self.queue.get(place) else {
-                break;
-            };
-            if wraps_up || self.goes_alone(entry) {
-                running.finish();
-                break;
-            }
-            std::task::ready!(self.outlet.poll_ready(cx));
-            let follows = self
-                .queue
-                .get(place + 1)
-                .is_some_and(|next| !self.goes_alone(next));
-            let operation = running.operation(!follows);
-            if operation == Operation::Commit && self.lingers(cx) {
-                return Poll::Pending;
-            }
-            match running.send(&mut self.outlet, &mut self.queue, place, operation) {
-                Sending::Sent => {}
-                Sending::TooLarge => {
-                    running.finish();
-                    self.refuse_size(place);
-                    break;
-                }
-                // The connection is gone, which is told in a moment.
-                Sending::NotSent => break,
-            }
-        }
-        let has_more = self.queue.get(running.place()).is_some();
-        if let Some(operation) = running.question(has_more, crowded) {
-            if operation == Operation::End && !has_more && self.lingers(cx) {
-                return Poll::Pending;
-            }
-            if self.outlet.poll_ready(cx).is_pending() {
-                running.postpone();
-                return Poll::Pending;
-            }
-            running.ask(&mut self.outlet, operation);
-        }
-        Poll::Ready(())
-    }
-
-    fn refuse_size(&mut self, place: usize) {
-        if let Some(entry) = self.queue.get_mut(place) {
-            let refusal = from_request(RequestError::TooLarge, "publish to this subject");
-            let checked = self.nats.check_size(&entry.message);
-            entry.state = State::Settled(Err(checked.err().unwrap_or(refusal)));
-        }
-    }
-
-    /// Lets others run once before a batch ends as the messages have run out: they may bring more.
-    fn lingers(&mut self, cx: &Context<'_>) -> bool {
-        let first = !std::mem::replace(&mut self.ran_out, true);
-        if first {
-            cx.waker().wake_by_ref();
-        }
-        first
-    }
-
-    /// Sees to the messages that a batch has not settled.
-    fn conclude(&mut self, running: &Running) {
-        let verdict = running.verdict();
-        let open = usize::try_from(verdict.open).unwrap_or(usize::MAX);
-        for place in 0..open.min(self.queue.len()) {
-            if let Some(entry) = self.queue.get_mut(place) {
-                entry.state = State::Open;
-            }
-        }
-        let (Some(cause), Some(entry)) = (verdict.cause, self.queue.get_mut(open)) else {
-            return;
-        };
-        entry.state = match cause {
-            Cause::Broken => State::Waiting,
-            Cause::Nobody => {
-                // It may be gone.
-                self.nats.forget_stream(&self.name);
-                self.looking = None;
-                State::Alone
-            }
-            Cause::Denied => State::Settled(Err(from_request(
-                RequestError::Denied,
-                "publish to this subject",
-            ))),
-            Cause::WrongStream(other) => {
-                State::Settled(Err(wrong_stream(&self.stream.name, &other)))
-            }
-            Cause::Refused(error) => match error.err_code {
-                code if NO_BATCHES.contains(&code) || code == TOO_MANY => {
-                    self.resting = Some(Instant::now() + REST);
-                    State::Waiting
-                }
-                IN_PROCESS => State::Open,
-                code if is_passing(code) => State::Alone,
-                _ => State::Settled(Err(from_api(&error))),
-            },
-        };
-    }
-
-    /// Publishes the first messages by themselves, where they want that.
-    fn publish_alone(&mut self) -> bool {
-        // Where a failure halts, each waits for the one before.
-        let width = if self.queue.is_strict() { 1 } else { ALONE };
-        let (mut begun, mut under_way) = (false, false);
-        for place in 0..width {
-            let Some(entry) = self.queue.get(place) else {
-                break;
-            };
-            match entry.state {
-                State::Repeated => under_way = true,
-                State::Settled(_) => {}
-                _ if self.goes_alone(entry) => {
-                    begun = true;
-                    self.repeat(place);
-                }
-                _ => break,
-            }
-        }
-        if !begun && !under_way {
-            self.phase = Phase::Idle;
-            return true;
-        }
-        begun
-    }
-
-    fn repeat(&mut self, place: usize) {
-        let Some(entry) = self.queue.get_mut(place) else {
-            return;
-        };
-        let state = std::mem::replace(&mut entry.state, State::Repeated);
-        let (number, message, deadline) = (entry.number, entry.message.clone(), entry.deadline);
-        match (state, entry.sent) {
-            (State::Open, Some(sent)) => self.pipeline.repeat_lost(number, message, deadline, sent),
-            _ => self.pipeline.publish(number, message, deadline),
-        }
     }
 
     /// Whether a time has come; sets the alarm for the next one.
@@ -537,13 +338,4 @@ impl Drop for FastIngest {
             running.ask(&mut self.outlet, Operation::End);
         }
     }
-}
-
-fn wrong_stream(expected: &str, other: &str) -> Error {
-    let text = format!("the subject does not belong to stream {expected}");
-    let error = Error::new(Reason::WrongStream, text).at("subject");
-    if other.is_empty() {
-        return error;
-    }
-    error.with("stream", other)
 }

@@ -5,16 +5,19 @@
 //! in flight fail at once, and a client whose task panicked (a bare CR in a received header does
 //! that to async-nats 0.51) is replaced like any other.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
+use async_nats::client::traits::Publisher as _;
+use async_nats::message::OutboundMessage;
 use async_nats::{
-    Client, ConnectOptions, Event, HeaderMap, Message, ServerError, ServerInfo, Subscriber,
+    Client, ConnectOptions, Event, HeaderMap, Message, ServerError, ServerInfo, Subject, Subscriber,
 };
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -210,33 +213,28 @@ impl Link {
         if self.lost.is_cancelled() {
             return Err(RequestError::NotSent);
         }
-        let subject = subject.to_owned();
-        let sending = async {
-            let client = &self.client;
-            match (reply, headers) {
-                (Some(reply), Some(headers)) => {
-                    client
-                        .publish_with_reply_and_headers(subject, reply, headers, payload)
-                        .await
-                }
-                (Some(reply), None) => client.publish_with_reply(subject, reply, payload).await,
-                (None, Some(headers)) => {
-                    client.publish_with_headers(subject, headers, payload).await
-                }
-                (None, None) => client.publish(subject, payload).await,
-            }
+        let message = OutboundMessage {
+            subject: subject.into(),
+            reply: reply.map(Subject::from),
+            payload,
+            headers,
         };
-        match deadline.bound(self.unless_lost(sending)).await {
-            Ok(Some(Ok(()))) => Ok(()),
-            Ok(Some(Err(error))) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
-                Err(RequestError::TooLarge)
-            }
-            Ok(Some(Err(error))) => {
+        let mut sending = pin!(self.client.publish_message(message));
+        // Nearly always there is room, and a timer would cost more than the sending.
+        let sent = match sending.as_mut().now_or_never() {
+            Some(sent) => sent,
+            None => match deadline.bound(self.unless_lost(sending)).await {
+                Ok(Some(sent)) => sent,
+                Ok(None) | Err(_) => return Err(RequestError::NotSent),
+            },
+        };
+        sent.map_err(|error| match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => RequestError::TooLarge,
+            _ => {
                 debug!(%error, "could not send");
-                Err(RequestError::NotSent)
+                RequestError::NotSent
             }
-            Ok(None) | Err(_) => Err(RequestError::NotSent),
-        }
+        })
     }
 
     async fn unless_lost<T>(&self, future: impl Future<Output = T>) -> Option<T> {

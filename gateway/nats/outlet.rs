@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use async_nats::client::PublishErrorKind;
 use async_nats::message::OutboundMessage;
-use async_nats::{Client, HeaderMap, Message, Subscriber};
+use async_nats::{Client, HeaderMap, Message, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_stream::wrappers::BroadcastStream;
@@ -134,19 +134,19 @@ impl Outlet {
     /// Sends a message that is answered at `reply`, once the connection is ready for it.
     pub(super) fn send(
         &mut self,
-        subject: &str,
+        subject: Subject,
         reply: String,
-        headers: HeaderMap,
+        headers: Option<HeaderMap>,
         payload: Bytes,
     ) -> Sending {
         let State::Attached(attached) = &mut self.state else {
             return Sending::NotSent;
         };
         let sending = attached.sink.start_send_unpin(OutboundMessage {
-            subject: subject.into(),
+            subject,
             reply: Some(reply.into()),
             payload,
-            headers: Some(headers).filter(|headers| !headers.is_empty()),
+            headers,
         });
         match sending {
             Ok(()) => Sending::Sent,

@@ -326,8 +326,8 @@ impl Pipeline {
             return Sending::NotSent;
         };
         let reply = place.below(inbox);
-        let (headers, payload) = (message.headers.clone(), message.payload.clone());
-        let subject = message.subject.as_str();
+        let (headers, payload) = (message.wire_headers(), message.payload.clone());
+        let subject = message.subject.on_the_wire();
         self.outlet.send(subject, reply, headers, payload)
     }
 

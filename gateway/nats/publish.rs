@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::header::NATS_MESSAGE_ID;
 use bytes::Bytes;
 use tokio::time::Instant;
 use tonic::Code;
@@ -30,6 +31,9 @@ pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
 /// JetStream's window where a stream's own is not known.
 pub(super) const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
 
+/// The header by which JetStream knows a message again.
+pub const MESSAGE_ID: &str = "Nats-Msg-Id";
+
 /// What a header costs on the wire beyond name and value: a colon, a space, CR and LF.
 pub const HEADER_OVERHEAD: usize = 4;
 
@@ -38,15 +42,24 @@ pub const HEADER_OVERHEAD: usize = 4;
 pub struct Outgoing {
     /// Where to.
     pub subject: Subject,
-    /// All headers, those of JetStream included.
+    /// All headers but the message id, those of JetStream included.
     pub headers: HeaderMap,
     /// The payload.
     pub payload: Bytes,
-    /// The message id, which is among the headers, too.
+    /// The message id.
     pub id: Option<MessageId>,
 }
 
 impl Outgoing {
+    /// The headers as they are sent, with the message id; `None` where there are none.
+    pub fn wire_headers(&self) -> Option<HeaderMap> {
+        let mut headers = self.headers.clone();
+        if let Some(id) = &self.id {
+            headers.insert(NATS_MESSAGE_ID, id.as_str());
+        }
+        Some(headers).filter(|headers| !headers.is_empty())
+    }
+
     /// Its size as the server counts it: headers and payload.
     pub fn size(&self) -> usize {
         let headers: usize = self
@@ -58,9 +71,12 @@ impl Outgoing {
                 name.len() + value.len() + HEADER_OVERHEAD
             })
             .sum();
+        let id = self.id.as_ref().map_or(0, |id| {
+            MESSAGE_ID.len() + id.as_str().len() + HEADER_OVERHEAD
+        });
         // "NATS/1.0\r\n" before and an empty line after.
-        let frame = if self.headers.is_empty() { 0 } else { 12 };
-        frame + headers + self.payload.len()
+        let frame = if headers + id == 0 { 0 } else { 12 };
+        frame + headers + id + self.payload.len()
     }
 }
 

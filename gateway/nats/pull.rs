@@ -13,11 +13,12 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::Nats;
 use super::link::{Link, RequestError};
 use crate::deadline::Deadline;
+use crate::token::Origin;
 pub use pin::Pin;
 pub use wire::{Ask, Delivery, End, Passed, Place};
 use wire::{delivery, encode, ending, header_number, passed};
@@ -43,8 +44,6 @@ pub enum Event {
     Idle(Option<Passed>),
     /// A pull has ended.
     Ended(End),
-    /// A pull was lost: its server says nothing any more.
-    Silent,
     /// The connection is lost, and with it every pull.
     Lost,
 }
@@ -54,55 +53,63 @@ pub struct Puller {
     link: Arc<Link>,
     next_subject: String,
     inbox: String,
-    subscriber: Subscriber,
+    /// `None` before the first pull, and after [`Puller::rest`].
+    subscriber: Option<Subscriber>,
     denied: broadcast::Receiver<Arc<str>>,
     /// In the order in which JetStream serves them next, as far as that is known.
     open: VecDeque<Open>,
     asked: u64,
-    /// Everything that arrived on the subscription, statuses included.
+    /// When the last message came, to whichever pull.
+    heard: Instant,
+    /// Everything that arrived on the present subscription, statuses included.
     seen: u64,
     /// The client's pin, where the consumer pins one.
     pin: Option<Pin>,
+    /// Where the last message came from, and the next one will.
+    origin: Arc<Origin>,
 }
 
 struct Open {
-    subject: String,
+    /// The last part of its reply subject.
+    number: u64,
     pin: Option<Arc<str>>,
     messages: u32,
     bytes: Option<u64>,
     ends: Instant,
     heartbeat: Option<Duration>,
+    /// When its server last said something of this pull alone.
     heard: Instant,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Puller {
-    /// Opens an inbox for pulls from a consumer.
-    pub async fn open(
+    /// Prepares pulls from a consumer. The inbox is opened with the first.
+    pub fn new(
         nats: &Nats,
         link: Arc<Link>,
         stream: &str,
         consumer: &str,
         pin: Option<Pin>,
-    ) -> Result<Self, RequestError> {
+    ) -> Self {
         let inbox = link.new_inbox();
         let denied = link.denied();
-        let subscriber = link.subscribe(format!("{inbox}.*")).await?;
         let next_subject = format!(
             "{}.CONSUMER.MSG.NEXT.{stream}.{consumer}",
             nats.api_prefix()
         );
-        Ok(Self {
+        Self {
             link,
             next_subject,
             inbox,
-            subscriber,
+            subscriber: None,
             denied,
             open: VecDeque::new(),
             asked: 0,
+            heard: Instant::now(),
             seen: 0,
             pin,
-        })
+            origin: Arc::new(Origin::new(stream, consumer)),
+        }
     }
 
     /// Sends a pull request; `slot` is given back when it ends.
@@ -111,6 +118,11 @@ impl Puller {
         ask: &Ask,
         slot: Option<OwnedSemaphorePermit>,
     ) -> Result<(), RequestError> {
+        if self.subscriber.is_none() {
+            let inbox = format!("{}.*", self.inbox);
+            self.subscriber = Some(self.link.subscribe(inbox).await?);
+            self.seen = 0;
+        }
         self.asked += 1;
         let subject = format!("{}.{}", self.inbox, self.asked);
         let deadline = Deadline::within(CLOSING);
@@ -118,7 +130,7 @@ impl Puller {
         self.link
             .send(
                 &self.next_subject,
-                Some(subject.clone()),
+                Some(subject),
                 None,
                 encode(ask, pin.as_deref()),
                 deadline,
@@ -126,7 +138,7 @@ impl Puller {
             .await?;
         let now = Instant::now();
         self.open.push_back(Open {
-            subject,
+            number: self.asked,
             pin,
             messages: ask.messages,
             bytes: ask.bytes,
@@ -153,14 +165,20 @@ impl Puller {
         self.open.is_empty()
     }
 
+    /// Gives up the inbox while no pull is open: it takes the most memory of a session that waits.
+    pub fn rest(&mut self) {
+        if self.open.is_empty() {
+            self.subscriber = None;
+        }
+    }
+
     /// Waits for the next event. Safe to drop while it waits. Without an open pull, only the loss of
-    /// the connection is an event.
+    /// the connection is an event; that a pull is lost is for the caller to see, by its own clock.
     pub async fn next(&mut self) -> Event {
         loop {
-            let silence = self.silence();
             tokio::select! {
                 biased;
-                message = self.subscriber.next() => match message {
+                message = next(&mut self.subscriber) => match message {
                     Some(message) => {
                         if let Some(event) = self.take(message) {
                             return event;
@@ -173,19 +191,38 @@ impl Puller {
                     self.open.clear();
                     return Event::Ended(End::Denied);
                 },
-                () = sleep_until(silence) => {
-                    let now = Instant::now();
-                    self.open.retain(|open| open.silent_at() > now);
-                    return Event::Silent;
-                }
             }
         }
+    }
+
+    /// The same by a clock of its own: `None` when a pull is lost, which is forgotten then.
+    pub async fn next_unless_lost(&mut self) -> Option<Event> {
+        let Some(silent_at) = self.silent_at() else {
+            return Some(self.next().await);
+        };
+        let next = timeout_at(silent_at, self.next()).await.ok();
+        if next.is_none() {
+            self.forget_lost(Instant::now());
+        }
+        next
+    }
+
+    /// When an open pull counts as lost, unless its server says something before.
+    pub fn silent_at(&self) -> Option<Instant> {
+        let silent_at = |open: &Open| open.silent_at(self.heard);
+        self.open.iter().map(silent_at).min()
+    }
+
+    /// Forgets the pulls that are lost by now.
+    pub fn forget_lost(&mut self, now: Instant) {
+        let heard = self.heard;
+        self.open.retain(|open| open.silent_at(heard) > now);
     }
 
     /// The next event if it is here already.
     pub fn try_next(&mut self) -> Option<Event> {
         loop {
-            let message = self.subscriber.next().now_or_never()??;
+            let message = self.subscriber.as_mut()?.next().now_or_never()??;
             if let Some(event) = self.take(message) {
                 return Some(event);
             }
@@ -200,21 +237,24 @@ impl Puller {
     /// count the same messages, and none is lost.
     pub async fn close(&mut self) -> Vec<Delivery> {
         let mut left = Vec::new();
-        if self.open.is_empty() || self.fill_up().await.is_err() {
-            let _ = self.subscriber.unsubscribe().await;
+        let Some(mut subscriber) = self.subscriber.take() else {
+            return left;
+        };
+        if self.open.is_empty() || self.fill_up(&mut subscriber).await.is_err() {
+            let _ = subscriber.unsubscribe().await;
         }
         let deadline = Deadline::within(CLOSING);
-        while let Ok(Some(message)) = deadline.bound(self.subscriber.next()).await {
-            left.extend(delivery(message));
+        while let Ok(Some(message)) = deadline.bound(subscriber.next()).await {
+            left.extend(delivery(message, &self.origin));
         }
         left
     }
 
-    async fn fill_up(&mut self) -> Result<(), RequestError> {
+    async fn fill_up(&self, subscriber: &mut Subscriber) -> Result<(), RequestError> {
         let statuses = STATUSES_PER_PULL * self.open.len() as u64;
         let fillers = u64::from(self.expected_messages()) + statuses;
         let limit = self.seen + fillers;
-        self.subscriber
+        subscriber
             .unsubscribe_after(limit)
             .await
             .map_err(|_| RequestError::Lost)?;
@@ -231,20 +271,18 @@ impl Puller {
         denied.is_ok_and(|subject| *subject == *self.next_subject)
     }
 
-    fn silence(&self) -> Option<Instant> {
-        self.open.iter().map(Open::silent_at).min()
-    }
-
     fn take(&mut self, message: Message) -> Option<Event> {
         self.seen += 1;
         let Some(status) = message.status else {
+            self.heard = Instant::now();
             self.count(message.length as u64);
-            return delivery(message).map(|delivery| Event::Message(self.unpinned(delivery)));
+            let delivery = delivery(message, &self.origin)?;
+            self.origin.clone_from(&delivery.ack.origin);
+            return Some(Event::Message(self.unpinned(delivery)));
         };
-        let place = self
-            .open
-            .iter()
-            .position(|open| open.subject == *message.subject)?;
+        let number = message.subject.rsplit('.').next()?.parse().ok();
+        let mut numbers = self.open.iter().map(|open| Some(open.number));
+        let place = numbers.position(|open| open == number)?;
         if status.as_u16() == 100 {
             self.open[place].heard = Instant::now();
             return Some(Event::Idle(passed(&message)));
@@ -275,16 +313,16 @@ impl Puller {
     /// A message does not say which pull it answers. JetStream serves waiting pulls in turn, so each
     /// message is booked on the first, which then goes to the end of the queue.
     fn count(&mut self, size: u64) {
-        let now = Instant::now();
-        self.open.iter_mut().for_each(|open| open.heard = now);
-        let Some(mut served) = self.open.pop_front() else {
+        let Some(served) = self.open.front_mut() else {
             return;
         };
         served.messages = served.messages.saturating_sub(1);
         served.bytes = served.bytes.map(|bytes| bytes.saturating_sub(size));
         // A pull whose bytes are used up exactly ends without a word.
-        if served.messages > 0 && served.bytes != Some(0) {
-            self.open.push_back(served);
+        if served.messages == 0 || served.bytes == Some(0) {
+            self.open.pop_front();
+        } else {
+            self.open.rotate_left(1);
         }
     }
 
@@ -307,18 +345,19 @@ impl Puller {
     }
 }
 
-impl Open {
-    fn silent_at(&self) -> Instant {
-        let missed = self
-            .heartbeat
-            .map(|beat| self.heard + beat * MISSED_HEARTBEATS + beat / 2);
-        missed.map_or(self.ends, |missed| missed.min(self.ends))
+async fn next(subscriber: &mut Option<Subscriber>) -> Option<Message> {
+    match subscriber {
+        Some(subscriber) => subscriber.next().await,
+        None => std::future::pending().await,
     }
 }
 
-async fn sleep_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
+impl Open {
+    fn silent_at(&self, heard: Instant) -> Instant {
+        let heard = self.heard.max(heard);
+        let missed = self
+            .heartbeat
+            .map(|beat| heard + beat * MISSED_HEARTBEATS + beat / 2);
+        missed.map_or(self.ends, |missed| missed.min(self.ends))
     }
 }

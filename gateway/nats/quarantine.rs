@@ -23,7 +23,7 @@ use super::pull::Delivery;
 use super::supervisor::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
-use crate::token::AckSubject;
+use crate::token::{AckSubject, Origin};
 pub(super) use register::Register;
 
 /// No more messages than this are read in one search.
@@ -256,10 +256,7 @@ fn delivery(
     let size = message.subject.len() + message.headers.len() + payload.len();
     Delivery {
         ack: AckSubject {
-            domain: None,
-            account_hash: None,
-            stream: stream.to_owned(),
-            consumer: consumer.to_owned(),
+            origin: Arc::new(Origin::new(stream, consumer)),
             delivered: attempt,
             stream_sequence: message.sequence,
             consumer_sequence: 0,

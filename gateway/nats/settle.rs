@@ -129,8 +129,8 @@ impl Nats {
         as_of: AsOf,
         deadline: Deadline,
     ) -> Result<()> {
-        let stream = StreamName::parse("ack_token", &delivery.stream)?;
-        let consumer = ConsumerName::parse("ack_token", &delivery.consumer)?;
+        let stream = StreamName::parse("ack_token", delivery.origin.stream())?;
+        let consumer = ConsumerName::parse("ack_token", delivery.origin.consumer())?;
         let info = self
             .consumer_info(&stream, &consumer, as_of, deadline)
             .await;

@@ -98,6 +98,9 @@ impl Connection {
 
     /// Waits for a link for as long as it takes.
     pub async fn wait_forever(&self) -> Arc<Link> {
+        if let Some(link) = self.link() {
+            return link;
+        }
         let mut current = self.current.clone();
         loop {
             if let Some(link) = self.link() {

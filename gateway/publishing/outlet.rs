@@ -12,6 +12,7 @@ pub struct Outlet {
     pub(super) nats: Nats,
     stored: Counter,
     duplicate: Counter,
+    stored_or_duplicate: Counter,
     unknown: Counter,
     failed: Counter,
 }
@@ -32,6 +33,7 @@ impl Outlet {
             nats,
             stored: metrics.published_messages(PublishOutcome::Stored),
             duplicate: metrics.published_messages(PublishOutcome::Duplicate),
+            stored_or_duplicate: metrics.published_messages(PublishOutcome::StoredOrDuplicate),
             unknown: metrics.published_messages(PublishOutcome::Unknown),
             failed: metrics.published_messages(PublishOutcome::Failed),
         }
@@ -66,9 +68,13 @@ impl Outlet {
         counter.inc();
     }
 
-    /// Counts what a batch has settled. Duplicates are not told apart there.
+    /// Counts what fast ingest has settled.
     pub(super) fn count_all(&self, progress: &Progress) {
-        self.stored.inc_by(progress.stored);
+        let found = progress.duplicates + progress.stored_or_duplicate;
+        self.stored.inc_by(progress.stored.saturating_sub(found));
+        self.duplicate.inc_by(progress.duplicates);
+        self.stored_or_duplicate
+            .inc_by(progress.stored_or_duplicate);
         for (_, error) in &progress.failed {
             self.of_failure(error).inc();
         }

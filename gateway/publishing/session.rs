@@ -5,14 +5,14 @@
 
 mod answers;
 mod backlog;
+mod clock;
 mod ending;
 mod ledger;
 mod opening;
+mod speaking;
 mod way;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
@@ -24,19 +24,15 @@ use crate::alarm::Alarm;
 use crate::convert::publish_stream::Terms;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
-use crate::names::Reserved;
 use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
-use crate::proto::publish_stream_response::Frame;
-use crate::proto::{
-    Draining, Pong, PublishFlow, PublishFrame, PublishHeartbeat, PublishStall,
-    PublishStreamRequest, PublishStreamResponse, StallReason,
-};
+use crate::proto::{PublishFlow, PublishFrame, PublishStreamRequest, PublishStreamResponse};
 use crate::sessions::{Caller, Registration, Sessions};
 use backlog::{Backlog, Numbered};
 use ending::Ending;
 use ledger::{Ledger, Verdict};
 use opening::unexpected;
+use speaking::Words;
 use way::{Event, Way};
 
 /// The most messages of one frame.
@@ -44,12 +40,6 @@ const LARGEST_FRAME: usize = 10_000;
 
 /// Pings that wait for their answers; a caller that reads none is not read either.
 const PINGS: usize = 16;
-
-/// Intervals without a frame from the caller after which it is taken for gone.
-const MISSED_PINGS: u32 = 2;
-
-/// Waits for the budget that callers are not told of.
-const SHORT_WAIT: Duration = Duration::from_millis(200);
 
 /// What publish streams share.
 #[derive(Clone)]
@@ -69,7 +59,6 @@ struct Session {
     shared: Shared,
     registration: Registration,
     terms: Terms,
-    reserved: Reserved,
     requests: Streaming<PublishStreamRequest>,
     reading: Reading,
     out: Output<PublishStreamResponse>,
@@ -87,7 +76,9 @@ struct Session {
     heard_at: Instant,
     /// When a heartbeat is due.
     beat_at: Instant,
-    /// When the gateway's own end cuts the stream off.
+    /// When the stream is old enough to be ended.
+    ends_at: Instant,
+    /// When an end that has begun cuts the stream off.
     cut_off_at: Option<Instant>,
     alarm: Alarm,
     words: Words,
@@ -99,16 +90,6 @@ enum Reading {
     /// No more, as the caller has ended its side, or as the stream ends with this error once
     /// everything is answered.
     Off(Option<Error>),
-}
-
-/// What is to be said beside answers.
-#[derive(Default)]
-struct Words {
-    draining: Option<Draining>,
-    flow: Option<PublishFlow>,
-    /// The ids of pings that wait for their answers.
-    pongs: VecDeque<u64>,
-    heartbeat: bool,
 }
 
 /// Serves a publish stream from its first frame to its end.
@@ -156,7 +137,7 @@ impl Session {
                 biased;
                 () = self.out.closed() => Some(Ending::CallerGone),
                 () = ending.cancelled(), if is_open => {
-                    self.drain();
+                    self.drain(self.registration.order());
                     None
                 }
                 // A terminated stream may have been given more time than the gateway now has.
@@ -241,8 +222,7 @@ impl Session {
     /// Takes up what the window has room for.
     fn take_up(&mut self) {
         let deadline = Deadline::within(self.terms.timeout);
-        let producer = self.terms.producer.as_deref();
-        while let Some(next) = self.backlog.peek(producer, &self.reserved) {
+        while let Some(next) = self.backlog.peek() {
             if !self.ledger.has_room(next.bytes) {
                 break;
             }
@@ -301,126 +281,6 @@ impl Session {
                 max_in_flight_bytes: self.terms.window.bytes,
             });
         }
-    }
-
-    /// Sends a frame while the transport takes one. Whether there may be more to say when it does again:
-    /// that may be at once, so it is not asked later.
-    fn speak(&mut self) -> bool {
-        while self.out.has_room() {
-            let Some(frame) = self.next_frame() else {
-                return false;
-            };
-            self.send(frame);
-        }
-        true
-    }
-
-    fn next_frame(&mut self) -> Option<Frame> {
-        if let Some(draining) = self.words.draining.take() {
-            return Some(Frame::Draining(draining));
-        }
-        if let Some(flow) = self.words.flow.take() {
-            return Some(Frame::Flow(flow));
-        }
-        if let Some(acks) = self.ledger.next_acks() {
-            return Some(Frame::Acks(acks));
-        }
-        if let Some(ping_id) = self.words.pongs.pop_front() {
-            return Some(Frame::Pong(Pong { ping_id }));
-        }
-        std::mem::take(&mut self.words.heartbeat).then(|| Frame::Heartbeat(self.heartbeat()))
-    }
-
-    fn send(&mut self, frame: Frame) {
-        self.out.send(PublishStreamResponse { frame: Some(frame) });
-        self.beat_at = Instant::now() + self.terms.heartbeat;
-    }
-
-    /// Lets others see how the stream stands.
-    fn show(&self) {
-        let outstanding = self.ledger.in_flight();
-        let stall = match self.stall() {
-            PublishStall::NatsDisconnected => StallReason::NatsDisconnected,
-            PublishStall::WindowFull => StallReason::WindowFull,
-            _ => StallReason::Unspecified,
-        };
-        let messages = self.stored;
-        self.registration.update(|state| {
-            state.outstanding = outstanding;
-            state.messages = messages;
-            state.stall = stall;
-        });
-    }
-
-    fn heartbeat(&self) -> PublishHeartbeat {
-        let in_flight = self.ledger.in_flight();
-        PublishHeartbeat {
-            in_flight_messages: in_flight.messages,
-            in_flight_bytes: in_flight.bytes,
-            settled_through: self.ledger.settled_through(),
-            stall: self.stall() as i32,
-        }
-    }
-
-    fn stall(&self) -> PublishStall {
-        if self.ledger.is_halted() {
-            return PublishStall::Halted;
-        }
-        if self.ledger.in_flight().messages == 0 {
-            return PublishStall::Unspecified;
-        }
-        if !self.way.is_connected() {
-            return PublishStall::NatsDisconnected;
-        }
-        if self.share.is_waiting() {
-            return PublishStall::GatewayFull;
-        }
-        match self.backlog.is_empty() {
-            true => PublishStall::InFlight,
-            false => PublishStall::WindowFull,
-        }
-    }
-
-    fn set_alarm(&mut self) {
-        self.alarm.remind(self.beat_at);
-        self.alarm.remind(self.lost_at());
-        let moments = [self.cut_off_at, self.tell_at()];
-        moments
-            .into_iter()
-            .flatten()
-            .for_each(|at| self.alarm.remind(at));
-    }
-
-    fn look_at_the_clock(&mut self, reads: bool) -> Option<Ending> {
-        let now = Instant::now();
-        if self.cut_off_at.is_some_and(|at| at <= now) {
-            return Some(Ending::OutOfTime);
-        }
-        if self.tell_at().is_some_and(|at| at <= now) {
-            self.told = true;
-            self.words.flow = Some(PublishFlow {
-                max_in_flight_bytes: self.share.allowance(),
-            });
-        }
-        if self.beat_at <= now {
-            self.words.heartbeat = true;
-            self.beat_at = now + self.terms.heartbeat;
-        }
-        if reads && self.lost_at() <= now {
-            let text = "no frame came for too long, not even a ping";
-            self.reading = Reading::Off(Some(Error::new(Reason::PingsMissed, text)));
-        }
-        None
-    }
-
-    /// When the caller is told that the budget holds it up: not at every short wait.
-    fn tell_at(&self) -> Option<Instant> {
-        let since = self.held_since.filter(|_| !self.told);
-        since.map(|since| since + SHORT_WAIT)
-    }
-
-    fn lost_at(&self) -> Instant {
-        self.heard_at + self.shared.config.ping_within * MISSED_PINGS
     }
 }
 

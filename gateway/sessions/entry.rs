@@ -58,6 +58,18 @@ pub struct Order {
     pub error: Error,
 }
 
+impl Order {
+    /// For a session that is as old as one may be; `drain` is how long it has.
+    pub(super) fn for_age(drain: Duration) -> Self {
+        let text = "the session has reached its greatest age; open another one";
+        Self {
+            reason: DrainingReason::MaxAge,
+            grace: drain,
+            error: Error::new(Reason::Draining, text).retry_after(RETRY),
+        }
+    }
+}
+
 /// Somebody's wish that a session end.
 #[derive(Clone, Debug)]
 pub(super) struct Termination {

@@ -151,8 +151,8 @@ impl Call<'_> {
         let notice = notice(&token, change(&settlement, &token, &terms), &terms);
         note_suspect(
             nats,
-            &token.subject.stream,
-            &token.subject.consumer,
+            token.subject.origin.stream(),
+            token.subject.origin.consumer(),
             &notice,
         );
         Ok(Outcome {
@@ -170,11 +170,12 @@ impl Call<'_> {
         if token.account != account && token.account != 0 && account != 0 {
             return Err(stale("the token belongs to another NATS account"));
         }
-        if token.subject.domain.is_some() && token.subject.domain.as_deref() != nats.domain() {
+        let origin = &token.subject.origin;
+        if origin.domain().is_some() && origin.domain() != nats.domain() {
             return Err(stale("the token belongs to another JetStream domain"));
         }
-        let stream = StreamName::parse("ack_token", &token.subject.stream)?;
-        let consumer = ConsumerName::parse("ack_token", &token.subject.consumer)?;
+        let stream = StreamName::parse("ack_token", origin.stream())?;
+        let consumer = ConsumerName::parse("ack_token", origin.consumer())?;
         let since = AsOf::since(self.started);
         for as_of in [since.or_known_within(AGE), since] {
             let info = nats
@@ -253,8 +254,7 @@ fn change(settlement: &Settlement, token: &AckToken, terms: &Terms) -> Change {
 
 fn notice(token: &AckToken, change: Change, terms: &Terms) -> Notice {
     let AckSubject {
-        stream,
-        consumer,
+        origin,
         stream_sequence,
         consumer_sequence,
         ..
@@ -264,7 +264,7 @@ fn notice(token: &AckToken, change: Change, terms: &Terms) -> Notice {
         consumer_sequence: *consumer_sequence,
     };
     Notice {
-        consumer: terms.fingerprint(stream, consumer),
+        consumer: terms.fingerprint(origin.stream(), origin.consumer()),
         key,
         change,
     }

@@ -34,8 +34,8 @@ impl Session {
             let token = AckToken::decode(&text);
             let token = token.ok_or_else(|| acknowledge::invalid_token().at(field.clone()))?;
             let subject = &token.subject;
-            if subject.stream != self.source.stream().as_str()
-                || subject.consumer != self.facts.consumer.as_str()
+            if subject.origin.stream() != self.source.stream().as_str()
+                || subject.origin.consumer() != self.facts.consumer.as_str()
             {
                 let text = "is a token of another consumer than the one that is opened";
                 return Err(Error::invalid(field, text));
@@ -59,7 +59,7 @@ impl Session {
 
     fn enter_held(&mut self, token: &AckToken, (now, wall): (Instant, u64)) -> String {
         let subject = &token.subject;
-        self.origin.learn(subject);
+        self.origin.clone_from(&subject.origin);
         let key = Key {
             stream_sequence: subject.stream_sequence,
             consumer_sequence: subject.consumer_sequence,

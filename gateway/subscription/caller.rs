@@ -44,19 +44,27 @@ impl Caller {
         }
     }
 
-    /// Waits for what comes next. Safe to drop while it waits. Frames are not read while the caller does
-    /// not read the answers to those before, or JetStream does not keep up.
-    pub(super) async fn next(&mut self, reads_answers: bool, keeps_up: bool) -> Said {
-        if !keeps_up {
-            // What is not read cannot be missed.
-            self.heard = Instant::now();
-        }
-        let silent_at = self.heard + self.ping_within * MISSED_PINGS;
-        tokio::select! {
-            biased;
-            frame = self.requests.message(), if reads_answers && keeps_up => self.heard(frame),
-            () = tokio::time::sleep_until(silent_at) => Said::Refused(silent(self.ping_within)),
-        }
+    /// Waits for what comes next. Safe to drop while it waits.
+    pub(super) async fn next(&mut self) -> Said {
+        let frame = self.requests.message().await;
+        self.heard(frame)
+    }
+
+    /// When the caller counts as gone, unless it says something before.
+    pub(super) fn silent_at(&self) -> Instant {
+        self.heard + self.ping_within * MISSED_PINGS
+    }
+
+    /// The gateway reads nothing now: what is not read cannot be missed.
+    pub(super) fn excuse(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// The error of a caller that said nothing for too long.
+    pub(super) fn silence(&self) -> Error {
+        let (silence, within) = (self.ping_within * MISSED_PINGS, self.ping_within);
+        let text = format!("no frame came for {silence:?}; ping at least every {within:?}");
+        Error::new(Reason::PingsMissed, text)
     }
 
     /// The next frame if it is here already.
@@ -93,10 +101,4 @@ pub(super) fn refusal(status: &Status) -> Option<Error> {
 /// The error of a frame that may not come now.
 pub(super) fn unexpected(text: &str) -> Error {
     Error::new(Reason::UnexpectedFrame, text)
-}
-
-fn silent(within: Duration) -> Error {
-    let silence = within * MISSED_PINGS;
-    let text = format!("no frame came for {silence:?}; ping at least every {within:?}");
-    Error::new(Reason::PingsMissed, text)
 }

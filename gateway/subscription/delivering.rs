@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::frame::Frame;
 use super::in_flight::{Entry, Key};
-use super::{Connection, Ending, Session, labels};
+use super::labels::{self, Now};
+use super::{Connection, Ending, Session};
 use crate::nats::pull::{Delivery, Event};
 use crate::proto::{MessageBatch, ReceivedMessage, StallReason};
 use crate::token::AckSubject;
@@ -84,6 +85,7 @@ impl Session {
     fn deliver(&mut self, first: (Instant, Delivery)) -> Result<(), Ending> {
         self.backoff = Duration::ZERO;
         self.oversized = None;
+        let now = Now::read();
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
@@ -111,12 +113,14 @@ impl Session {
                 }
                 // What comes again before the end is not here yet.
                 is_ahead = true;
-                next = self.next_message(&mut after);
+                next = self.next_message(now, &mut after);
                 continue;
             }
-            if self.source.repeats(&delivery.ack) || self.has_expired(arrival, &delivery) {
+            if self.source.repeats(&delivery.ack)
+                || self.has_expired(arrival, &delivery, now.steady)
+            {
                 self.source.skip(&delivery.ack);
-                next = self.next_message(&mut after);
+                next = self.next_message(now, &mut after);
                 continue;
             }
             let size = labels::weight(&delivery);
@@ -125,8 +129,8 @@ impl Session {
                 break;
             }
             bytes += size;
-            batch.push(self.enter(arrival, delivery));
-            next = self.next_message(&mut after);
+            batch.push(self.enter(arrival, delivery, now));
+            next = self.next_message(now, &mut after);
         }
         if !batch.is_empty() {
             self.shared.metrics.messages_delivered(batch.len() as u64);
@@ -144,18 +148,18 @@ impl Session {
     }
 
     /// A message that waited too long is someone else's by now; it is not even given back.
-    pub(super) fn has_expired(&self, arrival: Instant, delivery: &Delivery) -> bool {
+    pub(super) fn has_expired(&self, arrival: Instant, delivery: &Delivery, now: Instant) -> bool {
         let terms = &self.facts.terms;
-        terms.has_acks() && arrival.elapsed() >= terms.lease(delivery.ack.delivered)
+        terms.has_acks() && now >= arrival + terms.lease(delivery.ack.delivered)
     }
 
     /// The next message if it is here already; another event is left in `after`.
-    fn next_message(&mut self, after: &mut Option<Event>) -> Option<(Instant, Delivery)> {
+    fn next_message(&mut self, now: Now, after: &mut Option<Event>) -> Option<(Instant, Delivery)> {
         if let Some(arrival) = self.held.pop_front() {
             return Some(arrival);
         }
         match self.link.try_next() {
-            Some(Event::Message(delivery)) => Some((Instant::now(), delivery)),
+            Some(Event::Message(delivery)) => Some((now.steady, delivery)),
             other => {
                 *after = other;
                 None
@@ -164,12 +168,12 @@ impl Session {
     }
 
     /// Enters a message into the book and labels it for the caller.
-    fn enter(&mut self, arrival: Instant, delivery: Delivery) -> ReceivedMessage {
+    fn enter(&mut self, arrival: Instant, delivery: Delivery, now: Now) -> ReceivedMessage {
         let key = key(&delivery.ack);
         self.position = self.position.max(key.stream_sequence);
         self.pending = delivery.ack.pending;
         self.source.passed(&delivery.ack);
-        self.origin.learn(&delivery.ack);
+        self.origin.clone_from(&delivery.ack.origin);
         self.note_the_end(&delivery.ack);
         let terms = &self.facts.terms;
         let attempt = delivery.ack.delivered;
@@ -187,7 +191,7 @@ impl Session {
             );
         }
         self.labeller
-            .label(delivery, arrival, terms, self.settings.format)
+            .label(delivery, (arrival, now), terms, self.settings.format)
     }
 
     /// Takes over what was found while attaching: a gap, and messages that could not be received.

@@ -70,7 +70,7 @@ impl Session {
     /// No more messages, as the caller wants it.
     pub(super) async fn leave(&mut self) {
         if self.phase == Phase::Delivering {
-            self.stop_pulling().await;
+            Box::pin(self.stop_pulling()).await;
             self.phase = Phase::Leaving;
         }
     }
@@ -86,7 +86,8 @@ impl Session {
             return;
         }
         if self.phase == Phase::Delivering {
-            self.stop_pulling().await;
+            // Boxed: sessions that wait need not keep the room that ending takes.
+            Box::pin(self.stop_pulling()).await;
         }
         self.phase = Phase::Draining(until);
         self.answers.push_back(Frame::Draining(Draining {
@@ -109,7 +110,7 @@ impl Session {
     }
 
     /// Brings the session to its end.
-    pub(super) async fn finish(mut self, ending: Ending) {
+    pub(super) async fn finish(mut self: Box<Self>, ending: Ending) {
         if self.phase == Phase::Delivering {
             self.stop_pulling().await;
         }
@@ -147,9 +148,10 @@ impl Session {
         self.slot = None;
         self.probe = None;
         self.is_outdated = false;
-        let held = std::mem::take(&mut self.held).into_iter();
+        let (held, now) = (std::mem::take(&mut self.held), Instant::now());
         let mut left: Vec<AckSubject> = held
-            .filter(|(arrival, delivery)| !self.has_expired(*arrival, delivery))
+            .into_iter()
+            .filter(|(arrival, delivery)| !self.has_expired(*arrival, delivery, now))
             .map(|(_, delivery)| delivery.ack)
             .collect();
         match std::mem::replace(&mut self.link, Connection::Detached) {
@@ -199,7 +201,7 @@ impl Session {
                 OnSessionEnd::Nak => Duration::ZERO,
                 _ => hand_over_delay(&terms),
             };
-            let delivery = self.origin.delivery(key, entry.attempt);
+            let delivery = self.ack_subject(key, entry.attempt);
             if !nak(&self.shared.nats, &terms, &delivery, delay, deadline).await {
                 break;
             }

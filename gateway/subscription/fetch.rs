@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::ending::give_back;
-use super::labels::{self, Labeller};
+use super::labels::{self, Labeller, Now};
 use super::pulling::{LARGEST_PULL, PULL_HEARTBEAT};
 use super::source::{Attached, Source};
 use crate::deadline::Deadline;
@@ -114,9 +114,12 @@ impl Fetch {
                 self.pull().await?;
             }
             let wait = self.wait();
-            let Ok(event) = wait.bound(self.attached.puller.next()).await else {
+            let next = self.attached.puller.next_unless_lost();
+            let Ok(event) = wait.bound(next).await else {
                 return Ok(());
             };
+            // A pull that is lost is made anew.
+            let Some(event) = event else { continue };
             if !self.take(event).await? {
                 return Ok(());
             }
@@ -134,7 +137,7 @@ impl Fetch {
                 // What one pull without waiting brings is what was there.
                 Ok(!self.request.no_wait || !self.attached.puller.is_idle())
             }
-            Event::Idle(_) | Event::Silent | Event::Ended(End::PinLost) => Ok(true),
+            Event::Idle(_) | Event::Ended(End::PinLost) => Ok(true),
             Event::Ended(End::Expired) if self.request.no_wait => Ok(false),
             Event::Ended(End::Expired) if self.wait().remaining() > HEAD_START => Ok(true),
             Event::Ended(End::Expired) => {
@@ -284,7 +287,8 @@ impl Fetch {
         let mut taken: Vec<AckSubject> = self.batch.iter().map(|(_, it)| it.ack.clone()).collect();
         let mut labeller = Labeller::new(account, Route::default());
         let format = self.request.format;
-        let label = |(arrival, it)| labeller.label(it, arrival, &terms, format);
+        let now = Now::read();
+        let label = |(arrival, it)| labeller.label(it, (arrival, now), &terms, format);
         let seat = self.attached.facts.seat.as_ref();
         let pin = seat.and_then(|seat| seat.pin.as_ref()?.id());
         let response = FetchResponse {

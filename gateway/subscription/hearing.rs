@@ -1,10 +1,15 @@
 //! What the caller of a `Consume` says, and what the session makes of it.
 
+use tokio::time::Instant;
+
 use super::caller::{Caller, Said, unexpected};
 use super::frame::Frame;
-use super::{Ending, MOST_ANSWERS, Session};
+use super::{Ending, Session};
 use crate::proto::Pong;
 use crate::proto::consume_request::Frame as Requested;
+
+/// Answers that may wait for a caller that does not read; then its frames are not read either.
+const MOST_ANSWERS: usize = 64;
 
 /// Frames of a caller that are taken before anything else has its turn.
 const MOST_FRAMES: usize = 256;
@@ -21,15 +26,48 @@ impl Session {
                 Said::Gone => return Err(Ending::CallerGone),
             }
             frames += 1;
-            let reads_on = frames < MOST_FRAMES
-                && self.answers.len() < MOST_ANSWERS
-                && self.settling.keeps_up();
-            let caller = self.caller.as_mut().filter(|_| reads_on);
-            match caller.and_then(|caller| caller.try_next()) {
+            if frames == MOST_FRAMES {
+                return Ok(());
+            }
+            match self.next_word_now() {
                 Some(next) => said = next,
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Whether frames are read: not while the caller does not read the answers to those before, or
+    /// JetStream does not keep up.
+    pub(super) fn listens(&self) -> bool {
+        self.answers.len() < MOST_ANSWERS && self.settling.keeps_up()
+    }
+
+    /// When the caller counts as gone, unless it says something before.
+    pub(super) fn caller_silent_at(&mut self) -> Option<Instant> {
+        let caller = self.caller.as_mut()?;
+        if !self.settling.keeps_up() {
+            caller.excuse();
+        }
+        Some(caller.silent_at())
+    }
+
+    /// Ends the session of a caller that has said nothing for too long.
+    pub(super) async fn miss_the_caller(&mut self, now: Instant) -> Result<(), Ending> {
+        if self.caller_silent_at().is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        // What has come may not have been looked at yet.
+        match (self.next_word_now(), &self.caller) {
+            (Some(said), _) => self.hear(said).await,
+            (None, Some(caller)) => Err(Ending::Refused(caller.silence())),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn next_word_now(&mut self) -> Option<Said> {
+        let listens = self.listens();
+        let caller = self.caller.as_mut().filter(|_| listens);
+        caller.and_then(|caller| caller.try_next())
     }
 
     async fn take_frame(&mut self, frame: Requested) -> Result<(), Ending> {
@@ -54,13 +92,9 @@ impl Session {
 }
 
 /// What the caller says next, where it can say anything.
-pub(super) async fn next_word(
-    caller: &mut Option<Box<Caller>>,
-    reads_answers: bool,
-    keeps_up: bool,
-) -> Said {
+pub(super) async fn next_word(caller: &mut Option<Box<Caller>>) -> Said {
     match caller {
-        Some(caller) => caller.next(reads_answers, keeps_up).await,
+        Some(caller) => caller.next().await,
         None => std::future::pending().await,
     }
 }

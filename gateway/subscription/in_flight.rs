@@ -4,10 +4,14 @@
 //! room exactly once. The room of an expired delivery stays taken until the caller settles something:
 //! a hung caller must not use up the delivery attempts of a whole stream.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod index;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use index::Index;
 
 /// A delivery, as JetStream numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,10 +75,12 @@ pub struct Amount {
 pub struct InFlight {
     window: Amount,
     out: BTreeMap<Key, Entry>,
-    ids: BTreeMap<u64, Key>,
-    expiries: BTreeSet<(Instant, Key)>,
-    extensions: BTreeSet<(Instant, Key)>,
+    ids: Index<u64>,
+    expiries: Index<Instant>,
+    extensions: Index<Instant>,
     bytes: u64,
+    /// How many of those that are out are not the first delivery of their message.
+    repeated: usize,
     /// Expired since the caller last settled something, with their bytes.
     unanswered: BTreeMap<Key, u64>,
     /// The latest that expired, as many as the window has messages: their callers may still ack them.
@@ -87,10 +93,11 @@ impl InFlight {
         Self {
             window,
             out: BTreeMap::new(),
-            ids: BTreeMap::new(),
-            expiries: BTreeSet::new(),
-            extensions: BTreeSet::new(),
+            ids: Index::new(),
+            expiries: Index::new(),
+            extensions: Index::new(),
             bytes: 0,
+            repeated: 0,
             unanswered: BTreeMap::new(),
             expired: BTreeMap::new(),
         }
@@ -100,14 +107,16 @@ impl InFlight {
     pub fn deliver(&mut self, key: Key, entry: Entry) {
         self.remove(key);
         self.bytes += entry.bytes;
-        self.expiries.insert((entry.deadline, key));
+        self.repeated += usize::from(entry.attempt > 1);
+        self.expiries.insert(entry.deadline, key);
         if let Some(extension) = entry.extension {
-            self.extensions.insert((extension.next, key));
+            self.extensions.insert(extension.next, key);
         }
         if entry.id > 0 {
             self.ids.insert(entry.id, key);
         }
         self.out.insert(key, entry);
+        self.tidy();
     }
 
     /// The delivery, while it is out.
@@ -118,8 +127,8 @@ impl InFlight {
     /// The deliveries with these numbers that are out, and those that have expired as far as they are
     /// remembered, each kind in order.
     pub fn find_range(&self, first: u64, last: u64) -> Vec<Found> {
-        let out = self.ids.range(first..=last);
-        let out = out.filter_map(|(_, key)| self.find(*key));
+        let out = self.ids.range(first, last);
+        let out = out.filter_map(|(id, key)| self.find(key).filter(|found| found.id == id));
         let expired = self.expired.range(first..=last);
         let expired = expired.map(|(id, (key, attempt))| Found {
             id: *id,
@@ -142,7 +151,16 @@ impl InFlight {
         self.expired.remove(&id);
     }
 
-    /// Takes note that the caller is done with a message, whichever delivery of it that was.
+    /// Takes note that the caller is done with the message of a delivery, and so with every delivery of it.
+    pub fn settle_for_good(&mut self, found: Found) {
+        // Nearly always: among first deliveries there are no two of one message.
+        match self.repeated == 0 && found.deadline.is_some() {
+            true => self.settle(found.key),
+            false => self.settle_message(found.key.stream_sequence),
+        }
+    }
+
+    /// The same where it is not known which delivery the caller had.
     pub fn settle_message(&mut self, stream_sequence: u64) {
         self.answered();
         let first = Key {
@@ -187,17 +205,18 @@ impl InFlight {
     /// Gives a delivery more time.
     pub fn prolong(&mut self, key: Key, deadline: Instant) {
         if let Some(entry) = self.out.get_mut(&key) {
-            self.expiries.remove(&(entry.deadline, key));
-            self.expiries.insert((deadline, key));
             entry.deadline = deadline;
+            self.expiries.insert(deadline, key);
+            self.tidy();
         }
     }
 
     /// Drops what has expired by now.
     pub fn expire(&mut self, now: Instant) {
-        while let Some((deadline, key)) = self.expiries.first().copied() {
-            if deadline > now {
-                break;
+        while let Some((deadline, key)) = self.expiries.pop_through(now) {
+            let is_so = |entry: &Entry| entry.deadline == deadline;
+            if !self.out.get(&key).is_some_and(is_so) {
+                continue;
             }
             if let Some(entry) = self.remove(key) {
                 self.unanswered.insert(key, entry.bytes);
@@ -206,25 +225,22 @@ impl InFlight {
         }
     }
 
-    /// When the next delivery expires.
+    /// When to look for what has expired: no later than the next delivery expires.
     pub fn next_expiry(&self) -> Option<Instant> {
-        self.expiries.first().map(|(deadline, _)| *deadline)
+        self.expiries.first()
     }
 
-    /// When to ask for more time for a delivery next.
+    /// When to look for what is to be asked more time for, in the same way.
     pub fn next_extension(&self) -> Option<Instant> {
-        self.extensions.first().map(|(next, _)| *next)
+        self.extensions.first()
     }
 
     /// The deliveries to ask more time for by now; each is due again later, unless its time is up then.
     pub fn due_extensions(&mut self, now: Instant) -> Vec<Found> {
         let mut due = Vec::new();
-        while let Some((next, key)) = self.extensions.first().copied() {
-            if next > now {
-                break;
-            }
-            self.extensions.pop_first();
-            let Some(entry) = self.out.get_mut(&key) else {
+        while let Some((next, key)) = self.extensions.pop_through(now) {
+            let is_so = |entry: &&mut Entry| entry.extension.is_some_and(|it| it.next == next);
+            let Some(entry) = self.out.get_mut(&key).filter(is_so) else {
                 continue;
             };
             due.push(found(key, entry));
@@ -233,7 +249,7 @@ impl InFlight {
                 (next < extension.until).then_some(Extension { next, ..extension })
             });
             if let Some(extension) = entry.extension {
-                self.extensions.insert((extension.next, key));
+                self.extensions.insert(extension.next, key);
             }
         }
         due
@@ -312,13 +328,25 @@ impl InFlight {
 
     fn remove(&mut self, key: Key) -> Option<Entry> {
         let entry = self.out.remove(&key)?;
-        self.expiries.remove(&(entry.deadline, key));
-        if let Some(extension) = entry.extension {
-            self.extensions.remove(&(extension.next, key));
-        }
-        self.ids.remove(&entry.id);
         self.bytes -= entry.bytes;
+        self.repeated -= usize::from(entry.attempt > 1);
+        if self.out.is_empty() {
+            self.tidy();
+        }
         Some(entry)
+    }
+
+    fn tidy(&mut self) {
+        let (out, most) = (&self.out, self.out.len());
+        let named = out.iter().filter(|(_, entry)| entry.id > 0);
+        self.ids
+            .tidy(most, named.map(|(key, entry)| (entry.id, *key)));
+        let expiring = out.iter().map(|(key, entry)| (entry.deadline, *key));
+        self.expiries.tidy(most, expiring);
+        let extended = out
+            .iter()
+            .filter_map(|(key, entry)| Some((entry.extension?.next, *key)));
+        self.extensions.tidy(most, extended);
     }
 }
 

@@ -25,9 +25,33 @@ pub(super) fn weight(delivery: &Delivery) -> u64 {
     let headers: usize = headers
         .map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD)
         .sum();
-    let names = delivery.ack.stream.len() + delivery.ack.consumer.len();
+    let origin = &delivery.ack.origin;
+    let names = origin.stream().len() + origin.consumer().len();
     let size = OVERHEAD + delivery.subject.len() + 3 * names + headers + delivery.payload.len();
     size as u64
+}
+
+/// What time it is, by both clocks: looked at once for all that is labelled together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// The clock that leases are kept by.
+    pub(super) steady: Instant,
+    wall: SystemTime,
+}
+
+impl Now {
+    /// Looks.
+    pub(super) fn read() -> Self {
+        Self {
+            steady: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// How the other clock shows a moment to come; the past is now.
+    fn shown(self, moment: Instant) -> SystemTime {
+        self.wall + moment.saturating_duration_since(self.steady)
+    }
 }
 
 /// Labels the deliveries of one session.
@@ -73,7 +97,7 @@ impl Labeller {
     pub(super) fn label(
         &mut self,
         delivery: Delivery,
-        arrival: Instant,
+        (arrival, now): (Instant, Now),
         terms: &Terms,
         format: PayloadFormat,
     ) -> ReceivedMessage {
@@ -91,8 +115,7 @@ impl Labeller {
             };
             return received(delivery, labels, format);
         }
-        let lease = terms.lease(delivery.ack.delivered);
-        let deadline = SystemTime::now() + lease.saturating_sub(arrival.elapsed());
+        let deadline = now.shown(arrival + terms.lease(delivery.ack.delivered));
         let token = AckToken {
             subject: delivery.ack.clone(),
             account: self.account,
@@ -117,8 +140,10 @@ pub(super) fn milliseconds(time: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::token::AckSubject;
+    use crate::token::{AckSubject, Origin};
     use bytes::Bytes;
     use prost::Message as _;
 
@@ -129,10 +154,7 @@ mod tests {
             let header = || ("a".to_owned(), Bytes::from_static(b"b"));
             let delivery = Delivery {
                 ack: AckSubject {
-                    domain: None,
-                    account_hash: None,
-                    stream: name.to_owned(),
-                    consumer: name.to_owned(),
+                    origin: Arc::new(Origin::new(name, name)),
                     delivered: u64::MAX,
                     stream_sequence: u64::MAX,
                     consumer_sequence: u64::MAX,
@@ -153,7 +175,9 @@ mod tests {
                 },
             );
             let terms = Terms::example();
-            let message = labeller.label(delivery, Instant::now(), &terms, PayloadFormat::Bytes);
+            let now = Now::read();
+            let times = (now.steady, now);
+            let message = labeller.label(delivery, times, &terms, PayloadFormat::Bytes);
             assert!(
                 weight >= message.encoded_len() as u64,
                 "{weight} {}",

@@ -1,18 +1,18 @@
 //! Settlements that wait for the connection only: sent in order, and kept while NATS is away.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::in_flight::Found;
-use super::origin::ack_subject;
-use super::sleep_until;
 use crate::deadline::Deadline;
 use crate::nats::{Connection, RequestError, Settlement};
+use crate::token::Origin;
 
-/// How long handing one settlement to a connection that is there may take before that is looked at anew.
+/// How long handing settlements to a connection that is there may take before that is looked at anew.
 const HANDING_OVER: Duration = Duration::from_secs(1);
 
 /// How long to wait before a connection that has just failed is looked at again.
@@ -24,8 +24,8 @@ pub(super) struct Outgoing<T> {
     pub(super) ticket: T,
     /// The delivery.
     pub(super) found: Found,
-    /// What the ack subjects of its consumer begin with.
-    pub(super) prefix: Arc<str>,
+    /// The consumer.
+    pub(super) origin: Arc<Origin>,
     pub(super) settlement: Settlement,
     /// When sending it is of no use any more.
     pub(super) expires: Instant,
@@ -84,10 +84,10 @@ impl<T> Outbox<T> {
                 return std::future::pending().await;
             }
             let expiry = first_expiry(&self.queue);
-            tokio::select! {
-                biased;
-                () = send(&self.connection, &mut self.queue, &mut self.done) => {}
-                () = sleep_until(expiry) => self.expire(),
+            // Boxed: sessions that wait need not keep the room that sending takes.
+            let sending = Box::pin(send(&self.connection, &mut self.queue, &mut self.done));
+            if timeout_at(expiry, sending).await.is_err() {
+                self.expire();
             }
         }
     }
@@ -110,9 +110,11 @@ async fn send<T>(
     done: &mut Vec<(Outgoing<T>, Fate)>,
 ) {
     let link = connection.wait_forever().await;
+    let deadline = Deadline::within(HANDING_OVER);
+    let mut subject = String::new();
+    done.reserve(queue.len());
     while let Some(next) = queue.front() {
-        let subject = ack_subject(&next.prefix, next.found.key, next.found.attempt);
-        let deadline = Deadline::within(HANDING_OVER);
+        name(&mut subject, &next.origin, next.found);
         let fate = match link.settle(&subject, &next.settlement, deadline).await {
             Ok(()) => Fate::Sent,
             Err(RequestError::TooLarge) => Fate::TooLarge,
@@ -123,6 +125,17 @@ async fn send<T>(
     }
 }
 
-fn first_expiry<T>(queue: &VecDeque<Outgoing<T>>) -> Option<Instant> {
-    queue.iter().map(|outgoing| outgoing.expires).min()
+/// Writes the ack subject of a delivery. JetStream finds a message by its stream sequence; the numbers
+/// that are not kept do not matter.
+fn name(subject: &mut String, origin: &Origin, found: Found) {
+    let (stream, consumer) = (found.key.stream_sequence, found.key.consumer_sequence);
+    subject.clear();
+    subject.push_str(origin.prefix());
+    // A String takes whatever is written.
+    let _ = write!(subject, "{}.{stream}.{consumer}.0.0", found.attempt);
+}
+
+fn first_expiry<T>(queue: &VecDeque<Outgoing<T>>) -> Instant {
+    let expiries = queue.iter().map(|outgoing| outgoing.expires);
+    expiries.min().unwrap_or_else(Instant::now)
 }

@@ -38,7 +38,12 @@ impl Session {
         // Without a queue the turn comes at once.
         match (&mut acquiring).now_or_never() {
             Some(permit) => self.pull(permit).await,
-            None => self.slot = Some(acquiring),
+            None => {
+                self.slot = Some(acquiring);
+                if let Connection::Attached(attached) = &mut self.link {
+                    attached.puller.rest();
+                }
+            }
         }
     }
 
@@ -94,7 +99,9 @@ impl Session {
             return;
         };
         self.asked_at = Instant::now();
-        if attached.puller.pull(&ask, Some(permit)).await.is_err() {
+        // Boxed: sessions that wait need not keep the room that asking takes.
+        let asking = Box::pin(attached.puller.pull(&ask, Some(permit)));
+        if asking.await.is_err() {
             self.back_off();
         }
     }

@@ -107,10 +107,14 @@ impl Session {
             match self.plan(&acknowledgement) {
                 Err(error) => self.settling.results.fail(ticket, error),
                 Ok(Plan::Other) => others.push((ticket, acknowledgement)),
-                Ok(Plan::Own(own)) if confirm => beside.extend(self.begin(ticket, own)),
-                Ok(Plan::Own(own)) => {
-                    for (ticket, found, settlement) in self.begin(ticket, own) {
-                        self.post(ticket, found, settlement);
+                Ok(Plan::Own(mut own)) => {
+                    self.begin(ticket, &mut own);
+                    for found in own.deliveries {
+                        let settlement = self.corrected(&own.settlement, found);
+                        match confirm {
+                            true => beside.push((ticket, found, settlement)),
+                            false => self.post(ticket, found, settlement),
+                        }
                     }
                 }
             }
@@ -122,17 +126,13 @@ impl Session {
         Ok(())
     }
 
-    /// Notes what is known of an item already, and returns what to say of each of its deliveries.
-    fn begin(
-        &mut self,
-        ticket: Ticket,
-        own: Own,
-    ) -> impl Iterator<Item = (Ticket, Found, Settlement)> + use<> {
+    /// Notes what is known of an item already.
+    fn begin(&mut self, ticket: Ticket, own: &mut Own) {
         let results = &mut self.settling.results;
         if own.is_range {
             results.begin_range(ticket);
         }
-        if let Some(renewed) = own.renewed {
+        if let Some(renewed) = own.renewed.take() {
             results.note(ticket, "ack_token", renewed);
         }
         if own.deliveries.iter().any(|found| found.deadline.is_none()) {
@@ -141,11 +141,11 @@ impl Session {
         for _ in 0..own.expired {
             results.fail(ticket, acknowledge::too_late());
         }
-        let (terms, settlement) = (self.facts.terms.clone(), own.settlement);
-        own.deliveries.into_iter().map(move |found| {
-            let settlement = acknowledge::corrected(settlement.clone(), &terms, found.attempt);
-            (ticket, found, settlement)
-        })
+    }
+
+    /// What to say of a delivery so that JetStream does what the caller means.
+    fn corrected(&self, settlement: &Settlement, found: Found) -> Settlement {
+        acknowledge::corrected(settlement.clone(), &self.facts.terms, found.attempt)
     }
 
     /// Hands the outbox's settlements to a connection that takes them now, and takes note of it.
@@ -211,7 +211,7 @@ impl Session {
         self.settling.outbox.push(Outgoing {
             ticket,
             found,
-            prefix: self.origin.prefix(),
+            origin: self.origin.clone(),
             settlement,
             expires: found.deadline.unwrap_or(soon),
         });
@@ -253,7 +253,7 @@ impl Session {
             self.settling.results.expect_one(ticket);
             let (nats, delivery) = (
                 self.shared.nats.clone(),
-                self.origin.delivery(found.key, found.attempt),
+                self.ack_subject(found.key, found.attempt),
             );
             confirming.push(async move {
                 let outcome = nats.settle(&delivery, &settlement, true, deadline).await;
@@ -299,7 +299,7 @@ impl Session {
                 self.book.settle_through(found.key);
             }
             Settlement::Ack | Settlement::Term(_) => {
-                self.book.settle_message(found.key.stream_sequence);
+                self.book.settle_for_good(found);
             }
             Settlement::Nak(_) => self.book.settle(found.key),
             Settlement::InProgress => {

@@ -10,6 +10,7 @@ mod resume;
 mod start;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::terms::Terms;
@@ -67,7 +68,7 @@ pub(super) struct Attached {
     /// Messages that the connection could not receive.
     pub(super) suspects: Vec<Delivery>,
     pub(super) gap: Option<Gap>,
-    pub(super) facts: Facts,
+    pub(super) facts: Arc<Facts>,
 }
 
 /// What attaching finds out about the consumer.
@@ -102,16 +103,18 @@ pub(super) struct Position {
 }
 
 impl Source {
-    /// What a caller asks for; nothing is asked of JetStream yet.
+    /// What a caller asks for; nothing is asked of JetStream yet. What is known of a consumer that exists may
+    /// be as old as `freshness`.
     pub(super) fn new(
         nats: &Nats,
         account: u32,
         stream: StreamName,
         source: open::Source,
+        freshness: Duration,
     ) -> Result<Self> {
         Ok(match source {
             open::Source::Consumer { name, priority } => {
-                let durable = Durable::new(nats, stream, name, Duration::ZERO, priority);
+                let durable = Durable::new(nats, stream, name, freshness, priority);
                 Self::Durable(Box::new(durable))
             }
             open::Source::Ordered(reading) => {
@@ -336,7 +339,7 @@ fn new_name() -> Result<ConsumerName> {
 }
 
 /// What one attempt to attach needs in the end: a puller on a link of the connection.
-async fn open_puller(
+async fn new_puller(
     nats: &Nats,
     connection: &Connection,
     stream: &StreamName,
@@ -345,8 +348,13 @@ async fn open_puller(
     deadline: Deadline,
 ) -> Result<Puller> {
     let link = connection.wait(deadline).await?;
-    let opened = Puller::open(nats, link, stream.as_str(), consumer.as_str(), pin).await;
-    opened.map_err(|_| Error::new(Reason::NatsDisconnected, "the connection to NATS broke"))
+    Ok(Puller::new(
+        nats,
+        link,
+        stream.as_str(),
+        consumer.as_str(),
+        pin,
+    ))
 }
 
 fn facts(nats: &Nats, info: &ConsumerInfo, consumer: &ConsumerName) -> Facts {

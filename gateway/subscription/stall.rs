@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use super::pulling::expected;
 use super::terms::Terms;
-use super::{Connection, Ending, Session};
+use super::{Connection, Ending, Frame, Session};
 use crate::deadline::Deadline;
 use crate::error::{Reason, Result};
 use crate::nats::AsOf;
 use crate::nats::api::ConsumerInfo;
-use crate::proto::StallReason;
+use crate::proto::{SessionHeartbeat, StallReason};
 
 /// How old the consumer's info may be.
 pub(super) const AGE: Duration = Duration::from_secs(5);
@@ -74,6 +74,19 @@ impl Session {
         self.heartbeat.reset();
     }
 
+    fn send_heartbeat(&mut self, stall_reason: StallReason) {
+        self.stall = stall_reason;
+        let outstanding = self.book.outstanding();
+        self.send(Frame::Heartbeat(SessionHeartbeat {
+            stream_sequence: self.position,
+            pending: self.pending,
+            outstanding_messages: outstanding.messages,
+            outstanding_bytes: outstanding.bytes,
+            stall_reason: stall_reason as i32,
+            resume_token: self.resume_token(),
+        }));
+    }
+
     fn without_answer(&self) -> StallReason {
         match self.shared.nats.is_connected() {
             true => StallReason::ConsumerLeaderless,
@@ -88,8 +101,12 @@ impl Session {
         if terms.incarnation != self.facts.terms.incarnation {
             self.book.take_all();
         }
-        self.facts.fingerprint = terms.fingerprint(&info.stream_name, &info.name);
-        self.facts.terms = terms;
+        let fingerprint = terms.fingerprint(&info.stream_name, &info.name);
+        if terms != self.facts.terms || fingerprint != self.facts.fingerprint {
+            let facts = Arc::make_mut(&mut self.facts);
+            facts.terms = terms;
+            facts.fingerprint = fingerprint;
+        }
         if std::mem::take(&mut self.is_outdated) {
             self.source.count_anew();
         }

@@ -76,7 +76,7 @@ impl Session {
             .stop
             .as_ref()
             .and_then(|stop| stop.wait(SystemTime::now()));
-        if wait == Some(Duration::ZERO) {
+        if wait == Some(Duration::ZERO) && matches!(self.link, Connection::Attached(_)) {
             self.reattach();
         }
     }

@@ -13,7 +13,7 @@ const DEFAULT_ACK_WAIT: Duration = Duration::from_secs(30);
 const CAUTION: (u32, Duration) = (20, Duration::from_millis(250));
 
 /// What a session needs to know of its consumer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// What is acknowledged.
     pub ack_policy: AckPolicy,

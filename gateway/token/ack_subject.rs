@@ -5,23 +5,16 @@
 //! and may end in a token that means nothing.
 
 use std::fmt;
+use std::str::Split;
+use std::sync::Arc;
 
-const PREFIX: &str = "$JS.ACK.";
-
-/// Version 2 writes this where there is no domain.
-const NO_DOMAIN: &str = "_";
+use super::origin::{NO_DOMAIN, Origin, PREFIX};
 
 /// The parts of an ack subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AckSubject {
-    /// The JetStream domain; only in version 2.
-    pub domain: Option<String>,
-    /// The hash of the account; present exactly in version 2.
-    pub account_hash: Option<String>,
-    /// The stream.
-    pub stream: String,
     /// The consumer.
-    pub consumer: String,
+    pub origin: Arc<Origin>,
     /// How many times the message was delivered, this one included.
     pub delivered: u64,
     /// The message's sequence in the stream.
@@ -37,81 +30,55 @@ pub struct AckSubject {
 impl AckSubject {
     /// Takes a reply subject apart; `None` for any other subject.
     pub fn parse(subject: &str) -> Option<Self> {
-        let tokens: Vec<&str> = subject.strip_prefix(PREFIX)?.split('.').collect();
-        let (scope, rest) = match tokens.len() {
-            7 => (None, tokens.as_slice()),
-            9 | 10 => (Some((tokens[0], tokens[1])), &tokens[2..]),
+        let mut tokens = subject.strip_prefix(PREFIX)?.split('.');
+        let (domain, hash) = match tokens.clone().count() {
+            7 => (None, None),
+            9 | 10 => (tokens.next().filter(|it| *it != NO_DOMAIN), tokens.next()),
             _ => return None,
         };
-        let number = |place: usize| rest[place].parse().ok();
+        let origin = Origin::in_domain(domain, hash, tokens.next()?, tokens.next()?);
+        let origin = Some(origin).filter(Origin::is_well_formed)?;
+        Self::numbered(Arc::new(origin), tokens)
+    }
+
+    /// The same for a delivery that most likely is one of this consumer: then nothing is copied.
+    pub fn parse_from(origin: &Arc<Origin>, subject: &str) -> Option<Self> {
+        let rest = subject.strip_prefix(origin.prefix());
+        rest.and_then(|rest| Self::numbered(origin.clone(), rest.split('.')))
+            .or_else(|| Self::parse(subject))
+    }
+
+    fn numbered(origin: Arc<Origin>, mut tokens: Split<'_, char>) -> Option<Self> {
+        let mut number = || tokens.next()?.parse().ok();
         let parsed = Self {
-            domain: scope
-                .map(|(domain, _)| domain.to_owned())
-                .filter(|name| name != NO_DOMAIN),
-            account_hash: scope.map(|(_, hash)| hash.to_owned()),
-            stream: rest[0].to_owned(),
-            consumer: rest[1].to_owned(),
-            delivered: number(2)?,
-            stream_sequence: number(3)?,
-            consumer_sequence: number(4)?,
-            timestamp: number(5)?,
-            pending: number(6)?,
+            delivered: number()?,
+            stream_sequence: number()?,
+            consumer_sequence: number()?,
+            timestamp: number()?,
+            pending: number()?,
+            origin,
         };
-        parsed.is_well_formed().then_some(parsed)
-    }
-
-    /// What the subjects of all deliveries of its consumer begin with.
-    pub fn prefix(&self) -> String {
-        let mut prefix = String::new();
-        // A String takes whatever is written.
-        let _ = self.write_prefix(&mut prefix);
-        prefix
-    }
-
-    fn write_prefix(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        out.write_str(PREFIX)?;
-        if let Some(hash) = &self.account_hash {
-            write!(
-                out,
-                "{}.{hash}.",
-                self.domain.as_deref().unwrap_or(NO_DOMAIN)
-            )?;
-        }
-        write!(out, "{}.{}.", self.stream, self.consumer)
-    }
-
-    /// Whether every part is one token, so that the subject cannot become another one.
-    pub(super) fn is_well_formed(&self) -> bool {
-        let scope = [&self.domain, &self.account_hash].into_iter().flatten();
-        let version_is_clear = self.domain.is_none() || self.account_hash.is_some();
-        version_is_clear
-            && scope
-                .chain([&self.stream, &self.consumer])
-                .all(|part| is_token(part))
+        let random_tokens = usize::from(parsed.origin.account_hash().is_some());
+        (tokens.count() <= random_tokens).then_some(parsed)
     }
 }
 
 impl fmt::Display for AckSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            origin,
             delivered,
+            stream_sequence,
+            consumer_sequence,
             timestamp,
             pending,
-            ..
         } = self;
-        let (stream_sequence, consumer_sequence) = (self.stream_sequence, self.consumer_sequence);
-        self.write_prefix(f)?;
+        f.write_str(origin.prefix())?;
         write!(
             f,
             "{delivered}.{stream_sequence}.{consumer_sequence}.{timestamp}.{pending}"
         )
     }
-}
-
-fn is_token(text: &str) -> bool {
-    let dangerous =
-        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>' | '/' | '\\');
-    !text.is_empty() && text.len() <= 255 && !text.contains(dangerous)
 }
 
 #[cfg(test)]
@@ -132,11 +99,9 @@ mod tests {
             ),
         ] {
             let parsed = AckSubject::parse(subject).unwrap();
-            assert_eq!(parsed.domain.as_deref(), domain);
-            assert_eq!(
-                (parsed.stream.as_str(), parsed.consumer.as_str()),
-                ("ORDERS", "worker")
-            );
+            let origin = &parsed.origin;
+            assert_eq!(origin.domain(), domain);
+            assert_eq!((origin.stream(), origin.consumer()), ("ORDERS", "worker"));
             assert_eq!((parsed.delivered, parsed.stream_sequence), (2, 17));
             assert_eq!(parsed.to_string(), subject);
         }
@@ -159,6 +124,24 @@ mod tests {
             "$JS.ACK.S..1.1.1.1.1",
         ] {
             assert_eq!(AckSubject::parse(subject), None, "{subject}");
+        }
+    }
+
+    #[test]
+    fn what_comes_from_a_known_consumer_shares_its_name() {
+        let first = AckSubject::parse("$JS.ACK.S.C.1.2.3.4.5").unwrap();
+        let same = AckSubject::parse_from(&first.origin, "$JS.ACK.S.C.2.3.4.5.6").unwrap();
+        assert!(Arc::ptr_eq(&first.origin, &same.origin));
+        assert_eq!((same.delivered, same.pending), (2, 6));
+
+        // Another consumer, and a domain and an account that are called like this one.
+        for subject in [
+            "$JS.ACK.S.D.1.2.3.4.5",
+            "$JS.ACK.S.C.S.C.1.2.3.4.5",
+            "$JS.ACK.S.C.1.2.3.4.5.6",
+        ] {
+            let parsed = AckSubject::parse(subject);
+            assert_eq!(AckSubject::parse_from(&first.origin, subject), parsed);
         }
     }
 }

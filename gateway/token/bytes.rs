@@ -1,11 +1,16 @@
 //! The byte layout below tokens: a version, variable-length numbers, short texts, a CRC-32.
 
+/// Most tokens are shorter.
+const USUAL: usize = 128;
+
 /// Puts a token's fields together.
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
     pub(super) fn new(version: u8) -> Self {
-        Self(vec![version])
+        let mut bytes = Vec::with_capacity(USUAL);
+        bytes.push(version);
+        Self(bytes)
     }
 
     /// Seven bits a byte, the lowest first.
@@ -59,11 +64,11 @@ impl<'a> Reader<'a> {
         None
     }
 
-    pub(super) fn text(&mut self) -> Option<String> {
+    pub(super) fn text(&mut self) -> Option<&'a str> {
         let length = usize::try_from(self.number()?).ok()?;
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        String::from_utf8(text.to_vec()).ok()
+        std::str::from_utf8(text).ok()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -96,7 +96,7 @@ impl ResumeToken {
         let mut input = Reader::new(&bytes, VERSION)?;
         let token = Self {
             account: input.number()?.try_into().ok()?,
-            stream: input.text()?,
+            stream: input.text()?.to_owned(),
             created: Moment::read(&mut input)?,
             filters: input.number()?.try_into().ok()?,
             start: Start::read(&mut input)?,
@@ -164,7 +164,7 @@ impl Reached {
                 snapshot_end: input.number()?,
             },
             1 => Self::Ephemeral {
-                consumer: input.text()?,
+                consumer: input.text()?.to_owned(),
                 incarnation: input.number()?.try_into().ok()?,
                 ack_floor: input.number()?,
             },

@@ -28,7 +28,7 @@ async fn start(settings: Value) -> (crate::support::NatsServer, Gateway, Wire) {
 
 fn expecting(expect: Expectation) -> PublishRequest {
     PublishRequest {
-        expect: Some(expect),
+        expect: Some(expect.into()),
         ..message("orders.x")
     }
 }

@@ -10,7 +10,7 @@ use crate::support::{metadata, refused, start_with_stream};
 
 fn expecting(expect: Expectation) -> PublishRequest {
     PublishRequest {
-        expect: Some(expect),
+        expect: Some(expect.into()),
         ..message("orders.x")
     }
 }

@@ -244,13 +244,13 @@ async fn refuses_a_counter_increment_with_a_payload() {
 async fn refuses_an_expectation_of_another_subject_without_its_sequence() {
     let (_nats, gateway, _wire) = start_with_stream(orders()).await;
     let last_subject_sequence_subject = "orders.*".to_owned();
-    let expect = Some(Expectation {
+    let expect = Expectation {
         last_subject_sequence_subject,
         ..Expectation::default()
-    });
+    };
 
     let request = PublishRequest {
-        expect,
+        expect: Some(expect.into()),
         ..message("orders.x")
     };
 
@@ -285,7 +285,7 @@ async fn refuses_expectations_that_a_header_cannot_hold() {
         (subject, "expect.last_subject_sequence_subject"),
     ] {
         let request = PublishRequest {
-            expect: Some(expect),
+            expect: Some(expect.into()),
             ..message("orders.x")
         };
         assert_eq!(blamed(&gateway, &request).await, field);
@@ -298,7 +298,7 @@ async fn refuses_json_numbers_that_json_does_not_have() {
 
     for number in [f64::NAN, f64::INFINITY] {
         let kind = Some(prost_types::value::Kind::NumberValue(number));
-        let payload = Some(Payload::Json(prost_types::Value { kind }));
+        let payload = Some(Payload::Json(prost_types::Value { kind }.into()));
         let request = PublishRequest {
             payload,
             ..message("orders.x")

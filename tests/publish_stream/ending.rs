@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use jetgate::proto::publish_stream_request::Frame as Request;
 use jetgate::proto::publish_stream_response::Frame;
-use jetgate::proto::{DrainingReason, PublishOpen};
+use jetgate::proto::{DrainingReason, PublishFrame, PublishOpen};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::{into_orders, lose_answers, message, minting, numbered, orders, start_behind_toxic};
+use super::{
+    into_orders, lose_answers, message, minting, numbered, orders, payloads, start_behind_toxic,
+};
 use crate::support::consuming::time;
 use crate::support::publishing::{Outcome, Publishing};
 use crate::support::{Gateway, SOON, eventually, http_get, reason, refused, start_with_stream};
@@ -108,6 +111,53 @@ async fn a_drain_waits_no_longer_than_its_time() {
     let end = publishing.end().await;
     refused(end, Code::Unavailable, "DRAINING");
     gateway.until_ended(SOON).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_old_ends_in_order_and_goes_on_in_another() {
+    let (nats, _, mut wire) = start_with_stream(orders()).await;
+    let gateway = Gateway::start_with(&nats.url(), |config| {
+        config.publish.max_stream_age = Duration::from_secs(1);
+    })
+    .await;
+    let mut open = PublishOpen {
+        producer_id: "shop".to_owned(),
+        ..into_orders()
+    };
+    let mut next = 1;
+    for _ in 0..2 {
+        let mut publishing = Publishing::open(&gateway, open.clone()).await;
+        open.producer_id = publishing.opened.producer_id.clone();
+        open.resume = true;
+
+        let (before, mut reasons) = (next - 1, Vec::new());
+        let status = loop {
+            if publishing.settled_through.max(before) + 1 >= next {
+                let messages = PublishFrame {
+                    first_number: next,
+                    messages: numbered(next..next + 10),
+                };
+                // Nobody reads it where the end has begun.
+                publishing.send_whenever(Request::Messages(messages)).await;
+                next += 10;
+            }
+            match publishing.frame().await {
+                Ok(Some(Frame::Draining(draining))) => reasons.push(draining.reason()),
+                Ok(frame) => assert!(frame.is_some(), "ended with OK"),
+                Err(status) => break status,
+            }
+        };
+        assert_eq!(reasons, [DrainingReason::MaxAge]);
+        assert_eq!(
+            (status.code(), reason(&status).as_str()),
+            (Code::Unavailable, "DRAINING")
+        );
+        next = publishing.settled_through.max(before) + 1;
+    }
+
+    let expected: Vec<String> = (1..next).map(|number| number.to_string()).collect();
+    assert!(expected.len() >= 20, "{next}");
+    assert_eq!(payloads(&mut wire, "ORDERS").await, expected);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jetgate::proto::publish_stream_request::Frame as Request;
 use jetgate::proto::{
-    PublishFrame, PublishOpen, PublishOrdering, PublishResume, PublishStreamRequest,
+    PublishFrame, PublishOpen, PublishOrdering, PublishRequest, PublishResume, PublishStreamRequest,
 };
 use serde_json::json;
 use tokio::time::timeout;
@@ -59,6 +59,21 @@ async fn the_first_frame_opens_and_no_other_does() {
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(reason(&status), "UNEXPECTED_FRAME");
     }
+}
+
+#[tokio::test]
+async fn a_frame_that_is_large_only_once_it_is_decoded_is_refused() {
+    let (_nats, gateway, _wire) = start_with_stream(orders()).await;
+    let frame = PublishFrame {
+        first_number: 1,
+        messages: vec![PublishRequest::default(); 1_000_000],
+    };
+
+    let frames = vec![open(|_| ()), Some(Request::Messages(frame))];
+    let status = status_of(&gateway, frames).await;
+
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(reason(&status), "MESSAGE_TOO_LARGE");
 }
 
 #[tokio::test]

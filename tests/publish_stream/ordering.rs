@@ -22,7 +22,7 @@ fn refused(text: &str) -> PublishRequest {
         ..Expectation::default()
     };
     PublishRequest {
-        expect: Some(expect),
+        expect: Some(expect.into()),
         ..message("orders.x", text)
     }
 }

@@ -9,7 +9,7 @@ use jetgate::proto::publish_stream_response::Frame;
 use jetgate::proto::{PublishFrame, PublishOpen, PublishStall};
 use tokio::time::timeout;
 
-use super::{into_orders, message, orders};
+use super::{into_orders, message, numbered, orders};
 use crate::support::consuming::time;
 use crate::support::publishing::{Outcome, Publishing};
 use crate::support::{Gateway, start_with_stream};
@@ -29,6 +29,25 @@ async fn send_until_held(publishing: &Publishing, subject: &str, text: &str, mos
         next += 10;
     }
     panic!("{most} messages were taken, and no end of it");
+}
+
+/// On several threads, as the binary runs, the transport can take an answer while it is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn answers_that_leave_at_once_make_room_at_once() {
+    let (_nats, gateway, _wire) = start_with_stream(orders()).await;
+    let open = PublishOpen {
+        max_in_flight: 1,
+        // Nothing else but an answer may wake the stream.
+        heartbeat_interval: time(Duration::from_secs(300)),
+        ..into_orders()
+    };
+    let mut publishing = Publishing::open(&gateway, open).await;
+
+    publishing.publish(1, numbered(1..=1_000)).await;
+    publishing.half_close();
+    publishing.end().await.unwrap();
+
+    assert_eq!(publishing.outcomes.len(), 1_000);
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ impl PubArgs {
             subject: self.subject.clone(),
             headers: self.headers.clone(),
             message_id: self.message_id.clone(),
-            expect,
+            expect: expect.map(Box::new),
             expiry: ttl.map(Expiry::Ttl),
             ..PublishRequest::default()
         })

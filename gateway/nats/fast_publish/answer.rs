@@ -65,8 +65,9 @@ impl Address {
 
     /// Where the answer to the message at `place` comes to.
     pub(super) fn reply(&self, place: u64, operation: Operation) -> String {
-        let operation = operation as u8;
-        format!("{}.{place}.{operation}.$FI", self.head)
+        let (mut digits, mut kind) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (place, kind) = (digits.format(place), kind.format(operation as u8));
+        [&*self.head, ".", place, ".", kind, ".$FI"].concat()
     }
 
     /// What `message` answers, where it belongs to this batch.

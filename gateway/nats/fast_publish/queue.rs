@@ -8,6 +8,7 @@ use tonic::Code;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::nats::Outgoing;
+use crate::nats::api::PubAck;
 use crate::nats::publish::{unknown, with_id};
 
 /// A message that is not settled.
@@ -33,8 +34,8 @@ pub(super) enum State {
     Open,
     /// It is being published by itself.
     Repeated,
-    /// It waits for those before it. The sequence is 0 where it is not known.
-    Settled(Result<u64>),
+    /// It waits for those before it.
+    Settled(Result<PubAck>),
 }
 
 /// What is settled since it was last said.
@@ -46,8 +47,12 @@ pub struct Settled {
     pub failed: Vec<(u64, Error)>,
     /// Those of them that are not stored because one before them failed.
     pub withheld: Vec<u64>,
-    /// How many of them are stored.
+    /// How many of them are stored, or were before.
     pub stored: u64,
+    /// How many of these were before.
+    pub duplicates: u64,
+    /// How many of these may have been: a batch does not say it of messages with ids.
+    pub stored_or_duplicate: u64,
     /// The sequence of the last stored one; 0 where JetStream has not said it.
     pub last_sequence: u64,
 }
@@ -127,13 +132,19 @@ impl Queue {
         self.entries.get_mut(place)
     }
 
-    /// The first message is stored; `sequence` is 0 where it is not known.
+    /// A batch says that the first message is stored; `sequence` is 0 where it is not known.
     pub(super) fn stored(&mut self, sequence: u64) {
-        if let Some(entry) = self.entries.pop_front() {
-            self.settled.through = entry.number;
-            self.settled.stored += 1;
-            self.settled.last_sequence = sequence;
+        if let Some(entry) = self.take_stored(sequence) {
+            self.settled.stored_or_duplicate += u64::from(entry.message.id.is_some());
         }
+    }
+
+    fn take_stored(&mut self, sequence: u64) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.settled.through = entry.number;
+        self.settled.stored += 1;
+        self.settled.last_sequence = sequence;
+        Some(entry)
     }
 
     /// The first message is not stored, or nobody knows.
@@ -154,7 +165,10 @@ impl Queue {
     pub(super) fn settle(&mut self) {
         while let Some(entry) = self.entries.front_mut() {
             match std::mem::replace(&mut entry.state, State::Waiting) {
-                State::Settled(Ok(sequence)) => self.stored(sequence),
+                State::Settled(Ok(ack)) => {
+                    self.settled.duplicates += u64::from(ack.duplicate);
+                    self.take_stored(ack.seq);
+                }
                 State::Settled(Err(error)) => self.failed(error),
                 other => {
                     entry.state = other;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::{HeaderMap, Message};
+use async_nats::{Message, Subject};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -32,7 +32,7 @@ pub(super) struct Running {
     batch: Batch,
     address: Address,
     /// That of the first message: what is no message goes there.
-    subject: String,
+    subject: Subject,
     /// How many messages were settled and have left the queue.
     settled: u64,
     /// When something came last, or was asked for.
@@ -58,7 +58,7 @@ impl Running {
         Self {
             batch: Batch::new(&stream.name, flow),
             address,
-            subject: String::new(),
+            subject: Subject::from_static(""),
             settled: 0,
             heard: Instant::now(),
             ended: None,
@@ -197,11 +197,12 @@ impl Running {
         };
         let reply = self.address.reply(self.batch.next_place(), operation);
         let message = &entry.message;
-        let (headers, payload) = (message.headers.clone(), message.payload.clone());
-        let sending = outlet.send(message.subject.as_str(), reply, headers, payload);
+        let (headers, payload) = (message.wire_headers(), message.payload.clone());
+        let subject = message.subject.on_the_wire();
+        let sending = outlet.send(subject, reply, headers, payload);
         if let Sending::Sent = sending {
             if self.is_unused() {
-                message.subject.as_str().clone_into(&mut self.subject);
+                self.subject = message.subject.on_the_wire();
             }
             self.batch.sent(operation);
             entry.sent = Some(Instant::now());
@@ -234,8 +235,8 @@ impl Running {
         };
         let reply = self.address.reply(place, operation);
         self.heard = Instant::now();
-        let (headers, payload) = (HeaderMap::new(), bytes::Bytes::new());
-        if let Sending::Sent = outlet.send(&self.subject, reply, headers, payload) {
+        let subject = self.subject.clone();
+        if let Sending::Sent = outlet.send(subject, reply, None, bytes::Bytes::new()) {
             self.batch.sent(operation);
         }
     }

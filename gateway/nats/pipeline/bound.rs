@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::names::StreamName;
+use crate::names::{StreamName, Subject};
 use crate::nats::lookup::StreamFacts;
 use crate::nats::{Nats, Outgoing};
 
@@ -28,6 +28,8 @@ pub(in crate::nats) struct Bound {
     name: StreamName,
     /// `None` while it is not known how the stream is now.
     facts: Option<StreamFacts>,
+    /// The last subject that was found to be one of its: most messages have that of the one before.
+    claimed: Option<Subject>,
     looked_at: Instant,
     asking: Option<Pin<Box<dyn Future<Output = Result<StreamFacts>> + Send>>>,
 }
@@ -38,6 +40,7 @@ impl Bound {
             nats,
             name,
             facts: Some(facts),
+            claimed: None,
             looked_at: Instant::now(),
             asking: None,
         }
@@ -53,9 +56,13 @@ impl Bound {
         if self.looked_at.elapsed() > RECENT {
             self.look();
         }
+        if self.claimed.as_ref() == Some(&message.subject) {
+            return Ok(());
+        }
         if let Some(facts) = &self.facts {
             facts.refuse_without_acks()?;
             if facts.takes(&message.subject) {
+                self.claimed = Some(message.subject.clone());
                 return Ok(());
             }
         }
@@ -68,6 +75,7 @@ impl Bound {
 
     fn look(&mut self) {
         self.looked_at = Instant::now();
+        self.claimed = None;
         self.facts = self.nats.known_stream_named(&self.name);
         if self.facts.is_none() && self.asking.is_none() {
             let (nats, name) = (self.nats.clone(), self.name.clone());

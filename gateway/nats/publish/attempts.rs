@@ -129,16 +129,13 @@ impl<'a> Attempts<'a> {
             return Attempt::Failed(error);
         }
         let Outgoing {
-            subject,
-            headers,
-            payload,
-            id,
+            subject, payload, ..
         } = self.message;
-        let deadline = match id {
+        let deadline = match self.message.id {
             Some(_) => self.deadline.at_most(ATTEMPT),
             None => self.deadline,
         };
-        let headers = Some(headers.clone()).filter(|headers| !headers.is_empty());
+        let headers = self.message.wire_headers();
         self.begun.mark();
         let answer = link.request(subject.as_str(), headers, payload.clone(), deadline);
         self.judged(sent, answer.await).await

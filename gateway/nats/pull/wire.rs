@@ -1,12 +1,13 @@
 //! What goes over the wire when pulling: requests, messages and statuses, and what they mean.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Message;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::token::AckSubject;
+use crate::token::{AckSubject, Origin};
 
 /// A message as JetStream delivered it.
 #[derive(Clone, Debug)]
@@ -143,8 +144,9 @@ pub(super) fn ending(code: u16, text: &str, bytes_left: u64) -> End {
     }
 }
 
-pub(super) fn delivery(message: Message) -> Option<Delivery> {
-    let ack = AckSubject::parse(message.reply.as_deref()?)?;
+/// A message as a delivery; most likely it comes from `origin`.
+pub(super) fn delivery(message: Message, origin: &Arc<Origin>) -> Option<Delivery> {
+    let ack = AckSubject::parse_from(origin, message.reply.as_deref()?)?;
     let headers = message.headers.iter().flat_map(async_nats::HeaderMap::iter);
     let headers = headers
         .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))

@@ -3,15 +3,14 @@
 
 use std::vec;
 
-use crate::convert::publish_stream::numbered;
+use crate::convert::publish_stream::Reader;
 use crate::error::Result;
-use crate::names::Reserved;
 use crate::nats::Outgoing;
 use crate::proto::{PublishFrame, PublishRequest};
 
 /// The messages, in order.
-#[derive(Default)]
 pub(super) struct Backlog {
+    reader: Reader,
     messages: vec::IntoIter<PublishRequest>,
     next: u64,
     /// The first of them, once it is looked at.
@@ -31,6 +30,16 @@ pub(super) struct Numbered {
 }
 
 impl Backlog {
+    /// Empty.
+    pub(super) fn new(reader: Reader) -> Self {
+        Self {
+            reader,
+            messages: vec::IntoIter::default(),
+            next: 0,
+            head: None,
+        }
+    }
+
     /// Takes a frame. There is nothing left of the one before.
     pub(super) fn fill(&mut self, frame: PublishFrame) {
         self.next = frame.first_number;
@@ -43,18 +52,14 @@ impl Backlog {
     }
 
     /// The first message, which stays the first until it is taken.
-    pub(super) fn peek(
-        &mut self,
-        producer: Option<&str>,
-        reserved: &Reserved,
-    ) -> Option<&Numbered> {
+    pub(super) fn peek(&mut self) -> Option<&Numbered> {
         if self.head.is_none()
             && let Some(request) = self.messages.next()
         {
             let number = self.next;
             self.next = self.next.wrapping_add(1);
             let known = !request.message_id.is_empty();
-            let message = numbered(request, number, producer, reserved);
+            let message = self.reader.read(request, number);
             let size = message.as_ref().map_or(0, Outgoing::size);
             self.head = Some(Numbered {
                 number,
@@ -73,6 +78,7 @@ impl Backlog {
 
     /// Drops them all.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        self.messages = vec::IntoIter::default();
+        self.head = None;
     }
 }

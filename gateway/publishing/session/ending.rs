@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{Reading, Session};
 use crate::error::{Error, Reason};
 use crate::proto::Draining;
+use crate::sessions::Order;
 
 /// How much before the gateway's own end a stream ends, at most.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -22,14 +23,13 @@ pub(super) enum Ending {
     Done,
     /// Nobody listens any more.
     CallerGone,
-    /// The gateway ends, and something is still open.
+    /// The time of an end that the gateway has begun is up, and something is still open.
     OutOfTime,
 }
 
 impl Session {
     /// Reads no more: the gateway ends the stream.
-    pub(super) fn drain(&mut self) {
-        let order = self.registration.order();
+    pub(super) fn drain(&mut self, order: Order) {
         let grace = before_the_end(order.grace);
         self.cut_off_at = Some(Instant::now() + grace);
         self.reading = Reading::Off(Some(order.error));
@@ -61,12 +61,11 @@ impl Session {
     /// Brings the stream to its end.
     pub(super) async fn finish(mut self, ending: Ending) {
         match ending {
-            Ending::Done => match self.reading {
+            Ending::Done | Ending::OutOfTime => match self.reading {
                 Reading::Off(Some(error)) => self.out.end(Err(error)),
                 _ => self.out.end(Ok(())),
             },
             Ending::CallerGone => self.see_through().await,
-            Ending::OutOfTime => self.out.end(Err(self.registration.order().error)),
         }
     }
 

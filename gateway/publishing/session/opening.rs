@@ -11,7 +11,7 @@ use super::ledger::{Ledger, Rules};
 use super::way::Way;
 use super::{Reading, Session, Shared, Words, unreadable};
 use crate::alarm::Alarm;
-use crate::convert::publish_stream::{Terms, terms};
+use crate::convert::publish_stream::{Reader, Terms, terms};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::StreamName;
@@ -71,18 +71,18 @@ pub(super) async fn open(
     let mut session = Session {
         stored: 0,
         ledger: Ledger::new(terms.window, rules, Answers::new(style(&terms))),
-        reserved: nats.reserved().clone(),
         registration,
         requests,
         reading: Reading::On,
         out,
         way,
-        backlog: Backlog::default(),
+        backlog: Backlog::new(Reader::new(terms.producer.clone(), nats.reserved().clone())),
         share: shared.budget.share(),
         held_since: None,
         told: false,
         heard_at: Instant::now(),
         beat_at: Instant::now() + terms.heartbeat,
+        ends_at: Instant::now() + jittered(shared.config.max_stream_age),
         cut_off_at: None,
         alarm: Alarm::default(),
         words: Words::default(),
@@ -119,6 +119,11 @@ async fn named_stream(shared: &Shared, terms: &Terms) -> Result<Option<StreamFac
     let facts = nats.stream_facts(name, Deadline::within(OPENING)).await?;
     facts.refuse_without_acks()?;
     Ok(Some(facts))
+}
+
+/// Give or take a tenth, so that streams that were opened together do not end together.
+fn jittered(age: Duration) -> Duration {
+    age.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
 /// How messages go, and what one that fails does.

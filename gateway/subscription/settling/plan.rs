@@ -93,8 +93,8 @@ impl Session {
     fn plan_token(&self, token: &AckToken, settlement: Settlement) -> Plan {
         let (subject, terms) = (&token.subject, &self.facts.terms);
         let is_ours = token.incarnation == terms.incarnation
-            && subject.consumer == self.facts.consumer.as_str()
-            && subject.stream == self.source.stream().as_str()
+            && subject.origin.consumer() == self.facts.consumer.as_str()
+            && subject.origin.stream() == self.source.stream().as_str()
             && self.labeller.is_account(token.account);
         let key = Key {
             stream_sequence: subject.stream_sequence,

@@ -1,6 +1,6 @@
 //! The results of settle frames until each is complete: book-keeping without I/O.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::proto::consume_response::Frame;
@@ -24,7 +24,7 @@ impl Ticket {
 /// The frames that are not answered yet.
 #[derive(Debug, Default)]
 pub(super) struct Results {
-    frames: HashMap<u64, Waiting>,
+    frames: BTreeMap<u64, Waiting>,
     begun: u64,
 }
 

@@ -1,11 +1,12 @@
 //! Attaching to a consumer that exists by name; it is never created or changed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::priority::Seat;
-use super::{Attached, Facts, Position, facts, open_puller, refuse_push};
+use super::{Attached, Facts, Position, facts, new_puller, refuse_push};
 use crate::convert::open::Priority;
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -25,7 +26,8 @@ pub struct Durable {
     /// When the session was detached last, and when because its connection broke.
     pub(super) detached_at: Option<Instant>,
     lost_at: Option<Instant>,
-    pub(super) facts: Option<Facts>,
+    /// The consumer's incarnation, as last seen.
+    incarnation: Option<u32>,
     priority: Option<Priority>,
     /// Kept over connections: JetStream serves nobody else for a while.
     pin: Pin,
@@ -50,7 +52,7 @@ impl Durable {
             freshness,
             detached_at: None,
             lost_at: None,
-            facts: None,
+            incarnation: None,
             priority,
             pin,
         }
@@ -68,8 +70,8 @@ impl Durable {
 
     /// Takes over what attaching found out.
     pub(super) fn attached(&mut self, facts: &Facts) {
-        let known = self.facts.as_ref().map(|known| known.terms.incarnation);
-        if known.is_some_and(|known| known != facts.terms.incarnation) {
+        let incarnation = facts.terms.incarnation;
+        if self.incarnation.is_some_and(|known| known != incarnation) {
             self.position = Position::default();
         }
         if !facts.terms.has_acks() && self.position.stream_sequence == 0 {
@@ -78,7 +80,7 @@ impl Durable {
         }
         // How far the consumer had counted before says nothing of what comes now.
         self.position.consumer_sequence = 0;
-        self.facts = Some(facts.clone());
+        self.incarnation = Some(incarnation);
     }
 
     /// One attempt to attach.
@@ -106,7 +108,7 @@ impl Durable {
             true => nats.quarantine_connection(&info.stream_name, &info.name),
             false => self.connection.clone(),
         };
-        let puller = open_puller(
+        let puller = new_puller(
             nats,
             &connection,
             &self.stream,
@@ -127,7 +129,7 @@ impl Durable {
             one_by_one: is_private,
             suspects,
             gap: None,
-            facts,
+            facts: Arc::new(facts),
         }))
     }
 }

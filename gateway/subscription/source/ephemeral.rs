@@ -3,6 +3,7 @@
 //! It is attached to by its name, like a durable one. Where JetStream has lost it, and not because
 //! somebody deleted it, it is made anew behind its ack floor: what was not settled comes again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost_types::Timestamp;
@@ -130,10 +131,10 @@ impl Ephemeral {
             .rename(ConsumerName::parse("consumer", &info.name)?);
         let mut attached = anew.durable.attach(nats, deadline).await?;
         attached.gap = gap;
-        attached.facts = Facts {
+        attached.facts = Arc::new(Facts {
             made_behind: Some(anew.floor.sequence().max(info.ack_floor.stream_seq)),
             ..told(&stream, &attached.facts)
-        };
+        });
         Ok(attached)
     }
 
@@ -148,7 +149,7 @@ impl Ephemeral {
         let half = deadline.at_most(deadline.remaining() / 2);
         match self.durable.attach(nats, half).await {
             Ok(mut attached) => {
-                attached.facts = told(stream, &attached.facts);
+                attached.facts = Arc::new(told(stream, &attached.facts));
                 let is_known = Some(attached.facts.terms.incarnation) == self.incarnation;
                 if is_known && self.config.ack_policy != AckPolicy::None {
                     return Ok(Some(attached));

@@ -8,11 +8,12 @@
 //! when it began. Its consumers read the snapshot only, as each of them leaves out what was
 //! updated before it was made; another reads everything behind the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost_types::Timestamp;
 
-use super::{Attached, Facts, Position, facts, gap, open_puller, resume, start};
+use super::{Attached, Facts, Position, facts, gap, new_puller, resume, start};
 use crate::convert::open::Reading;
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -44,7 +45,8 @@ pub struct Ordered {
     config: ConsumerConfig,
     connection: Connection,
     pub(super) position: Position,
-    pub(super) facts: Option<Facts>,
+    /// The last consumer of this read.
+    previous: Option<ConsumerName>,
     /// How many connections broke in a row without a message in between, and where the last began.
     stuck: u32,
     attached_at: u64,
@@ -80,7 +82,7 @@ impl Ordered {
             config,
             connection: nats.delivery_connection(),
             position: Position::default(),
-            facts: None,
+            previous: None,
             stuck: 0,
             attached_at: 0,
             came_to: None,
@@ -131,11 +133,12 @@ impl Ordered {
     /// Deletes the consumer that this read had last. One that delivered single messages knows which
     /// of them broke its connection.
     pub(super) async fn retire_previous(&mut self, nats: &Nats) {
-        let Some(previous) = &self.facts else { return };
+        let Some(consumer) = &self.previous else {
+            return;
+        };
         if self.stuck > APART {
             let deadline = Deadline::within(LOOKING_BACK);
             let as_of = AsOf::within(Duration::ZERO);
-            let consumer = &previous.consumer;
             let info = nats
                 .consumer_info(&self.stream, consumer, as_of, deadline)
                 .await;
@@ -144,7 +147,7 @@ impl Ordered {
                 .map(|info| info.delivered.stream_seq)
                 .filter(|it| *it > 0);
         }
-        delete(nats, &self.stream, &previous.consumer).await;
+        delete(nats, &self.stream, consumer).await;
     }
 
     /// One attempt to attach.
@@ -169,7 +172,7 @@ impl Ordered {
         // Before the consumer: while there is no connection, none must be made.
         connection.wait(deadline).await?;
         let (name, info) = read.create_consumer(nats, &stream, deadline).await?;
-        let puller = open_puller(nats, &connection, &self.stream, &name, None, deadline).await?;
+        let puller = new_puller(nats, &connection, &self.stream, &name, None, deadline).await?;
         let facts = Facts {
             stream_fell_back_to: gap::lost_end(&stream, self.place()),
             stream_created: stream.created,
@@ -183,7 +186,7 @@ impl Ordered {
             one_by_one,
             suspects,
             gap,
-            facts,
+            facts: Arc::new(facts),
         }))
     }
 
@@ -308,7 +311,7 @@ impl Ordered {
         self.attached_at = self.position.stream_sequence;
         // A consumer counts its deliveries from 1.
         self.position.consumer_sequence = 0;
-        self.facts = Some(facts.clone());
+        self.previous = Some(facts.consumer.clone());
     }
 
     /// Whether a message is the next one. What a snapshot's consumer brings from behind its end is not:

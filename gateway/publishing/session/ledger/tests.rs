@@ -204,6 +204,7 @@ fn what_is_settled_as_a_whole_is_answered_with_its_failures() {
         withheld: vec![3, 4],
         stored: 1,
         last_sequence: 7,
+        ..Progress::default()
     });
 
     let acks = ledger.next_acks().unwrap();
