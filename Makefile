@@ -7,7 +7,8 @@ SHELL := bash
 # Where cargo puts what it builds; cargo reads the same variable.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-# More arguments for `make run` (flags of `jetgate dev`), `make test` (of `cargo test`) and `make bench`.
+# More arguments for `make run` (flags of `jetgate dev`), `make test` (of `cargo test`), `make bench`, `make faults` and
+# `make soak`.
 ARGS ?=
 
 .PHONY: run
@@ -29,7 +30,7 @@ test: ## Run every test, the deployment's included (ARGS= narrows it to some of 
 	for proxy in envoy nginx haproxy; do \
 		if path=$$(deploy/dev/tool.sh "$$proxy"); then export "JETGATE_TEST_$${proxy^^}=$$path"; fi; \
 	done; \
-	cargo test --locked $(ARGS)
+	cargo test --locked --package jetgate --package jetgate-faults $(ARGS)
 	$(if $(ARGS),,@JETGATE_BIN='$(abspath $(TARGET_DIR))/debug/jetgate' $(MAKE) --no-print-directory test-deploy test-clients)
 
 # Without cluster and container engine; what a machine has no tool for is named, and fails where CI=true.
@@ -48,6 +49,21 @@ bench: ## Measure the gateway beside the native client and print tables (ARGS= s
 	cargo build --locked --release --package jetgate-bench; \
 	exec '$(TARGET_DIR)/release/jetgate-bench' --gateway '$(TARGET_DIR)/release/jetgate' \
 		--nats-server "$$nats_server" $(ARGS)
+
+# A debug build of the gateway: an overflow or a broken assertion in it is a finding, too.
+faults_of = set -e; \
+	nats_server=$$(deploy/dev/nats-server.sh --pinned); \
+	cargo build --locked --bin jetgate; \
+	cargo build --locked --package jetgate-faults; \
+	exec '$(TARGET_DIR)/debug/jetgate-faults' --gateway '$(TARGET_DIR)/debug/jetgate' --nats-server "$$nats_server"
+
+.PHONY: faults
+faults: ## Prove the guarantees under every fault in about ten minutes (ARGS= selects faults and the seed, --list names them)
+	@$(faults_of) $(ARGS)
+
+.PHONY: soak
+soak: ## Inject faults at random for an hour (ARGS='--time 8h' for longer)
+	@$(faults_of) --suite soak $(ARGS)
 
 .PHONY: lint
 lint: lint-format lint-code lint-docs lint-proto lint-dependencies ## Check format, code, docs, protocol and dependencies

@@ -1,0 +1,36 @@
+//! Takes down what happens while it does.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::history::{Entry, Event, micros};
+
+/// Takes down what happens; clones write into one history.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    began: Instant,
+    entries: Arc<Mutex<Vec<Entry>>>,
+}
+
+impl Recorder {
+    pub(crate) fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            entries: Arc::default(),
+        }
+    }
+
+    /// Adds an event that happens now.
+    pub(crate) fn record(&self, event: Event) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        // The clock is read under the lock: entries are in the order of their times.
+        let at = micros(self.began.elapsed());
+        entries.push(Entry { at, event });
+    }
+
+    /// What was recorded so far.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.clone()
+    }
+}
