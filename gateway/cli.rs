@@ -5,6 +5,7 @@ mod client;
 mod completions;
 mod exec_with_parent;
 mod failure;
+mod policy;
 mod probe;
 
 use std::{
@@ -22,6 +23,7 @@ pub use self::{
     completions::CompletionsArgs,
     exec_with_parent::{ExecWithParent, NAME as EXEC_WITH_PARENT},
     failure::Failure,
+    policy::PolicyArgs,
     probe::{Probe, ProbeError},
 };
 use crate::{
@@ -51,6 +53,8 @@ pub enum Command {
     Probe(Probe),
     /// Make an API key for a caller, and the entry for the gateway's file (auth.api_keys_file)
     ApiKey(ApiKeyArgs),
+    /// Ask the rules of who may do what (auth.policy_file)
+    Policy(PolicyArgs),
     /// What people ask of a gateway that runs
     #[command(flatten)]
     Client(Box<ClientCommand>),

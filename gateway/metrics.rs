@@ -22,6 +22,8 @@ use tonic::Code;
 use self::labels::code_name;
 pub use prometheus_client::metrics::counter::Counter;
 
+use crate::auth::policy::Action;
+
 pub use self::labels::{PublishOutcome, Refusal, SettlementKind, SettlementOutcome};
 
 /// Upper bounds in seconds; the last are for streams, which last as long as their caller likes.
@@ -50,6 +52,7 @@ pub struct Metrics {
     tls_expiry: Gauge,
     tls_reload_failures: Counter,
     refused_callers: Counter,
+    denials: Family<Denied, Counter>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -79,6 +82,12 @@ struct Settlement {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Refused {
     why: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Denied {
+    mode: &'static str,
+    permission: String,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -112,6 +121,7 @@ impl Metrics {
             tls_expiry: Gauge::default(),
             tls_reload_failures: Counter::default(),
             refused_callers: Counter::default(),
+            denials: Family::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -173,6 +183,8 @@ impl Metrics {
         );
         let help = "Calls whose callers did not prove who they are";
         registry.register("refused_callers", help, self.refused_callers.clone());
+        let help = "What the rules refused, or would have in shadow mode";
+        registry.register("policy_denials", help, self.denials.clone());
         registry
     }
 
@@ -283,6 +295,15 @@ impl Metrics {
     /// Counts a call whose caller did not prove who it is.
     pub fn caller_refused(&self) {
         self.refused_callers.inc();
+    }
+
+    /// Counts something that the rules do not allow; in shadow mode it was done all the same.
+    pub fn denied(&self, action: Action, is_shadow: bool) {
+        let denied = Denied {
+            mode: if is_shadow { "shadow" } else { "enforce" },
+            permission: action.permission(),
+        };
+        self.denials.get_or_create(&denied).inc();
     }
 
     /// Everything in the OpenMetrics text format.

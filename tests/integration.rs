@@ -121,6 +121,8 @@ mod tls;
 mod grpc_web;
 // Who may call.
 mod auth;
+// Who may do what.
+mod policy;
 // Messages that JetStream gives up: their letters, however they die.
 mod dead_letters;
 // Many sessions at once.

@@ -21,8 +21,9 @@ const LONGEST: Duration = Duration::from_secs(120);
 const FAILURES: [&str; 2] = ["# fails: ", "# ends with: "];
 
 /// Metrics that appear once there is something to count.
-const RARE_METRICS: [&str; 2] = [
+const RARE_METRICS: [&str; 3] = [
     "jetgate_nats_reconnects_total",
+    "jetgate_policy_denials_total",
     "jetgate_refused_connections_total",
 ];
 

@@ -21,6 +21,7 @@ use tracing::info;
 use super::budget::Share;
 use super::{Budget, Config, Outlet};
 use crate::alarm::Alarm;
+use crate::auth::{Access, Changes, Expiry};
 use crate::convert::publish_stream::Terms;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -68,6 +69,10 @@ pub struct Shared {
 struct Session {
     shared: Shared,
     registration: Registration,
+    access: Access,
+    changes: Changes,
+    /// When what the caller has shown ends; `None` once it was told, too.
+    expiry: Option<Expiry>,
     terms: Terms,
     reserved: Reserved,
     requests: Streaming<PublishStreamRequest>,
@@ -165,6 +170,10 @@ impl Session {
                     self.hurry();
                     None
                 }
+                () = self.changes.next() => {
+                    self.take_rules();
+                    None
+                }
                 event = self.way.next() => {
                     self.note(event);
                     None
@@ -220,6 +229,11 @@ impl Session {
                 self.words.pongs.push_back(ping.ping_id);
                 Ok(())
             }
+            Some(Request::Credentials(fresh)) => {
+                self.access.renew(&fresh.bearer)?;
+                self.expiry = self.access.expiry();
+                Ok(())
+            }
             Some(Request::Open(_)) => Err(unexpected("open is for the first frame only")),
             None => Err(unexpected(
                 "a frame is empty, or not one that this version knows",
@@ -238,11 +252,20 @@ impl Session {
         Ok(())
     }
 
+    /// What changed may concern the caller: messages that it may not publish any more fail, and one that
+    /// is nobody any more is sent away.
+    fn take_rules(&mut self) {
+        let refreshed = self.access.refresh();
+        if let (Err(error), Reading::On) = (refreshed, &self.reading) {
+            self.reading = Reading::Off(Some(error));
+        }
+    }
+
     /// Takes up what the window has room for.
     fn take_up(&mut self) {
         let deadline = Deadline::within(self.terms.timeout);
         let producer = self.terms.producer.as_deref();
-        while let Some(next) = self.backlog.peek(producer, &self.reserved) {
+        while let Some(next) = self.backlog.peek(producer, &self.reserved, &self.access) {
             if !self.ledger.has_room(next.bytes) {
                 break;
             }
@@ -384,7 +407,8 @@ impl Session {
     fn set_alarm(&mut self) {
         self.alarm.remind(self.beat_at);
         self.alarm.remind(self.lost_at());
-        let moments = [self.cut_off_at, self.tell_at()];
+        let notice = self.expiry.map(|expiry| expiry.notice);
+        let moments = [self.cut_off_at, self.tell_at(), notice];
         moments
             .into_iter()
             .flatten()
@@ -395,6 +419,9 @@ impl Session {
         let now = Instant::now();
         if self.cut_off_at.is_some_and(|at| at <= now) {
             return Some(Ending::OutOfTime);
+        }
+        if self.expiry.is_some_and(|expiry| expiry.notice <= now) {
+            self.begin_to_expire();
         }
         if self.tell_at().is_some_and(|at| at <= now) {
             self.told = true;

@@ -3,11 +3,13 @@
 
 use std::vec;
 
+use crate::auth::Access;
 use crate::convert::publish_stream::numbered;
 use crate::error::Result;
 use crate::names::Reserved;
 use crate::nats::Outgoing;
 use crate::proto::{PublishFrame, PublishRequest};
+use crate::publishing::may_publish;
 
 /// The messages, in order.
 #[derive(Default)]
@@ -47,6 +49,7 @@ impl Backlog {
         &mut self,
         producer: Option<&str>,
         reserved: &Reserved,
+        access: &Access,
     ) -> Option<&Numbered> {
         if self.head.is_none()
             && let Some(request) = self.messages.next()
@@ -54,7 +57,8 @@ impl Backlog {
             let number = self.next;
             self.next = self.next.wrapping_add(1);
             let known = !request.message_id.is_empty();
-            let message = numbered(request, number, producer, reserved);
+            let message = may_publish(access, &request)
+                .and_then(|()| numbered(request, number, producer, reserved));
             let size = message.as_ref().map_or(0, Outgoing::size);
             self.head = Some(Numbered {
                 number,

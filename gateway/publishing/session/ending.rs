@@ -6,8 +6,9 @@ use prost_types::Timestamp;
 use tokio::time::Instant;
 
 use super::{Reading, Session};
+use crate::auth::expired;
 use crate::error::{Error, Reason};
-use crate::proto::Draining;
+use crate::proto::{Draining, DrainingReason};
 
 /// How much before the gateway's own end a stream ends, at most.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -40,6 +41,24 @@ impl Session {
         });
     }
 
+    /// Reads no more: the caller's credentials end, and the stream with them.
+    pub(super) fn begin_to_expire(&mut self) {
+        let Some(expiry) = self.expiry.take() else {
+            return;
+        };
+        if !matches!(self.reading, Reading::On) {
+            return;
+        }
+        let left = expiry.end.saturating_duration_since(Instant::now());
+        self.cut_off_at = Some(expiry.end);
+        self.reading = Reading::Off(Some(expired()));
+        self.words.draining = Some(Draining {
+            reason: DrainingReason::CredentialsExpire as i32,
+            deadline: Some(Timestamp::from(SystemTime::now() + left)),
+            resume_token: String::new(),
+        });
+    }
+
     /// The gateway itself ends: there may be less time left than the stream was given.
     pub(super) fn hurry(&mut self) {
         let left = before_the_end(self.shared.sessions.drain_time());
@@ -66,7 +85,13 @@ impl Session {
                 _ => self.out.end(Ok(())),
             },
             Ending::CallerGone => self.see_through().await,
-            Ending::OutOfTime => self.out.end(Err(self.registration.order().error)),
+            Ending::OutOfTime => {
+                let order = self.registration.order();
+                self.out.end(Err(match self.reading {
+                    Reading::Off(Some(error)) => error,
+                    _ => order.error,
+                }));
+            }
         }
     }
 

@@ -39,6 +39,7 @@ pub(super) async fn open(
     out: Out,
 ) -> Result<Session, (Error, Out)> {
     let draining = shared.sessions.draining().clone();
+    let access = who.access.clone();
     let agreeing = async {
         let open = first_frame(&mut requests).await?;
         let who = who
@@ -66,6 +67,7 @@ pub(super) async fn open(
         Err(error) => return Err((error, out)),
     };
 
+    let (changes, expiry) = (access.changes(), access.expiry());
     let nats = shared.outlet.nats();
     let (way, rules) = way(nats, &terms, facts.clone());
     let mut session = Session {
@@ -73,6 +75,9 @@ pub(super) async fn open(
         ledger: Ledger::new(terms.window, rules, Answers::new(style(&terms))),
         reserved: nats.reserved().clone(),
         registration,
+        changes,
+        expiry,
+        access,
         requests,
         reading: Reading::On,
         out,
