@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::admin::{self, Readiness};
-use crate::auth::{Authenticator, KeysError};
+use crate::auth::{AuthError, Authenticator};
 use crate::config::Config;
 use crate::dead_letters::{Collector, DeadLetters};
 use crate::health::Health;
@@ -59,9 +59,9 @@ pub enum StartError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] MaterialError),
-    /// The API keys cannot be used.
+    /// The API keys or the rules cannot be used.
     #[error(transparent)]
-    Keys(#[from] KeysError),
+    Auth(#[from] AuthError),
 }
 
 impl App {
@@ -69,12 +69,13 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When an address is taken or not this machine's, or the certificates or keys cannot be
+    /// When an address is taken or not this machine's, or the certificates, keys or rules cannot be
     /// used.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let tls = Tls::load(&config.tls, config.web.is_enabled(), metrics.clone())?;
-        let authenticator = Authenticator::load(&config.auth, config.tls.authenticates())?;
+        let certificates = config.tls.authenticates();
+        let authenticator = Authenticator::load(&config.auth, certificates, metrics.clone())?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
         Ok(Self {

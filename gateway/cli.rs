@@ -6,6 +6,7 @@ mod completions;
 mod descriptors;
 mod exec_with_parent;
 mod failure;
+mod policy;
 mod probe;
 
 use std::{
@@ -24,6 +25,7 @@ pub use self::{
     descriptors::print_descriptors,
     exec_with_parent::{ExecWithParent, NAME as EXEC_WITH_PARENT},
     failure::Failure,
+    policy::PolicyArgs,
     probe::{Probe, ProbeError},
 };
 use crate::{
@@ -55,6 +57,8 @@ pub enum Command {
     ApiKey(ApiKeyArgs),
     /// Write the contract's descriptor set to stdout, for proxies and tools without reflection
     Descriptors,
+    /// Ask the rules of who may do what (auth.policy_file)
+    Policy(PolicyArgs),
     /// What people ask of a gateway that runs
     #[command(flatten)]
     Client(Box<ClientCommand>),

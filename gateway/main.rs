@@ -35,6 +35,7 @@ fn run(command: &Command) -> Result<u8, Failure> {
         Command::Probe(probe) => probe.run().map(|()| 0).map_err(Failure::other),
         Command::ApiKey(args) => args.run().map(|()| 0),
         Command::Descriptors => print_descriptors().map(|()| 0),
+        Command::Policy(args) => args.run(),
         Command::Client(client) => client.run().map(|()| 0),
         Command::Completions(completions) => completions.run().map(|()| 0),
         Command::ExecWithParent(exec) => Err(Failure::other(exec.run())),

@@ -14,7 +14,7 @@ mod filter;
 mod routing;
 mod subject;
 
-pub use filter::{NamePattern, filters_overlap};
+pub use filter::{NamePattern, filter_covers, filters_overlap};
 pub use routing::{ApiPrefix, RepublishDestination, TransformDestination};
 pub use subject::{Reserved, StreamSubject, Subject, SubjectFilter, subject_matches};
 

@@ -5,6 +5,7 @@ mod batch;
 mod budget;
 mod orphans;
 mod outlet;
+mod permit;
 pub mod session;
 
 use std::ops::RangeInclusive;
@@ -16,6 +17,7 @@ pub use batch::Batch;
 pub use budget::Budget;
 pub use orphans::Orphans;
 pub use outlet::{Accepted, Outlet};
+pub use permit::may_publish;
 
 use crate::config::{ByteSize, Checks};
 

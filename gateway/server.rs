@@ -71,7 +71,7 @@ pub(crate) fn stack<H: Health>(
 + use<H> {
     // The layers are cloned for each call; the metrics are many handles.
     let metrics = Arc::new(metrics);
-    let (counted, refused) = (metrics.clone(), metrics.clone());
+    let refused = metrics.clone();
     let web = config.web.clone();
     ServiceBuilder::new()
         // Behind it every call is gRPC.
@@ -79,9 +79,7 @@ pub(crate) fn stack<H: Health>(
         // Sees every call and every status, those of the layers below included.
         .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
         // Behind it every call has a caller.
-        .layer_fn(move |inner| {
-            authenticate::Authenticate::new(inner, authenticator.clone(), counted.clone())
-        })
+        .layer_fn(move |inner| authenticate::Authenticate::new(inner, authenticator.clone()))
         // Gives a reason to what tonic refuses by itself.
         .layer_fn(rescue::Rescue::new)
         .service(routes(services, &config.server))

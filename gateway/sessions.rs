@@ -26,7 +26,7 @@ use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use caller::{Caller, identity};
+pub use caller::Caller;
 use entry::Entry;
 pub use entry::{Description, Order, State};
 pub use id::gateway_text;

@@ -19,6 +19,8 @@ mod link;
 mod noting;
 mod opening;
 mod outbox;
+pub(crate) mod own;
+mod permit;
 mod pulling;
 mod receiving;
 mod serving;
@@ -38,6 +40,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::alarm::Alarm;
+use crate::auth::{Access, Changes, Expiry};
 use crate::convert::open::Settings;
 use crate::metrics::{Metrics, SessionGuard};
 use crate::nats::Nats;
@@ -87,6 +90,11 @@ pub struct Session {
     facts: Arc<Facts>,
     link: Connection,
     registration: Registration,
+    access: Access,
+    changes: Changes,
+    /// When what the caller has shown ends.
+    expiry: Option<Expiry>,
+    is_expiring: bool,
     /// The caller's frames; those of `Subscribe` have none.
     caller: Option<Box<Caller>>,
     settling: Settling,

@@ -125,6 +125,8 @@ mod grpc_web;
 mod proxies;
 // Who may call.
 mod auth;
+// Who may do what.
+mod policy;
 // Messages that JetStream gives up: their letters, however they die.
 mod dead_letters;
 // Many sessions at once.

@@ -7,7 +7,6 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
     time::SystemTime,
 };
 
@@ -18,6 +17,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::caller::{Caller, Kind};
 use super::unauthenticated;
 use crate::error::Result;
 
@@ -27,15 +27,11 @@ const PREFIX: &str = "jg_";
 /// Random bytes of a key.
 const LENGTH: usize = 32;
 
-type Hash = [u8; digest::SHA256_OUTPUT_LEN];
+/// The hash of a key.
+pub(super) type Hash = [u8; digest::SHA256_OUTPUT_LEN];
 
-/// The keys of one file.
-pub struct ApiKeys(HashMap<Hash, Holder>);
-
-struct Holder {
-    name: Arc<str>,
-    expires: Option<SystemTime>,
-}
+/// The keys of one file, and who holds them.
+pub struct ApiKeys(HashMap<Hash, Caller>);
 
 /// Why a file of keys cannot be used.
 #[derive(Debug, Error)]
@@ -70,6 +66,8 @@ struct File {
 struct Entry {
     name: String,
     sha256: String,
+    #[serde(default)]
+    groups: Vec<String>,
     expires: Option<toml::value::Datetime>,
 }
 
@@ -94,7 +92,7 @@ impl ApiKeys {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut keys = HashMap::with_capacity(file.key.len());
         for entry in file.key {
-            let name: Arc<str> = entry.name.as_str().into();
+            let name = entry.name.as_str();
             if name.is_empty() || name.chars().any(char::is_control) {
                 return Err("a key has no name, or one with control characters".to_owned());
             }
@@ -106,7 +104,10 @@ impl ApiKeys {
                 .map_err(|_| format!("the expiry of {name} is not like 2030-01-31T00:00:00Z"))?;
             let expires = expires.map(SystemTime::try_from).transpose();
             let expires = expires.map_err(|_| format!("the expiry of {name} is out of range"))?;
-            if keys.insert(hash, Holder { name, expires }).is_some() {
+            let holder = Caller::new(Kind::ApiKey, name)
+                .in_groups(entry.groups)
+                .until(expires);
+            if keys.insert(hash, holder).is_some() {
                 return Err(format!("the key of {} is there twice", entry.name));
             }
         }
@@ -118,14 +119,19 @@ impl ApiKeys {
     /// # Errors
     ///
     /// `UNAUTHENTICATED` when it is nobody's, or no longer.
-    pub(super) fn holder(&self, key: &str, now: SystemTime) -> Result<Arc<str>> {
-        match self.0.get(&hash(key)) {
+    pub(super) fn holder(&self, hash: &Hash, now: SystemTime) -> Result<Caller> {
+        match self.0.get(hash) {
             None => Err(unauthenticated("the key is not known")),
-            Some(holder) if holder.expires.is_some_and(|end| end <= now) => {
+            Some(holder) if holder.expires().is_some_and(|end| end <= now) => {
                 Err(unauthenticated("the key has expired"))
             }
-            Some(holder) => Ok(holder.name.clone()),
+            Some(holder) => Ok(holder.clone()),
         }
+    }
+
+    /// What is known of a key.
+    pub(super) fn hash(key: &str) -> Hash {
+        hash(key)
     }
 }
 
@@ -192,13 +198,17 @@ mod tests {
 
     use super::*;
 
+    fn holder(keys: &ApiKeys, key: &NewKey, now: SystemTime) -> Result<Caller> {
+        keys.holder(&ApiKeys::hash(key.secret()), now)
+    }
+
     #[test]
     fn a_new_key_is_known_by_its_entry() {
         let key = NewKey::make("orders \"eu\"");
         let keys = ApiKeys::parse(&key.entry()).unwrap();
 
         assert_eq!(
-            &*keys.holder(key.secret(), SystemTime::now()).unwrap(),
+            holder(&keys, &key, SystemTime::now()).unwrap().name(),
             "orders \"eu\""
         );
         assert!(!key.entry().contains(key.secret()));
@@ -213,8 +223,8 @@ mod tests {
         let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_896_048_000);
 
         let before = end - Duration::from_secs(1);
-        assert!(keys.holder(key.secret(), before).is_ok());
-        assert!(keys.holder(key.secret(), end).is_err());
+        assert!(holder(&keys, &key, before).is_ok());
+        assert!(holder(&keys, &key, end).is_err());
     }
 
     #[test]

@@ -28,6 +28,9 @@ impl Failure {
     /// (`EX_UNAVAILABLE`).
     pub const UNAVAILABLE: u8 = 69;
 
+    /// The exit code when the rules do not allow what is asked about (`EX_NOPERM`).
+    pub const NO_PERMISSION: u8 = 77;
+
     /// A wrong command line or configuration.
     pub fn usage(error: impl Into<Box<dyn Error>>) -> Self {
         Self::new(Self::USAGE, error)

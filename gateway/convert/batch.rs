@@ -12,11 +12,12 @@ use crate::publishing::{Batch, MintMessageId};
 /// The most messages that a batch has: JetStream's own limit of an atomic one (ADR-50).
 const LARGEST: usize = 1_000;
 
-/// Reads a request. `mint` says which messages get an id here.
+/// Reads a request. `mint` says which messages get an id here, and `judge` whether one may be published.
 pub fn batch(
     request: PublishBatchRequest,
     mint: MintMessageId,
     reserved: &Reserved,
+    judge: impl Fn(&PublishRequest) -> Result<()>,
 ) -> Result<Batch> {
     let PublishBatchRequest {
         messages,
@@ -34,7 +35,7 @@ pub fn batch(
     }
     let items = messages
         .into_iter()
-        .map(|message| item(message, mint, reserved));
+        .map(|message| judge(&message).and_then(|()| item(message, mint, reserved)));
     Ok(match mode {
         PublishBatchMode::Unspecified | PublishBatchMode::Independent => {
             Batch::Independent(items.collect())
@@ -124,7 +125,12 @@ mod tests {
     }
 
     fn convert(request: PublishBatchRequest) -> Result<Batch> {
-        batch(request, MintMessageId::Unary, &Reserved::new("_INBOX"))
+        batch(
+            request,
+            MintMessageId::Unary,
+            &Reserved::new("_INBOX"),
+            |_| Ok(()),
+        )
     }
 
     fn atomic_of(messages: Vec<PublishRequest>) -> Result<Batch> {
@@ -158,7 +164,7 @@ mod tests {
                 mint_message_ids: asked,
                 ..request(PublishBatchMode::Independent, vec![message("")])
             };
-            let outcome = match batch(request, configured, &Reserved::new("_INBOX")) {
+            let outcome = match batch(request, configured, &Reserved::new("_INBOX"), |_| Ok(())) {
                 Ok(Batch::Independent(items)) => Some(items[0].as_ref().unwrap().id.is_some()),
                 _ => None,
             };

@@ -23,7 +23,7 @@ mod priority;
 pub(super) mod reading;
 mod wanted;
 
-pub use apply::{creation, plan};
+pub use apply::{creation, plan, read};
 pub use change::{differences, etag, patched, update_mask};
 pub use control::{pause, paused, reset, unpin};
 pub use ephemeral::ephemeral_config;

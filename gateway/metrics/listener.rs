@@ -10,10 +10,17 @@ use prometheus_client::metrics::gauge::Gauge;
 use super::catalogue::{Catalogue, label};
 use super::labels::Refusal;
 use super::share::Share;
+use crate::auth::policy::Action;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Refused {
     why: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Denied {
+    mode: &'static str,
+    permission: String,
 }
 
 /// Metrics of the public listener.
@@ -23,6 +30,7 @@ pub struct Listener {
     refused_connections: Family<Refused, Counter>,
     refused_callers: Counter,
     refused_pages: Counter,
+    denials: Family<Denied, Counter>,
     tls_expiry: Gauge,
     tls_reload_failures: Counter,
 }
@@ -34,6 +42,7 @@ impl Listener {
             refused_connections: Family::default(),
             refused_callers: Counter::default(),
             refused_pages: Counter::default(),
+            denials: Family::default(),
             tls_expiry: Gauge::default(),
             tls_reload_failures: Counter::default(),
         };
@@ -55,6 +64,13 @@ impl Listener {
         let help = "Calls of pages that web.origins does not name";
         let name = "jetgate_refused_pages";
         catalogue.add(name, help, &[], self.refused_pages.clone());
+        let help = "What the rules refused, or would have in shadow mode";
+        let labels = [
+            label("mode", "enforce, shadow"),
+            label("permission", "what was missing, as the rules name it"),
+        ];
+        let name = "jetgate_policy_denials";
+        catalogue.add(name, help, &labels, self.denials.clone());
         let help =
             "When the first of the listener's certificates ends, in Unix time; 0 without TLS";
         let name = "jetgate_tls_certificate_expiry_seconds";
@@ -83,6 +99,15 @@ impl Listener {
     /// Counts a call of a page that may not call.
     pub fn page_refused(&self) {
         self.refused_pages.inc();
+    }
+
+    /// Counts something that the rules do not allow; in shadow mode it was done all the same.
+    pub fn denied(&self, action: Action, is_shadow: bool) {
+        let denied = Denied {
+            mode: if is_shadow { "shadow" } else { "enforce" },
+            permission: action.permission(),
+        };
+        self.denials.get_or_create(&denied).inc();
     }
 
     /// Says when the first of the certificates ends.

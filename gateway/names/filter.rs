@@ -56,6 +56,18 @@ pub fn filters_overlap(one: &str, other: &str) -> bool {
     }
 }
 
+/// Whether every subject that matches `inner` matches `outer`, too.
+pub fn filter_covers(outer: &str, inner: &str) -> bool {
+    let (mut outer, mut inner) = (outer.split('.'), inner.split('.'));
+    loop {
+        match (outer.next(), inner.next()) {
+            (None, None) | (Some(">"), Some(_)) => return true,
+            (Some(token), Some(wanted)) if wanted != ">" && (token == wanted || token == "*") => {}
+            _ => return false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,7 +113,52 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_filter_covers_what_lies_within() {
+        for (outer, inner, expected) in [
+            ("orders.>", "orders.eu.1", true),
+            ("orders.>", "orders.>", true),
+            ("orders.>", "orders", false),
+            ("orders.*", "orders.>", false),
+            ("orders.*", "orders.*", true),
+            ("orders.eu", "orders.*", false),
+            ("*.>", ">", false),
+            (">", "*", true),
+        ] {
+            assert_eq!(filter_covers(outer, inner), expected, "{outer} {inner}");
+        }
+    }
+
+    fn filters() -> impl Strategy<Value = String> {
+        let tokens = prop::collection::vec(prop::sample::select(vec!["a", "b", "*"]), 0..3);
+        (tokens, prop::sample::select(vec!["a", "*", ">"])).prop_map(|(mut tokens, last)| {
+            tokens.push(last);
+            tokens.join(".")
+        })
+    }
+
+    /// Every subject of up to four tokens that are in no filter, or in some.
+    fn subjects() -> impl Iterator<Item = String> {
+        let tokens = ["a", "b", "c"];
+        (1..=4_u32).flat_map(move |length| {
+            (0..3_usize.pow(length)).map(move |number| {
+                let place = |at: u32| tokens[number / 3_usize.pow(at) % 3];
+                (0..length).map(place).collect::<Vec<_>>().join(".")
+            })
+        })
+    }
+
     proptest! {
+        /// Against every subject.
+        #[test]
+        fn covering_and_overlapping_agree_with_the_subjects(one in filters(), other in filters()) {
+            let matches = |filter: &str, subject: &str| crate::names::subject_matches(filter, subject);
+            let covers = subjects().all(|it| !matches(&other, &it) || matches(&one, &it));
+            prop_assert_eq!(filter_covers(&one, &other), covers, "{} {}", one, other);
+            let overlap = subjects().any(|it| matches(&other, &it) && matches(&one, &it));
+            prop_assert_eq!(filters_overlap(&one, &other), overlap, "{} {}", one, other);
+        }
+
         /// Against a search that tries every split.
         #[test]
         fn patterns_agree_with_a_search(pattern in "[ab*]{0,6}", name in "[ab]{0,6}") {

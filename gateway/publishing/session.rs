@@ -22,6 +22,7 @@ use tracing::info;
 use super::budget::Share;
 use super::{Budget, Config, Outlet};
 use crate::alarm::Alarm;
+use crate::auth::{Access, Changes, Expiry};
 use crate::convert::publish_stream::Terms;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -61,6 +62,10 @@ pub struct Shared {
 struct Session {
     shared: Shared,
     registration: Registration,
+    access: Access,
+    changes: Changes,
+    /// When what the caller has shown ends; `None` once it was told, too.
+    expiry: Option<Expiry>,
     terms: Terms,
     requests: Streaming<PublishStreamRequest>,
     reading: Reading,
@@ -157,6 +162,10 @@ impl Session {
                     self.hurry();
                     None
                 }
+                () = self.changes.next() => {
+                    self.take_rules();
+                    None
+                }
                 event = self.way.next() => {
                     self.note(event);
                     None
@@ -212,6 +221,11 @@ impl Session {
                 self.words.pongs.push_back(ping.ping_id);
                 Ok(())
             }
+            Some(Request::Credentials(fresh)) => {
+                self.access.renew(&fresh.bearer)?;
+                self.expiry = self.access.expiry();
+                Ok(())
+            }
             Some(Request::Open(_)) => Err(unexpected("open is for the first frame only")),
             None => Err(unexpected(
                 "a frame is empty, or not one that this version knows",
@@ -230,10 +244,19 @@ impl Session {
         Ok(())
     }
 
+    /// What changed may concern the caller: messages that it may not publish any more fail, and one that
+    /// is nobody any more is sent away.
+    fn take_rules(&mut self) {
+        let refreshed = self.access.refresh();
+        if let (Err(error), Reading::On) = (refreshed, &self.reading) {
+            self.reading = Reading::Off(Some(error));
+        }
+    }
+
     /// Takes up what the window has room for.
     fn take_up(&mut self) {
         let (deadline, now) = (Deadline::within(self.terms.timeout), Instant::now());
-        while let Some(next) = self.backlog.peek() {
+        while let Some(next) = self.backlog.peek(&self.access) {
             if !self.ledger.has_room(next.bytes) {
                 break;
             }

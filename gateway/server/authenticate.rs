@@ -1,7 +1,7 @@
-//! Lets calls through whose callers proved who they are, and tells the services who that is.
+//! Lets calls through whose callers proved who they are and may call the method at all, and tells the
+//! services what else they may do.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::{Either, Ready, ready};
@@ -10,10 +10,9 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
-use crate::auth::{Authenticator, Caller};
+use crate::auth::{Access, Authenticator};
 use crate::error::Result;
 use crate::listener::PeerAddr;
-use crate::metrics::Metrics;
 use crate::tls::ClientName;
 
 /// The layer's service.
@@ -21,28 +20,22 @@ use crate::tls::ClientName;
 pub(super) struct Authenticate<S> {
     inner: S,
     authenticator: Authenticator,
-    metrics: Arc<Metrics>,
 }
 
 impl<S> Authenticate<S> {
-    pub(super) fn new(inner: S, authenticator: Authenticator, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(inner: S, authenticator: Authenticator) -> Self {
         Self {
             inner,
             authenticator,
-            metrics,
         }
     }
 
-    fn judge<B>(&self, request: &Request<B>) -> Result<Caller> {
+    fn admit<B>(&self, request: &Request<B>) -> Result<Access> {
         let (path, extensions) = (request.uri().path(), request.extensions());
         let certificate = extensions.get::<ClientName>();
+        let peer = extensions.get().map(|PeerAddr(peer)| *peer);
         self.authenticator
-            .judge(path, request.headers(), certificate)
-            .inspect_err(|error| {
-                self.metrics.listener.caller_refused();
-                let peer = extensions.get().map(|PeerAddr(peer)| *peer);
-                tracing::info!(target: "jetgate::audit", ?peer, path, %error, "caller refused");
-            })
+            .admit(path, request.headers(), certificate, peer)
     }
 }
 
@@ -59,9 +52,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.judge(&request) {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
+        match self.admit(&request) {
+            Ok(access) => {
+                request.extensions_mut().insert(access);
                 Either::Left(self.inner.call(request))
             }
             Err(error) => Either::Right(ready(Ok(Status::from(error).into_http()))),

@@ -11,6 +11,8 @@ use tonic::{Request, Response, Status};
 use super::page::{Page, Scan};
 use super::resource::{check_deleted, check_etag};
 use super::turn::Turns;
+use crate::auth::Access;
+use crate::auth::policy::{Action, Ask};
 use crate::convert::config::{blame, conflict};
 use crate::convert::consumer as convert;
 use crate::deadline::Deadline;
@@ -45,9 +47,11 @@ impl ConsumerService {
     async fn create(
         &self,
         request: proto::CreateConsumerRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::Consumer> {
         let target = Target::parse(&request.stream, request.config.as_ref())?;
+        target.may_write(access, &target.config)?;
         let _turn = self.turns.of(target.turn(), deadline).await?;
         let created = self.send(
             &target,
@@ -90,13 +94,15 @@ impl ConsumerService {
     async fn list(
         &self,
         request: proto::ListConsumersRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::ListConsumersResponse> {
         let stream = StreamName::parse("stream", &request.stream)?;
         let page = Page::parse(request.page_size, &request.page_token)?;
         let wanted = convert::Wanted::parse(&request.name, &request.subject)?;
         let operation = format!("CONSUMER.LIST.{stream}");
-        let mut scan = Scan::new(page, !wanted.is_any());
+        let view = Ask::to(Action::ViewConsumers).stream(stream.as_str());
+        let mut scan = Scan::new(page, !wanted.is_any() || access.is_limited());
         while let Some(offset) = scan.next_offset() {
             let body = api::GetPage {
                 offset,
@@ -108,7 +114,7 @@ impl ConsumerService {
                 answer.consumers,
                 answer.missing,
                 |info| &info.name,
-                |info| wanted.includes(info),
+                |info| wanted.includes(info) && access.sees(&view.consumer(&info.name)),
             );
         }
         let (consumers, next_page_token) = scan.finish();
@@ -125,9 +131,11 @@ impl ConsumerService {
     async fn update(
         &self,
         request: proto::UpdateConsumerRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::Consumer> {
         let target = Target::parse(&request.stream, request.config.as_ref())?;
+        access.may(&target.write())?;
         let mask = convert::update_mask(request.update_mask.as_ref())?;
         let _turn = self.turns.of(target.turn(), deadline).await?;
 
@@ -138,6 +146,7 @@ impl ConsumerService {
         }
         check_etag(&request.etag, &convert::etag(&existing)?)?;
         let config = convert::patched(&existing, &target.config, &mask)?;
+        target.may_write(access, &convert::read(&config)?)?;
         let updated = self.send(&target, &config, api::ConsumerAction::Update, deadline);
         convert::from_info(updated.await?)
     }
@@ -145,10 +154,12 @@ impl ConsumerService {
     async fn delete(
         &self,
         request: proto::DeleteConsumerRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<()> {
         let stream = StreamName::parse("stream", &request.stream)?;
         let consumer = ConsumerName::parse("consumer", &request.consumer)?;
+        access.may(&ask(Action::DeleteConsumers, &stream, &consumer))?;
         let _turn = self.turns.of(turn(&stream, &consumer), deadline).await?;
         let operation = format!("CONSUMER.DELETE.{stream}.{consumer}");
         check_deleted(&self.nats.api_get(&operation, deadline).await?)
@@ -157,10 +168,12 @@ impl ConsumerService {
     async fn get(
         &self,
         request: proto::GetConsumerRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::Consumer> {
         let stream = StreamName::parse("stream", &request.stream)?;
         let consumer = ConsumerName::parse("consumer", &request.consumer)?;
+        access.may(&ask(Action::ViewConsumers, &stream, &consumer))?;
         let operation = format!("CONSUMER.INFO.{stream}.{consumer}");
         convert::from_info(self.nats.api_get(&operation, deadline).await?)
     }
@@ -188,6 +201,11 @@ impl ConsumerService {
     }
 }
 
+fn ask<'a>(action: Action, stream: &'a StreamName, consumer: &'a ConsumerName) -> Ask<'a> {
+    let ask = Ask::to(action).stream(stream.as_str());
+    ask.consumer(consumer.as_str())
+}
+
 /// Names have no dots.
 fn turn(stream: &StreamName, consumer: &ConsumerName) -> String {
     format!("{stream}.{consumer}")
@@ -212,6 +230,16 @@ impl Target {
         })
     }
 
+    fn write(&self) -> Ask<'_> {
+        ask(Action::WriteConsumers, &self.stream, &self.name)
+    }
+
+    /// Refuses a configuration that the caller may not bring about.
+    fn may_write(&self, access: &Access, config: &api::ConsumerConfig) -> Result<()> {
+        let filters: Vec<String> = config.filters().map(str::to_owned).collect();
+        access.may(&self.write().filters(&filters))
+    }
+
     fn turn(&self) -> String {
         turn(&self.stream, &self.name)
     }
@@ -228,7 +256,8 @@ impl Rpc for ConsumerService {
         request: Request<proto::CreateConsumerRequest>,
     ) -> Result<Response<proto::CreateConsumerResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        let consumer = self.create(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        let consumer = self.create(request.into_inner(), &access, deadline).await?;
         Ok(Response::new(proto::CreateConsumerResponse {
             consumer: Some(consumer),
         }))
@@ -239,8 +268,9 @@ impl Rpc for ConsumerService {
         request: Request<proto::ApplyConsumerRequest>,
     ) -> Result<Response<proto::ApplyConsumerResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         Ok(Response::new(
-            self.apply(request.into_inner(), deadline).await?,
+            self.apply(request.into_inner(), &access, deadline).await?,
         ))
     }
 
@@ -249,7 +279,8 @@ impl Rpc for ConsumerService {
         request: Request<proto::GetConsumerRequest>,
     ) -> Result<Response<proto::GetConsumerResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        let consumer = self.get(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        let consumer = self.get(request.into_inner(), &access, deadline).await?;
         Ok(Response::new(proto::GetConsumerResponse {
             consumer: Some(consumer),
         }))
@@ -260,8 +291,9 @@ impl Rpc for ConsumerService {
         request: Request<proto::ListConsumersRequest>,
     ) -> Result<Response<proto::ListConsumersResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         Ok(Response::new(
-            self.list(request.into_inner(), deadline).await?,
+            self.list(request.into_inner(), &access, deadline).await?,
         ))
     }
 
@@ -270,7 +302,8 @@ impl Rpc for ConsumerService {
         request: Request<proto::UpdateConsumerRequest>,
     ) -> Result<Response<proto::UpdateConsumerResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        let consumer = self.update(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        let consumer = self.update(request.into_inner(), &access, deadline).await?;
         Ok(Response::new(proto::UpdateConsumerResponse {
             consumer: Some(consumer),
         }))
@@ -281,7 +314,8 @@ impl Rpc for ConsumerService {
         request: Request<proto::DeleteConsumerRequest>,
     ) -> Result<Response<proto::DeleteConsumerResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        self.delete(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        self.delete(request.into_inner(), &access, deadline).await?;
         Ok(Response::new(proto::DeleteConsumerResponse {}))
     }
 
@@ -290,8 +324,9 @@ impl Rpc for ConsumerService {
         request: Request<proto::PauseConsumerRequest>,
     ) -> Result<Response<proto::PauseConsumerResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         Ok(Response::new(
-            self.pause(request.into_inner(), deadline).await?,
+            self.pause(request.into_inner(), &access, deadline).await?,
         ))
     }
 
@@ -300,7 +335,8 @@ impl Rpc for ConsumerService {
         request: Request<proto::ResumeConsumerRequest>,
     ) -> Result<Response<proto::ResumeConsumerResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        self.resume(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        self.resume(request.into_inner(), &access, deadline).await?;
         Ok(Response::new(proto::ResumeConsumerResponse {}))
     }
 
@@ -309,8 +345,9 @@ impl Rpc for ConsumerService {
         request: Request<proto::ResetConsumerRequest>,
     ) -> Result<Response<proto::ResetConsumerResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         Ok(Response::new(
-            self.reset(request.into_inner(), deadline).await?,
+            self.reset(request.into_inner(), &access, deadline).await?,
         ))
     }
 
@@ -319,7 +356,8 @@ impl Rpc for ConsumerService {
         request: Request<proto::UnpinConsumerRequest>,
     ) -> Result<Response<proto::UnpinConsumerResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        self.unpin(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        self.unpin(request.into_inner(), &access, deadline).await?;
         Ok(Response::new(proto::UnpinConsumerResponse {}))
     }
 }

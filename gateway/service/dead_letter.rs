@@ -12,11 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::page::Sizes;
+use crate::auth::Access;
+use crate::auth::policy::{Action, Ask};
 use crate::convert::dead_letter as convert;
 use crate::convert::stored::format;
-use crate::dead_letters::{DeadLetters, Key, ReplayId, not_configured};
+use crate::dead_letters::{DeadLetters, Filter, Key, ReplayId, not_configured};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::names::{ConsumerName, StreamName};
 use crate::proto;
 use crate::proto::dead_letter_service_server::DeadLetterService as Rpc;
 use crate::publishing::{Orphans, Outlet};
@@ -72,6 +75,7 @@ impl DeadLetterService {
     async fn list(
         &self,
         request: proto::ListDeadLettersRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::ListDeadLettersResponse> {
         let dead_letters = self.dead_letters()?;
@@ -79,9 +83,11 @@ impl DeadLetterService {
         let order = convert::order(request.order)?;
         let position = convert::position(&request.page_token, order)?;
         let size = SIZES.of(request.page_size);
-        let page = dead_letters
+        let mut page = dead_letters
             .page(&filter, order, position, size, deadline)
             .await?;
+        page.letters
+            .retain(|letter| access.sees(&ask(Action::ViewDeadLetters, &letter.key)));
 
         let mut room = LARGEST_ANSWER;
         let fits = |letter: &proto::DeadLetter| {
@@ -103,10 +109,12 @@ impl DeadLetterService {
     async fn get(
         &self,
         request: proto::GetDeadLetterRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::GetDeadLetterResponse> {
         let dead_letters = self.dead_letters()?;
         let key = Key::parse("letter_id", &request.letter_id)?;
+        access.may(&ask(Action::ViewDeadLetters, &key))?;
         let format = format(request.payload_format)?;
         let letter = dead_letters.get(&key, deadline).await?;
         let replays = dead_letters.replays(&key, deadline).await?;
@@ -116,10 +124,12 @@ impl DeadLetterService {
     async fn replay(
         &self,
         request: proto::ReplayDeadLettersRequest,
+        access: Access,
         deadline: Deadline,
     ) -> Result<Running> {
         let dead_letters = self.dead_letters()?;
         let filter = convert::filter_or_all(request.filter.as_ref(), request.all)?;
+        may(&access, Action::ReplayDeadLetters, &filter)?;
         let rate = convert::rate(request.rate)?;
         let id = match request.replay_id.as_str() {
             "" if request.dry_run => uuid::Uuid::now_v7().to_string(),
@@ -144,6 +154,7 @@ impl DeadLetterService {
             dead_letters.clone(),
             replay,
             manner,
+            access,
             deadline,
         ))
     }
@@ -151,10 +162,12 @@ impl DeadLetterService {
     async fn purge(
         &self,
         request: proto::PurgeDeadLettersRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::PurgeDeadLettersResponse> {
         let dead_letters = self.dead_letters()?;
         let filter = convert::filter_or_all(request.filter.as_ref(), request.all)?;
+        may(access, Action::PurgeDeadLetters, &filter)?;
         let purged = dead_letters
             .purge(filter, request.dry_run, deadline)
             .await?;
@@ -165,6 +178,26 @@ impl DeadLetterService {
     }
 }
 
+fn ask(action: Action, key: &Key) -> Ask<'_> {
+    let ask = Ask::to(action).stream(key.stream.as_str());
+    ask.consumer(key.consumer.as_str())
+}
+
+/// Refuses letters that the caller may not do this with. A filter that names none is about all.
+fn may(access: &Access, action: Action, filter: &Filter) -> Result<()> {
+    for key in &filter.keys {
+        access.may(&ask(action, key))?;
+    }
+    if !filter.keys.is_empty() {
+        return Ok(());
+    }
+    access.may(&Ask {
+        stream: filter.stream.as_ref().map(StreamName::as_str),
+        consumer: filter.consumer.as_ref().map(ConsumerName::as_str),
+        ..Ask::to(action)
+    })
+}
+
 #[tonic::async_trait]
 impl Rpc for DeadLetterService {
     async fn list_dead_letters(
@@ -172,8 +205,9 @@ impl Rpc for DeadLetterService {
         request: Request<proto::ListDeadLettersRequest>,
     ) -> Result<Response<proto::ListDeadLettersResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         Ok(Response::new(
-            self.list(request.into_inner(), deadline).await?,
+            self.list(request.into_inner(), &access, deadline).await?,
         ))
     }
 
@@ -182,8 +216,9 @@ impl Rpc for DeadLetterService {
         request: Request<proto::GetDeadLetterRequest>,
     ) -> Result<Response<proto::GetDeadLetterResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         Ok(Response::new(
-            self.get(request.into_inner(), deadline).await?,
+            self.get(request.into_inner(), &access, deadline).await?,
         ))
     }
 
@@ -195,7 +230,8 @@ impl Rpc for DeadLetterService {
         request: Request<proto::ReplayDeadLettersRequest>,
     ) -> Result<Response<Self::ReplayDeadLettersStream>, Status> {
         let deadline = Deadline::of_call(request.metadata(), LONGEST_REPLAY)?;
-        let running = self.replay(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        let running = self.replay(request.into_inner(), access, deadline).await?;
         Ok(Response::new(Box::pin(running.events())))
     }
 
@@ -204,8 +240,9 @@ impl Rpc for DeadLetterService {
         request: Request<proto::PurgeDeadLettersRequest>,
     ) -> Result<Response<proto::PurgeDeadLettersResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         Ok(Response::new(
-            self.purge(request.into_inner(), deadline).await?,
+            self.purge(request.into_inner(), &access, deadline).await?,
         ))
     }
 }

@@ -6,6 +6,8 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use crate::admin::Readiness;
+use crate::auth::Access;
+use crate::auth::policy::{Action, Ask};
 use crate::config::Config;
 use crate::convert::account;
 use crate::dead_letters::{DeadLetters, State};
@@ -18,7 +20,7 @@ use crate::proto::{
     ListErrorReasonsRequest, ListErrorReasonsResponse, ListSessionsRequest, ListSessionsResponse,
     NatsInfo, TerminateSessionRequest, TerminateSessionResponse,
 };
-use crate::sessions::{Sessions, gateway_text, identity};
+use crate::sessions::{Sessions, gateway_text};
 
 /// How long asking JetStream may take; the rest of the info does not wait for it longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -109,6 +111,8 @@ impl GatewayService for Gateway {
         &self,
         request: Request<GetInfoRequest>,
     ) -> Result<Response<GetInfoResponse>, Status> {
+        let access = Access::of(&request);
+        access.may(&Ask::to(Action::Info))?;
         let max_payload = self.nats.max_payload().unwrap_or_default();
         let (nats, dead_letters) = tokio::join!(self.nats_info(), self.dead_letter_info());
         Ok(Response::new(GetInfoResponse {
@@ -117,7 +121,7 @@ impl GatewayService for Gateway {
             state: self.state() as i32,
             nats,
             dead_letters,
-            identity: identity(&request).to_owned(),
+            identity: access.caller().name().to_owned(),
             limits: Some(Limits {
                 max_message_bytes: max_payload as u64,
                 ..self.limits
@@ -139,8 +143,13 @@ impl GatewayService for Gateway {
         request: Request<ListSessionsRequest>,
     ) -> Result<Response<ListSessionsResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), TIMEOUT)?;
+        let access = Access::of(&request);
         let request = request.into_inner();
-        let page = self.sessions.list(&self.nats, request, deadline).await?;
+        let mut page = self.sessions.list(&self.nats, request, deadline).await?;
+        if !access.sees(&Ask::to(Action::ViewSessions)) {
+            let own = access.caller().name();
+            page.sessions.retain(|session| session.identity == own);
+        }
         Ok(Response::new(page))
     }
 
@@ -149,6 +158,7 @@ impl GatewayService for Gateway {
         request: Request<TerminateSessionRequest>,
     ) -> Result<Response<TerminateSessionResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), TIMEOUT)?;
+        Access::of(&request).may(&Ask::to(Action::TerminateSessions))?;
         let request = request.into_inner();
         self.sessions
             .terminate(&self.nats, request, deadline)

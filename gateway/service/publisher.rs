@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::auth::Access;
 use crate::convert::batch::batch;
 use crate::convert::message::{DefaultId, outgoing};
 use crate::deadline::Deadline;
@@ -13,7 +14,7 @@ use crate::proto::{
     ItemStatus, PublishBatchRequest, PublishBatchResponse, PublishRequest, PublishResponse,
     PublishResult, PublishStreamRequest, PublishStreamResponse,
 };
-use crate::publishing::{Accepted, MintMessageId, Orphans, session};
+use crate::publishing::{Accepted, MintMessageId, Orphans, may_publish, session};
 use crate::sessions::Caller;
 
 /// The metadata entry that can hold the id of a message.
@@ -34,7 +35,9 @@ impl Publisher {
     async fn publish_one(&self, request: Request<PublishRequest>) -> Result<PublishResponse> {
         let deadline = Deadline::of_call(request.metadata(), self.shared.config.timeout)?;
         let key = idempotency_key(&request)?.map(str::to_owned);
+        let access = Access::of(&request);
         let request = request.into_inner();
+        may_publish(&access, &request)?;
         let validate_only = request.validate_only;
         let mint = DefaultId::minted(self.shared.config.mint_message_id != MintMessageId::Never);
         let nats = self.shared.outlet.nats();
@@ -58,10 +61,12 @@ impl Publisher {
             return Err(Error::invalid(IDEMPOTENCY_KEY, why));
         }
         let reserved = self.shared.outlet.nats().reserved();
+        let access = Access::of(&request);
         let batch = batch(
             request.into_inner(),
             self.shared.config.mint_message_id,
             reserved,
+            |message| may_publish(&access, message),
         )?;
         let outlet = self.shared.outlet.clone();
         let work = |begun| async move { outlet.batch(batch, deadline, &begun).await };

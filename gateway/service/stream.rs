@@ -11,6 +11,8 @@ use tonic::{Request, Response, Status};
 use super::page::{Page, Scan};
 use super::resource::{check_deleted, check_etag};
 use super::turn::Turns;
+use crate::auth::Access;
+use crate::auth::policy::{Action, Ask};
 use crate::convert::config::{blame, conflict};
 use crate::convert::stream::{self as convert, reach};
 use crate::deadline::Deadline;
@@ -23,6 +25,7 @@ use crate::proto::stream_service_server::StreamService as Rpc;
 
 mod apply;
 mod messages;
+mod permit;
 
 /// Creates, describes, changes and deletes streams.
 #[derive(Clone)]
@@ -48,9 +51,11 @@ impl StreamService {
     async fn create(
         &self,
         request: proto::CreateStreamRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::Stream> {
         let config = convert::to_create(request.config.as_ref(), self.nats.reserved())?;
+        permit::may_write(access, &config)?;
         let name = StreamName::parse("config.name", &config.name)?;
         let _turn = self.turns.of(name.to_string(), deadline).await?;
         if self.reach.concerns(&config) {
@@ -95,6 +100,7 @@ impl StreamService {
     async fn list(
         &self,
         request: proto::ListStreamsRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::ListStreamsResponse> {
         let page = Page::parse(request.page_size, &request.page_token)?;
@@ -102,7 +108,9 @@ impl StreamService {
             SubjectFilter::parse("subject", &request.subject)?;
         }
         let pattern = NamePattern::parse("name", &request.name)?;
-        let mut scan = Scan::new(page, !pattern.is_any());
+        let is_narrow = !pattern.is_any() || access.is_limited();
+        let view = Ask::to(Action::ViewStreams);
+        let mut scan = Scan::new(page, is_narrow);
         while let Some(offset) = scan.next_offset() {
             let subject = request.subject.clone();
             let body = api::GetPage { offset, subject };
@@ -112,7 +120,10 @@ impl StreamService {
                 answer.streams,
                 answer.missing,
                 |info| &info.config.name,
-                |info| pattern.matches(&info.config.name),
+                |info| {
+                    let name = &info.config.name;
+                    pattern.matches(name) && access.sees(&view.stream(name))
+                },
             );
         }
         let (streams, next_page_token) = scan.finish();
@@ -129,23 +140,27 @@ impl StreamService {
     async fn update(
         &self,
         request: proto::UpdateStreamRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::Stream> {
         let desired = convert::to_api(request.config.as_ref(), self.nats.reserved())?;
         let mask = convert::update_mask(request.update_mask.as_ref())?;
         let name = StreamName::parse("config.name", &desired.name)?;
+        access.may(&Ask::to(Action::WriteStreams).stream(name.as_str()))?;
         let _turn = self.turns.of(name.to_string(), deadline).await?;
 
         let existing = self.info(&name, deadline).await?.config;
         check_etag(&request.etag, &convert::etag(&existing)?)?;
         let config = convert::patched(&existing, &desired, &mask)?;
-        self.reach
-            .check(&convert::read(&config)?, Some(&existing))?;
+        let changed = convert::read(&config)?;
+        permit::may_write(access, &changed)?;
+        self.reach.check(&changed, Some(&existing))?;
         convert::from_info(self.send("UPDATE", &name, &config, deadline).await?)
     }
 
-    async fn delete(&self, stream: &str, deadline: Deadline) -> Result<()> {
+    async fn delete(&self, stream: &str, access: &Access, deadline: Deadline) -> Result<()> {
         let name = StreamName::parse("stream", stream)?;
+        access.may(&Ask::to(Action::DeleteStreams).stream(name.as_str()))?;
         let _turn = self.turns.of(name.to_string(), deadline).await?;
         let operation = format!("STREAM.DELETE.{name}");
         let deleted = self
@@ -197,7 +212,8 @@ impl Rpc for StreamService {
         request: Request<proto::CreateStreamRequest>,
     ) -> Result<Response<proto::CreateStreamResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        let stream = self.create(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        let stream = self.create(request.into_inner(), &access, deadline).await?;
         Ok(Response::new(proto::CreateStreamResponse {
             stream: Some(stream),
         }))
@@ -208,8 +224,9 @@ impl Rpc for StreamService {
         request: Request<proto::ApplyStreamRequest>,
     ) -> Result<Response<proto::ApplyStreamResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         Ok(Response::new(
-            self.apply(request.into_inner(), deadline).await?,
+            self.apply(request.into_inner(), &access, deadline).await?,
         ))
     }
 
@@ -218,7 +235,9 @@ impl Rpc for StreamService {
         request: Request<proto::GetStreamRequest>,
     ) -> Result<Response<proto::GetStreamResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         let name = StreamName::parse("stream", &request.into_inner().stream)?;
+        access.may(&Ask::to(Action::ViewStreams).stream(name.as_str()))?;
         let stream = convert::from_info(self.info(&name, deadline).await?)?;
         Ok(Response::new(proto::GetStreamResponse {
             stream: Some(stream),
@@ -230,8 +249,9 @@ impl Rpc for StreamService {
         request: Request<proto::ListStreamsRequest>,
     ) -> Result<Response<proto::ListStreamsResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         Ok(Response::new(
-            self.list(request.into_inner(), deadline).await?,
+            self.list(request.into_inner(), &access, deadline).await?,
         ))
     }
 
@@ -240,7 +260,8 @@ impl Rpc for StreamService {
         request: Request<proto::UpdateStreamRequest>,
     ) -> Result<Response<proto::UpdateStreamResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        let stream = self.update(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        let stream = self.update(request.into_inner(), &access, deadline).await?;
         Ok(Response::new(proto::UpdateStreamResponse {
             stream: Some(stream),
         }))
@@ -251,7 +272,9 @@ impl Rpc for StreamService {
         request: Request<proto::DeleteStreamRequest>,
     ) -> Result<Response<proto::DeleteStreamResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        self.delete(&request.into_inner().stream, deadline).await?;
+        let access = Access::of(&request);
+        self.delete(&request.into_inner().stream, &access, deadline)
+            .await?;
         Ok(Response::new(proto::DeleteStreamResponse {}))
     }
 
@@ -260,7 +283,8 @@ impl Rpc for StreamService {
         request: Request<proto::PurgeStreamRequest>,
     ) -> Result<Response<proto::PurgeStreamResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        let purged = self.purge(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        let purged = self.purge(request.into_inner(), &access, deadline).await?;
         Ok(Response::new(proto::PurgeStreamResponse { purged }))
     }
 
@@ -269,7 +293,10 @@ impl Rpc for StreamService {
         request: Request<proto::GetMessageRequest>,
     ) -> Result<Response<proto::GetMessageResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        let message = self.message(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        let message = self
+            .message(request.into_inner(), &access, deadline)
+            .await?;
         Ok(Response::new(proto::GetMessageResponse {
             message: Some(message),
         }))
@@ -280,7 +307,9 @@ impl Rpc for StreamService {
         request: Request<proto::DeleteMessageRequest>,
     ) -> Result<Response<proto::DeleteMessageResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
-        self.remove_message(request.into_inner(), deadline).await?;
+        let access = Access::of(&request);
+        self.remove_message(request.into_inner(), &access, deadline)
+            .await?;
         Ok(Response::new(proto::DeleteMessageResponse {}))
     }
 
@@ -289,8 +318,10 @@ impl Rpc for StreamService {
         request: Request<proto::ListSubjectsRequest>,
     ) -> Result<Response<proto::ListSubjectsResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), self.timeout)?;
+        let access = Access::of(&request);
         Ok(Response::new(
-            self.subjects(request.into_inner(), deadline).await?,
+            self.subjects(request.into_inner(), &access, deadline)
+                .await?,
         ))
     }
 }

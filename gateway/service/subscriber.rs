@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::auth::Access;
 use crate::convert::open::{self, Limits, Open};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -17,7 +18,7 @@ use crate::proto::{
 };
 use crate::sessions::Caller;
 use crate::subscription::config::Config;
-use crate::subscription::{Durable, Frame, Session, Shared, Source, acknowledge, consume, fetch};
+use crate::subscription::{Durable, Frame, Session, Shared, acknowledge, consume, fetch};
 
 /// How long opening a session, or an acknowledgement without a deadline, may take.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,25 +80,22 @@ impl Subscriber {
             return Err(Error::new(Reason::Draining, "the gateway is shutting down"));
         }
         let has_deadline = request.metadata().contains_key("grpc-timeout");
-        let (deadline, request) = {
-            let longest = MAX_WAIT.1 + DEFAULT_TIMEOUT;
-            (
-                Deadline::of_call(request.metadata(), longest)?,
-                request.into_inner(),
-            )
-        };
+        let longest = MAX_WAIT.1 + DEFAULT_TIMEOUT;
+        let deadline = Deadline::of_call(request.metadata(), longest)?;
+        let access = Access::of(&request);
+        let request = request.into_inner();
         let stream = StreamName::parse("stream", &request.stream)?;
         let consumer = ConsumerName::parse("consumer", &request.consumer)?;
         let wait = max_wait(&request)?;
         let priority = open::priority(request.priority.as_ref())?;
         let durable = Durable::new(&self.shared.nats, stream, consumer, FRESHNESS, priority);
-        let source = Source::Durable(Box::new(durable));
         let attach = if has_deadline {
             deadline
         } else {
             deadline.at_most(DEFAULT_TIMEOUT)
         };
         let request = fetch::Request {
+            access,
             batch: batch(request.batch)?,
             wait: deadline.at_most(wait),
             deadline: attach,
@@ -106,11 +104,12 @@ impl Subscriber {
             max_response_bytes: self.limits.response_size(request.max_response_bytes)?,
             format: open::format(request.payload_format)?,
         };
-        fetch::fetch(self.shared.clone(), source, request).await
+        fetch::fetch(self.shared.clone(), durable, request).await
     }
 
     async fn settle(&self, request: Request<AcknowledgeRequest>) -> Result<AcknowledgeResponse> {
         let deadline = Deadline::of_call(request.metadata(), DEFAULT_TIMEOUT)?;
+        let access = Access::of(&request);
         let request = request.into_inner();
         let items = request.acknowledgements;
         if items.is_empty() || items.len() > acknowledge::LARGEST_BATCH {
@@ -120,7 +119,8 @@ impl Subscriber {
             ));
         }
         let confirm = request.confirm.unwrap_or(true);
-        let results = acknowledge::acknowledge(&self.shared, items, confirm, deadline).await;
+        let results =
+            acknowledge::acknowledge(&self.shared, &access, items, confirm, deadline).await;
         Ok(AcknowledgeResponse { results })
     }
 }

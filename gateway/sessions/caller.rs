@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tonic::Request;
 
-use crate::auth;
+use crate::auth::{self, Access};
 use crate::error::{Error, Result};
 use crate::listener::PeerAddr;
 
@@ -12,7 +12,7 @@ use crate::listener::PeerAddr;
 const LONGEST: usize = 128;
 
 /// A session's caller.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Caller {
     /// The other end of its connection.
     pub(super) peer: Option<SocketAddr>,
@@ -20,8 +20,16 @@ pub struct Caller {
     pub(super) user_agent: Box<str>,
     /// What it calls itself.
     pub(super) name: Box<str>,
-    /// Who it has proven to be; empty where nobody is asked.
-    pub(super) identity: Box<str>,
+    /// Who it has proven to be, and what it may do.
+    pub access: Access,
+}
+
+/// What the books keep of a caller: every session holds one.
+pub(super) struct Known {
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) user_agent: Box<str>,
+    pub(super) name: Box<str>,
+    pub(super) identity: auth::Caller,
 }
 
 impl Caller {
@@ -35,7 +43,16 @@ impl Caller {
             // A header of visible characters is ASCII: it can be cut anywhere.
             user_agent: user_agent[..user_agent.len().min(LONGEST)].into(),
             name: Box::default(),
-            identity: identity(request).into(),
+            access: Access::of(request),
+        }
+    }
+
+    pub(super) fn known(self) -> Known {
+        Known {
+            peer: self.peer,
+            user_agent: self.user_agent,
+            name: self.name,
+            identity: self.access.caller().clone(),
         }
     }
 
@@ -50,12 +67,6 @@ impl Caller {
             ..self
         })
     }
-}
-
-/// Who the caller has proven to be; empty where nobody is asked.
-pub fn identity<T>(request: &Request<T>) -> &str {
-    let caller = request.extensions().get();
-    caller.map_or("", auth::Caller::name)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use prost_types::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::caller::Known;
 use super::{Caller, id};
 use crate::error::{Error, Reason};
 use crate::proto::{DrainingReason, SessionInfo, SessionKind, StallReason};
@@ -16,7 +17,7 @@ use crate::token::Route;
 const RETRY: Duration = Duration::from_millis(100);
 
 /// A session to be registered.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Description {
     /// Which method opened it.
     pub kind: SessionKind,
@@ -80,7 +81,7 @@ pub(super) struct Termination {
 /// A registered session. 10,000 of them may be idle: what stands here stays small.
 pub(super) struct Entry {
     kind: SessionKind,
-    caller: Caller,
+    caller: Known,
     stream: Arc<str>,
     since: SystemTime,
     state: Mutex<State>,
@@ -100,7 +101,7 @@ impl Entry {
         } = description;
         Self {
             kind,
-            caller,
+            caller: caller.known(),
             stream,
             since: SystemTime::now(),
             state: Mutex::new(State {
@@ -120,7 +121,7 @@ impl Entry {
         &self.ending
     }
 
-    pub(super) fn caller(&self) -> &Caller {
+    pub(super) fn caller(&self) -> &Known {
         &self.caller
     }
 
@@ -177,7 +178,7 @@ impl Entry {
             peer: peer.unwrap_or_default(),
             user_agent: self.caller.user_agent.to_string(),
             client_name: self.caller.name.to_string(),
-            identity: self.caller.identity.to_string(),
+            identity: self.caller.identity.name().to_owned(),
             stream: self.stream.to_string(),
             consumer: state.consumer.to_string(),
             start_time: Some(Timestamp::from(self.since)),

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::in_flight::Key;
 use super::labels::milliseconds;
 use super::terms::Terms;
-use super::{Shared, note_suspect};
+use super::{Shared, note_suspect, permit};
+use crate::auth::Access;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::metrics::{SettlementKind, SettlementOutcome};
@@ -38,12 +39,14 @@ const LONGEST_REASON: usize = 1_024;
 /// Settles each item and answers in their order.
 pub async fn acknowledge(
     shared: &Shared,
+    access: &Access,
     items: Vec<Acknowledgement>,
     confirm: bool,
     deadline: Deadline,
 ) -> Vec<ItemStatus> {
     let call = Call {
         shared,
+        access,
         confirm,
         started: Instant::now(),
         deadline,
@@ -93,6 +96,7 @@ impl From<Error> for Outcome {
 /// What the items of one call have in common.
 struct Call<'a> {
     shared: &'a Shared,
+    access: &'a Access,
     confirm: bool,
     started: Instant,
     deadline: Deadline,
@@ -176,11 +180,14 @@ impl Call<'_> {
         }
         let stream = StreamName::parse("ack_token", origin.stream())?;
         let consumer = ConsumerName::parse("ack_token", origin.consumer())?;
+        permit::may_read(self.access, stream.as_str(), consumer.as_str())?;
         let since = AsOf::since(self.started);
         for as_of in [since.or_known_within(AGE), since] {
             let info = nats
                 .consumer_info(&stream, &consumer, as_of, self.deadline)
                 .await?;
+            self.access
+                .may_consume(stream.as_str(), consumer.as_str(), &info.config)?;
             let terms = Terms::of(&info);
             if terms.incarnation == token.incarnation {
                 return match terms.ack_policy {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::frame::Frame;
 use super::terms::Terms;
 use super::{Connection, Session};
+use crate::auth::expired;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason};
 use crate::nats::{Nats, Settlement};
@@ -134,6 +135,7 @@ impl Session {
             Ending::Drained if self.registration.ending().is_cancelled() => {
                 Err(self.registration.order().error)
             }
+            Ending::Drained if self.is_expiring => Err(expired()),
             Ending::Drained => Err(too_old()),
             // Nobody reads it.
             Ending::CallerGone => Ok(()),

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Shared;
 use super::ending::give_back;
 use super::labels::{self, Labeller, Now};
 use super::pulling::{LARGEST_PULL, PULL_HEARTBEAT};
-use super::source::{Attached, Source};
+use super::source::{Attached, Durable, Source};
+use super::{Shared, permit};
+use crate::auth::Access;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::nats::pull::{Ask, Delivery, End, Event};
@@ -26,8 +27,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 const HEAD_START: Duration = Duration::from_millis(100);
 
 /// What a caller asked for, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
+    /// What the caller may do.
+    pub access: Access,
     /// At most this many messages.
     pub batch: u32,
     /// Until when to wait for them.
@@ -45,7 +48,13 @@ pub struct Request {
 }
 
 /// Fetches a batch.
-pub async fn fetch(shared: Shared, source: Source, request: Request) -> Result<FetchResponse> {
+pub async fn fetch(shared: Shared, durable: Durable, request: Request) -> Result<FetchResponse> {
+    permit::may_read(
+        &request.access,
+        durable.stream.as_str(),
+        durable.consumer.as_str(),
+    )?;
+    let source = Source::Durable(Box::new(durable));
     let (answer, answered) = oneshot::channel();
     let tasks = shared.sessions.tasks().clone();
     tasks.spawn(async move { Fetch::run(shared, source, request, answer).await });
@@ -91,6 +100,7 @@ impl Fetch {
     async fn open(shared: Shared, mut source: Source, request: Request) -> Result<(Self, u32)> {
         let account = shared.nats.account(request.deadline).await?;
         let mut attached = source.attach_first(&shared.nats, request.deadline).await?;
+        permit::may_attach(&request.access, source.stream(), &attached.facts)?;
         let batch = arriving(std::mem::take(&mut attached.suspects)).collect();
         let fetch = Self {
             shared,
@@ -174,6 +184,11 @@ impl Fetch {
         let late = || Error::new(Reason::NatsDisconnected, "the connection to NATS broke");
         self.attached = attached.map_err(|_| late())??;
         self.source.attached(&self.attached.facts);
+        permit::may_attach(
+            &self.request.access,
+            self.source.stream(),
+            &self.attached.facts,
+        )?;
         let suspects = std::mem::take(&mut self.attached.suspects);
         self.batch.extend(arriving(suspects));
         Ok(())

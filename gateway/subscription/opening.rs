@@ -18,7 +18,7 @@ use super::link::Connection;
 use super::settling::Settling;
 use super::source::{Seat, Source};
 use super::stop::Stop;
-use super::{Frame, Session, Shared};
+use super::{Frame, Session, Shared, permit};
 use crate::alarm::Alarm;
 use crate::convert::open::{Limits, Open};
 use crate::deadline::Deadline;
@@ -94,6 +94,8 @@ impl Session {
         out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Box<Self>> {
+        let access = who.access.clone();
+        permit::may_open(&access, &open.stream, &open.source)?;
         let registration = shared.sessions.register(Description {
             kind: match caller {
                 Some(_) => SessionKind::Consume,
@@ -110,9 +112,17 @@ impl Session {
             true => FRESHNESS,
             false => Duration::ZERO,
         };
-        let mut source = Source::new(&shared.nats, account, open.stream, open.source, freshness)?;
+        let mut source = Source::new(
+            &shared.nats,
+            account,
+            access.owner(),
+            open.stream,
+            open.source,
+            freshness,
+        )?;
         let settings = open.settings;
         let attached = source.attach_first(&shared.nats, deadline).await?;
+        permit::may_attach(&access, source.stream(), &attached.facts)?;
         if let Some(gap) = attached.gap
             && let Err(error) = settings.judge(gap)
         {
@@ -157,6 +167,10 @@ impl Session {
             settings,
             source,
             registration,
+            changes: access.changes(),
+            expiry: access.expiry(),
+            is_expiring: false,
+            access,
             caller,
             out,
             labeller,

@@ -19,7 +19,8 @@ impl Session {
             LinkEvent::Attached(Err(error)) => Err(Ending::Failed(error)),
             LinkEvent::Attached(Ok(attached)) => {
                 self.link = Connection::Attached(attached);
-                self.take_over()
+                self.take_over()?;
+                self.judge().map_err(Ending::Refused)
             }
             LinkEvent::Closed(left) => {
                 self.closed(left);

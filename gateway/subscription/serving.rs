@@ -59,6 +59,7 @@ impl Session {
                     self.drain(DrainingReason::Shutdown, self.shared.sessions.drain_time()).await;
                     Ok(())
                 }
+                () = self.changes.next() => self.take_rules(),
                 notices = self.registration.notices.take() => {
                     notices.iter().for_each(|notice| self.note(notice));
                     Ok(())
@@ -91,7 +92,7 @@ impl Session {
         };
         let moments = [
             Some(drains_until),
-            Some(self.heartbeat.ask_at().unwrap_or(self.heartbeat.due())),
+            Some(self.heartbeat.ask_at().unwrap_or_else(|| self.heartbeat.due())),
             Some(self.pull_at).filter(|at| *at > Instant::now()),
             self.book.next_expiry(),
             self.book.next_extension(),
@@ -99,6 +100,7 @@ impl Session {
             self.stop_due(),
             self.pull_silent_at(),
             self.caller_silent_at(),
+            self.expiry_notice(),
         ];
         if let Some(next) = moments.into_iter().flatten().min() {
             self.alarm.remind(next);
@@ -118,6 +120,9 @@ impl Session {
         if self.ends_at <= now && !matches!(self.phase, Phase::Draining(_)) {
             let grace = self.shared.sessions.drain_time();
             self.drain(DrainingReason::MaxAge, grace).await;
+        }
+        if is_due(self.expiry_notice()) {
+            self.begin_to_expire().await;
         }
         if is_due(self.heartbeat.ask_at()) {
             self.heartbeat.asked();

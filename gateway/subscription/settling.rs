@@ -278,9 +278,11 @@ impl Session {
         for ticket in &tickets {
             self.settling.results.expect_one(*ticket);
         }
-        let (shared, deadline) = (self.shared.clone(), Deadline::within(CONFIRMATION));
+        let (shared, access) = (self.shared.clone(), self.access.clone());
+        let deadline = Deadline::within(CONFIRMATION);
         self.settling.beside.push(Box::pin(async move {
-            let statuses = acknowledge::acknowledge(&shared, items, confirm, deadline).await;
+            let statuses = acknowledge::acknowledge(&shared, &access, items, confirm, deadline);
+            let statuses = statuses.await;
             let others = tickets.into_iter().zip(statuses);
             others
                 .map(|(ticket, status)| Done::Other(ticket, status))

@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::terms::Terms;
 use tokio::time::Instant;
 
+use crate::auth::Owner;
 use crate::convert::open;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -30,13 +31,9 @@ use ephemeral::Ephemeral;
 pub use ordered::Ordered;
 pub(super) use ordered::delete;
 pub(super) use priority::Seat;
-use uuid::Uuid;
 
 /// How long one attempt to attach may take before it starts over.
 const ATTEMPT: Duration = Duration::from_secs(5);
-
-/// What the names of the gateway's own consumers begin with.
-const NAME_PREFIX: &str = "jetgate-";
 
 /// The pause between attempts.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -76,6 +73,8 @@ pub(super) struct Attached {
 pub(super) struct Facts {
     pub(super) consumer: ConsumerName,
     pub(super) terms: Terms,
+    /// Which subjects it reads; none is all.
+    pub(super) filters: Arc<[String]>,
     /// Tells the consumer from every other.
     pub(super) fingerprint: u32,
     pub(super) slot: Slot,
@@ -108,6 +107,7 @@ impl Source {
     pub(super) fn new(
         nats: &Nats,
         account: u32,
+        owner: Owner,
         stream: StreamName,
         source: open::Source,
         freshness: Duration,
@@ -117,12 +117,12 @@ impl Source {
                 let durable = Durable::new(nats, stream, name, freshness, priority);
                 Self::Durable(Box::new(durable))
             }
-            open::Source::Ordered(reading) => {
-                Self::Ordered(Box::new(Ordered::new(nats, account, stream, reading)?))
-            }
-            open::Source::Ephemeral(reading) => {
-                Self::Ephemeral(Box::new(Ephemeral::new(nats, account, stream, reading)?))
-            }
+            open::Source::Ordered(reading) => Self::Ordered(Box::new(Ordered::new(
+                nats, account, owner, stream, reading,
+            )?)),
+            open::Source::Ephemeral(reading) => Self::Ephemeral(Box::new(Ephemeral::new(
+                nats, account, owner, stream, reading,
+            )?)),
         })
     }
 
@@ -332,12 +332,6 @@ impl Source {
     }
 }
 
-/// A name for a consumer that the gateway makes.
-fn new_name() -> Result<ConsumerName> {
-    let name = format!("{NAME_PREFIX}{}", Uuid::now_v7().simple());
-    ConsumerName::parse("consumer", &name)
-}
-
 /// What one attempt to attach needs in the end: a puller on a link of the connection.
 async fn new_puller(
     nats: &Nats,
@@ -364,6 +358,7 @@ fn facts(nats: &Nats, info: &ConsumerInfo, consumer: &ConsumerName) -> Facts {
         fingerprint: terms.fingerprint(&info.stream_name, &info.name),
         slot: nats.slot(&info.stream_name, &info.name, terms.max_waiting),
         terms,
+        filters: info.config.filters().map(str::to_owned).collect(),
         pending: info.num_pending,
         position: info.delivered.stream_seq,
         ack_floor: info.ack_floor.stream_seq,

@@ -34,7 +34,7 @@ pub(crate) async fn collecting_gateway(nats_url: &str) -> Gateway {
 }
 
 /// Waits until the gateway says that it collects.
-pub(crate) async fn until_collecting(gateway: &Gateway) {
+pub(crate) async fn until_collecting(gateway: &Clients) {
     eventually(SOON, async || {
         (state(gateway).await == DeadLetterState::Collecting).then_some(())
     })
@@ -42,7 +42,7 @@ pub(crate) async fn until_collecting(gateway: &Gateway) {
 }
 
 /// How the gateway says that it does with dead letters.
-pub(crate) async fn state(gateway: &Gateway) -> DeadLetterState {
+pub(crate) async fn state(gateway: &Clients) -> DeadLetterState {
     let info = gateway.gateway().get_info(GetInfoRequest {}).await.unwrap();
     let dead_letters = info.into_inner().dead_letters;
     dead_letters.expect("dead letters are configured").state()

@@ -15,7 +15,11 @@ use jetgate::proto::subscriber_service_client::SubscriberServiceClient;
 use jetgate::shutdown::Shutdown;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -139,6 +143,24 @@ impl Deref for Gateway {
 /// broke.
 pub(crate) struct Clients {
     channel: Channel,
+    shown: Shown,
+}
+
+/// A connection whose calls show something.
+pub(crate) type Called = InterceptedService<Channel, Shown>;
+
+/// What calls show of who makes them.
+#[derive(Clone, Default)]
+pub(crate) struct Shown(Option<AsciiMetadataValue>);
+
+impl Interceptor for Shown {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(shown) = &self.0 {
+            let entries = request.metadata_mut();
+            entries.insert("authorization", shown.clone());
+        }
+        Ok(request)
+    }
 }
 
 impl Clients {
@@ -147,12 +169,28 @@ impl Clients {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         Self {
             channel: endpoint.connect_lazy(),
+            shown: Shown::default(),
         }
     }
 
     /// Clients of whatever this channel leads to.
     pub(crate) fn over(channel: Channel) -> Self {
-        Self { channel }
+        let shown = Shown::default();
+        Self { channel, shown }
+    }
+
+    /// The same, with calls that show this key or token.
+    pub(crate) fn showing(&self, key: &str) -> Self {
+        let shown = format!("Bearer {key}").parse().unwrap();
+        Self {
+            channel: self.channel(),
+            shown: Shown(Some(shown)),
+        }
+    }
+
+    /// The connection with what its calls show.
+    pub(crate) fn called(&self) -> Called {
+        InterceptedService::new(self.channel(), self.shown.clone())
     }
 
     /// The connection that the clients share.
@@ -160,31 +198,31 @@ impl Clients {
         self.channel.clone()
     }
 
-    pub(crate) fn publisher(&self) -> PublisherServiceClient<Channel> {
-        PublisherServiceClient::new(self.channel())
+    pub(crate) fn publisher(&self) -> PublisherServiceClient<Called> {
+        PublisherServiceClient::new(self.called())
     }
 
-    pub(crate) fn subscriber(&self) -> SubscriberServiceClient<Channel> {
-        SubscriberServiceClient::new(self.channel())
+    pub(crate) fn subscriber(&self) -> SubscriberServiceClient<Called> {
+        SubscriberServiceClient::new(self.called())
     }
 
-    pub(crate) fn streams(&self) -> StreamServiceClient<Channel> {
-        StreamServiceClient::new(self.channel())
+    pub(crate) fn streams(&self) -> StreamServiceClient<Called> {
+        StreamServiceClient::new(self.called())
     }
 
-    pub(crate) fn consumers(&self) -> ConsumerServiceClient<Channel> {
-        ConsumerServiceClient::new(self.channel())
+    pub(crate) fn consumers(&self) -> ConsumerServiceClient<Called> {
+        ConsumerServiceClient::new(self.called())
     }
 
-    pub(crate) fn dead_letters(&self) -> DeadLetterServiceClient<Channel> {
-        DeadLetterServiceClient::new(self.channel())
+    pub(crate) fn dead_letters(&self) -> DeadLetterServiceClient<Called> {
+        DeadLetterServiceClient::new(self.called())
     }
 
-    pub(crate) fn gateway(&self) -> GatewayServiceClient<Channel> {
-        GatewayServiceClient::new(self.channel())
+    pub(crate) fn gateway(&self) -> GatewayServiceClient<Called> {
+        GatewayServiceClient::new(self.called())
     }
 
-    pub(crate) fn health(&self) -> HealthClient<Channel> {
-        HealthClient::new(self.channel())
+    pub(crate) fn health(&self) -> HealthClient<Called> {
+        HealthClient::new(self.called())
     }
 }

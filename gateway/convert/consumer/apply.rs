@@ -20,6 +20,14 @@ const IMMUTABLE: &[&str] = &[
 const KEEP: &str = "keep the value, or delete the consumer and create it again: by a start sequence \
     of one more than its ack_floor it goes on where it was";
 
+/// A configuration that is to be sent.
+pub fn read(config: &JsonObject) -> Result<ConsumerConfig> {
+    serde_json::from_value(config.clone().into()).map_err(|error| {
+        let message = format!("cannot read the configuration to be sent: {error}");
+        Error::new(Reason::Internal, message)
+    })
+}
+
 /// How to change `existing`, a consumer of `stream`, to `desired`.
 pub fn plan(
     desired: &ConsumerConfig,
@@ -27,10 +35,7 @@ pub fn plan(
     stream: &StreamConfig,
 ) -> Result<Plan> {
     let config = patched(existing, desired, &update_mask(None)?)?;
-    let next: ConsumerConfig = serde_json::from_value(config.clone().into()).map_err(|error| {
-        let message = format!("cannot read the configuration to be sent: {error}");
-        Error::new(Reason::Internal, message)
-    })?;
+    let next = read(&config)?;
     let mut differences = differences(&next, existing, stream)?;
     // An update keeps the names, so it would leave this as it is without a word.
     if desired.is_durable() != existing.is_durable() {

@@ -3,10 +3,12 @@
 
 use std::vec;
 
+use crate::auth::Access;
 use crate::convert::publish_stream::Reader;
 use crate::error::Result;
 use crate::nats::Outgoing;
 use crate::proto::{PublishFrame, PublishRequest};
+use crate::publishing::may_publish;
 
 /// The messages, in order.
 pub(super) struct Backlog {
@@ -52,14 +54,15 @@ impl Backlog {
     }
 
     /// The first message, which stays the first until it is taken.
-    pub(super) fn peek(&mut self) -> Option<&Numbered> {
+    pub(super) fn peek(&mut self, access: &Access) -> Option<&Numbered> {
         if self.head.is_none()
             && let Some(request) = self.messages.next()
         {
             let number = self.next;
             self.next = self.next.wrapping_add(1);
             let known = !request.message_id.is_empty();
-            let message = self.reader.read(request, number);
+            let message =
+                may_publish(access, &request).and_then(|()| self.reader.read(request, number));
             let size = message.as_ref().map_or(0, Outgoing::size);
             self.head = Some(Numbered {
                 number,

@@ -20,7 +20,8 @@ impl Session {
     pub(super) fn set_alarm(&mut self) {
         self.alarm.remind(self.beat_at);
         self.alarm.remind(self.lost_at());
-        let moments = [self.cut_off_at, self.tell_at(), self.retires_at()];
+        let notice = self.expiry.map(|expiry| expiry.notice);
+        let moments = [self.cut_off_at, self.tell_at(), self.retires_at(), notice];
         moments
             .into_iter()
             .flatten()
@@ -32,6 +33,9 @@ impl Session {
         let now = Instant::now();
         if self.cut_off_at.is_some_and(|at| at <= now) {
             return Some(Ending::OutOfTime);
+        }
+        if self.expiry.is_some_and(|expiry| expiry.notice <= now) {
+            self.begin_to_expire();
         }
         if self.retires_at().is_some_and(|at| at <= now) {
             self.drain(self.shared.sessions.age_order());

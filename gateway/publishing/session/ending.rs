@@ -6,8 +6,9 @@ use prost_types::Timestamp;
 use tokio::time::Instant;
 
 use super::{Reading, Session};
+use crate::auth::expired;
 use crate::error::{Error, Reason};
-use crate::proto::Draining;
+use crate::proto::{Draining, DrainingReason};
 use crate::sessions::Order;
 
 /// How much before the gateway's own end a stream ends, at most.
@@ -36,6 +37,24 @@ impl Session {
         self.words.draining = Some(Draining {
             reason: order.reason as i32,
             deadline: Some(Timestamp::from(SystemTime::now() + grace)),
+            resume_token: String::new(),
+        });
+    }
+
+    /// Reads no more: the caller's credentials end, and the stream with them.
+    pub(super) fn begin_to_expire(&mut self) {
+        let Some(expiry) = self.expiry.take() else {
+            return;
+        };
+        if !matches!(self.reading, Reading::On) {
+            return;
+        }
+        let left = expiry.end.saturating_duration_since(Instant::now());
+        self.cut_off_at = Some(expiry.end);
+        self.reading = Reading::Off(Some(expired()));
+        self.words.draining = Some(Draining {
+            reason: DrainingReason::CredentialsExpire as i32,
+            deadline: Some(Timestamp::from(SystemTime::now() + left)),
             resume_token: String::new(),
         });
     }

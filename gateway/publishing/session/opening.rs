@@ -40,6 +40,7 @@ pub(super) async fn open(
     out: Out,
 ) -> Result<Session, (Error, Out)> {
     let draining = shared.sessions.draining().clone();
+    let access = who.access.clone();
     let agreeing = async {
         let open = first_frame(&mut requests).await?;
         let who = who
@@ -67,6 +68,7 @@ pub(super) async fn open(
         Err(error) => return Err((error, out)),
     };
 
+    let (changes, expiry) = (access.changes(), access.expiry());
     let nats = shared.outlet.nats();
     let (way, rules) = way(nats, &terms, facts.clone());
     let metrics = &shared.outlet.metrics;
@@ -80,6 +82,9 @@ pub(super) async fn open(
         counted,
         ledger: Ledger::new(terms.window, rules, Answers::new(style(&terms))),
         registration,
+        changes,
+        expiry,
+        access,
         requests,
         reading: Reading::On,
         out,

@@ -1,6 +1,7 @@
 //! Bringing a consumer to a configuration, whether it exists or not.
 
 use super::{ConsumerService, Target};
+use crate::auth::Access;
 use crate::convert::config::shown_changes;
 use crate::convert::consumer as convert;
 use crate::deadline::Deadline;
@@ -14,9 +15,11 @@ impl ConsumerService {
     pub(super) async fn apply(
         &self,
         request: proto::ApplyConsumerRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::ApplyConsumerResponse> {
         let target = Target::parse(&request.stream, request.config.as_ref())?;
+        target.may_write(access, &target.config)?;
         let is_dry = request.validate_only;
         let _turn = self.turns.of(target.turn(), deadline).await?;
         let existing = match self.info(&target, deadline).await {
@@ -29,7 +32,9 @@ impl ConsumerService {
             convert::etag,
         )?;
         if let Some(existing) = existing {
-            return self.bring(&target, existing, is_dry, deadline).await;
+            return self
+                .bring(&target, existing, is_dry, access, deadline)
+                .await;
         }
 
         let changes = shown_changes(&convert::creation(&target.config)?);
@@ -45,7 +50,9 @@ impl ConsumerService {
                 // Somebody else was faster.
                 Err(error) if error.reason() == Reason::ConsumerExists => {
                     let existing = self.info(&target, deadline).await?;
-                    return self.bring(&target, existing, is_dry, deadline).await;
+                    return self
+                        .bring(&target, existing, is_dry, access, deadline)
+                        .await;
                 }
                 created => consumer = Some(convert::from_info(created?)?),
             }
@@ -62,6 +69,7 @@ impl ConsumerService {
         target: &Target,
         existing: api::ConsumerInfo,
         is_dry: bool,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::ApplyConsumerResponse> {
         if existing.config.is_push() {
@@ -72,6 +80,7 @@ impl ConsumerService {
         let operation = format!("STREAM.INFO.{}", target.stream);
         let stream: api::StreamInfo = self.nats.api_get(&operation, deadline).await?;
         let plan = convert::plan(&target.config, &existing.config, &stream.config)?;
+        target.may_write(access, &convert::read(&plan.config)?)?;
         let changes = shown_changes(&plan.changes);
         let outcome = if changes.is_empty() {
             ApplyOutcome::Unchanged

@@ -3,6 +3,8 @@
 use std::time::SystemTime;
 
 use super::ConsumerService;
+use crate::auth::Access;
+use crate::auth::policy::{Action, Ask};
 use crate::convert::consumer as convert;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -17,9 +19,10 @@ impl ConsumerService {
     pub(super) async fn pause(
         &self,
         request: proto::PauseConsumerRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::PauseConsumerResponse> {
-        let operation = operation("PAUSE", &request.stream, &request.consumer)?;
+        let operation = controlled("PAUSE", &request.stream, &request.consumer, access)?;
         let body = convert::pause(&request, SystemTime::now())?;
         let answer: api::Paused = self.nats.api(&operation, &body, deadline).await?;
         Ok(convert::paused(&answer))
@@ -28,9 +31,10 @@ impl ConsumerService {
     pub(super) async fn resume(
         &self,
         request: proto::ResumeConsumerRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<()> {
-        let operation = operation("PAUSE", &request.stream, &request.consumer)?;
+        let operation = controlled("PAUSE", &request.stream, &request.consumer, access)?;
         let body = api::Pause::default();
         let _: api::Paused = self.nats.api(&operation, &body, deadline).await?;
         Ok(())
@@ -39,9 +43,10 @@ impl ConsumerService {
     pub(super) async fn reset(
         &self,
         request: proto::ResetConsumerRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::ResetConsumerResponse> {
-        let operation = operation("RESET", &request.stream, &request.consumer)?;
+        let operation = controlled("RESET", &request.stream, &request.consumer, access)?;
         let body = convert::reset(&request)?;
         self.check_can_reset(&request, deadline).await?;
         let answer: api::WasReset = self.nats.api(&operation, &body, deadline).await?;
@@ -67,13 +72,22 @@ impl ConsumerService {
     pub(super) async fn unpin(
         &self,
         request: proto::UnpinConsumerRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<()> {
-        let operation = operation("UNPIN", &request.stream, &request.consumer)?;
+        let operation = controlled("UNPIN", &request.stream, &request.consumer, access)?;
         let body = convert::unpin(&request)?;
         let _: api::Done = self.nats.api(&operation, &body, deadline).await?;
         Ok(())
     }
+}
+
+/// The operation, where the caller may control the consumer.
+fn controlled(verb: &str, stream: &str, consumer: &str, access: &Access) -> Result<String> {
+    let operation = operation(verb, stream, consumer)?;
+    let ask = Ask::to(Action::ControlConsumers).stream(stream);
+    access.may(&ask.consumer(consumer))?;
+    Ok(operation)
 }
 
 fn operation(verb: &str, stream: &str, consumer: &str) -> Result<String> {

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::DeadLetterService;
+use crate::auth::Access;
+use crate::auth::policy::Ask;
 use crate::dead_letters::{DeadLetters, Letter, Published, Repeat, Replay, ReplayId};
 use crate::deadline::Deadline;
 use crate::error::{Reason, Result};
@@ -49,6 +51,7 @@ pub(super) struct Running {
     outlet: Arc<Outlet>,
     orphans: Orphans,
     draining: CancellationToken,
+    access: Access,
     deadline: Deadline,
     timeout: Duration,
     /// When the next message may be published.
@@ -63,6 +66,7 @@ impl Running {
         dead_letters: DeadLetters,
         replay: Replay,
         manner: Manner,
+        access: Access,
         deadline: Deadline,
     ) -> Self {
         Self {
@@ -72,6 +76,7 @@ impl Running {
             outlet: service.outlet.clone(),
             orphans: service.orphans.clone(),
             draining: service.draining.clone(),
+            access,
             deadline,
             timeout: service.timeout,
             due: Instant::now(),
@@ -99,6 +104,7 @@ impl Running {
         if self.draining.is_cancelled() {
             return Ok(self.end(false));
         }
+        self.access.refresh()?;
         let letter = match self.replay.next(self.deadline).await {
             Ok(Some(letter)) => letter,
             Ok(None) => return Ok(self.end(true)),
@@ -132,6 +138,10 @@ impl Running {
     }
 
     async fn one(&mut self, letter: &Letter, result: &mut ReplayedLetter) -> Result<Done> {
+        // The messages are published as their caller's own.
+        if let Some(subject) = &letter.subject {
+            self.access.may(&Ask::publish(subject))?;
+        }
         let (nats, manner) = (self.outlet.nats(), &self.manner);
         let deadline = self.deadline.at_most(self.timeout);
         let mut repeat = Repeat::new(letter, &manner.id, nats.reserved())?;

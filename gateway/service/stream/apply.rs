@@ -1,6 +1,7 @@
 //! Bringing a stream to a configuration, whether it exists or not.
 
-use super::StreamService;
+use super::{StreamService, permit};
+use crate::auth::Access;
 use crate::convert::config::shown_changes;
 use crate::convert::stream as convert;
 use crate::deadline::Deadline;
@@ -15,10 +16,12 @@ impl StreamService {
     pub(super) async fn apply(
         &self,
         request: proto::ApplyStreamRequest,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::ApplyStreamResponse> {
         let desired = convert::to_api(request.config.as_ref(), self.nats.reserved())?;
         let name = StreamName::parse("config.name", &desired.name)?;
+        permit::may_write(access, &desired)?;
         let is_dry = request.validate_only;
         let _turn = self.turns.of(name.to_string(), deadline).await?;
         let existing = self.existing(&name, deadline).await?;
@@ -28,7 +31,9 @@ impl StreamService {
             convert::etag,
         )?;
         if let Some(existing) = existing {
-            return self.bring(&desired, existing, is_dry, deadline).await;
+            return self
+                .bring(&desired, existing, is_dry, access, deadline)
+                .await;
         }
 
         // A new stream has more rules.
@@ -41,7 +46,9 @@ impl StreamService {
                 // Somebody else was faster.
                 Err(error) if error.reason() == Reason::StreamExists => {
                     let existing = self.info(&name, deadline).await?;
-                    return self.bring(&desired, existing, is_dry, deadline).await;
+                    return self
+                        .bring(&desired, existing, is_dry, access, deadline)
+                        .await;
                 }
                 created => stream = Some(convert::from_info(created?)?),
             }
@@ -58,11 +65,13 @@ impl StreamService {
         desired: &api::StreamConfig,
         existing: api::StreamInfo,
         is_dry: bool,
+        access: &Access,
         deadline: Deadline,
     ) -> Result<proto::ApplyStreamResponse> {
         let plan = convert::plan(desired, &existing.config)?;
-        self.reach
-            .check(&convert::read(&plan.config)?, Some(&existing.config))?;
+        let planned = convert::read(&plan.config)?;
+        permit::may_write(access, &planned)?;
+        self.reach.check(&planned, Some(&existing.config))?;
         let changes = shown_changes(&plan.changes);
         let outcome = if changes.is_empty() {
             ApplyOutcome::Unchanged

@@ -17,8 +17,8 @@ use crate::nats::{AsOf, Connection, Nats};
 /// A consumer by name.
 #[derive(Clone)]
 pub struct Durable {
-    pub(super) stream: StreamName,
-    pub(super) consumer: ConsumerName,
+    pub(in crate::subscription) stream: StreamName,
+    pub(in crate::subscription) consumer: ConsumerName,
     connection: Connection,
     pub(super) position: Position,
     /// How old the consumer's info may be at first.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use prost_types::Timestamp;
 
 use super::floor::Floor;
-use super::{Attached, Durable, Facts, gap, new_name, resume, start};
+use super::{Attached, Durable, Facts, gap, resume, start};
+use crate::auth::Owner;
 use crate::convert::open::Reading;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -19,6 +20,7 @@ use crate::nats::api::{
     AckPolicy, ConsumerAction, ConsumerConfig, ConsumerInfo, CreateConsumer, Retention, StreamInfo,
 };
 use crate::proto::{Gap, Resumption};
+use crate::subscription::own;
 use crate::token::{AckSubject, Reached, ResumeToken, Start};
 
 /// How long a consumer stays without a session, unless its caller or its stream says otherwise.
@@ -27,6 +29,7 @@ const INACTIVE: Duration = Duration::from_secs(60);
 /// A consumer of one session.
 #[derive(Clone)]
 pub struct Ephemeral {
+    owner: Owner,
     /// The consumer as it is now.
     pub(super) durable: Durable,
     /// What it is made of, but for its name.
@@ -49,12 +52,13 @@ impl Ephemeral {
     pub(super) fn new(
         nats: &Nats,
         account: u32,
+        owner: Owner,
         stream: StreamName,
         reading: Reading,
     ) -> Result<Self> {
         let mut config = *reading.config;
         let filters = resume::fingerprint(&config);
-        let mut name = new_name()?;
+        let mut name = own::new_name(owner)?;
         let mut incarnation = None;
         let mut floor = Floor::default();
         let stream_created = reading.resume.as_ref().map(|token| token.created.into());
@@ -75,6 +79,7 @@ impl Ephemeral {
             start::apply(&mut config, token.start);
         }
         Ok(Self {
+            owner,
             durable: Durable::new(nats, stream, name, Duration::ZERO, None),
             config,
             filters,
@@ -206,7 +211,7 @@ impl Ephemeral {
         stream: &StreamInfo,
         deadline: Deadline,
     ) -> Result<ConsumerInfo> {
-        let name = new_name()?;
+        let name = own::new_name(self.owner)?;
         let mut config = ConsumerConfig {
             name: name.to_string(),
             ..self.config.clone()
@@ -301,7 +306,7 @@ fn told(stream: &StreamInfo, facts: &Facts) -> Facts {
 /// somebody else's.
 fn own_name(name: &str) -> Result<ConsumerName> {
     let parsed = ConsumerName::parse("resume_token", name)?;
-    if name.starts_with(super::NAME_PREFIX) {
+    if own::is_own(name) {
         return Ok(parsed);
     }
     let text = "the resume token is not one that a jetgate made";

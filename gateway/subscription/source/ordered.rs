@@ -14,6 +14,7 @@ use std::time::Duration;
 use prost_types::Timestamp;
 
 use super::{Attached, Facts, Position, facts, gap, new_puller, resume, start};
+use crate::auth::Owner;
 use crate::convert::open::Reading;
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -25,6 +26,7 @@ use crate::nats::api::{
 use crate::nats::pull::{Delivery, Passed};
 use crate::nats::{AsOf, Connection, Nats};
 use crate::proto::{Gap, Resumption};
+use crate::subscription::own;
 use crate::token::{AckSubject, Reached, ResumeToken, Start};
 
 /// How long an ephemeral consumer outlives its session: a little more than a lost connection takes
@@ -40,6 +42,7 @@ const LOOKING_BACK: Duration = Duration::from_secs(2);
 /// An ordered read.
 #[derive(Clone)]
 pub struct Ordered {
+    owner: Owner,
     pub(super) stream: StreamName,
     /// What every consumer of this read is like, but for name and start.
     config: ConsumerConfig,
@@ -66,6 +69,7 @@ impl Ordered {
     pub(super) fn new(
         nats: &Nats,
         account: u32,
+        owner: Owner,
         stream: StreamName,
         reading: Reading,
     ) -> Result<Self> {
@@ -77,6 +81,7 @@ impl Ordered {
             ..*reading.config
         };
         let mut read = Self {
+            owner,
             stream,
             filters: resume::fingerprint(&config),
             config,
@@ -263,7 +268,7 @@ impl Ordered {
         stream: &StreamInfo,
         deadline: Deadline,
     ) -> Result<(ConsumerName, ConsumerInfo)> {
-        let name = super::new_name()?;
+        let name = own::new_name(self.owner)?;
         let mut config = ConsumerConfig {
             name: name.to_string(),
             ..self.config.clone()

@@ -1,0 +1,286 @@
+//! What one caller may do: the rules that are about it, asked at every step that it takes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use super::authenticator::Authenticator;
+use super::caller::{Caller, Owner};
+use super::policy::{Action, Ask, Decision, Policy, Subjects, needed_for};
+use super::{Credential, PolicyMode, unauthenticated};
+use crate::error::{Error, Reason, Result};
+use crate::nats::api::ConsumerConfig;
+
+/// The most denials of one call that are logged one by one; the metric counts all.
+const MOST_LOGGED: u32 = 10;
+
+/// A caller with what it may do: an extension of every request. Clones go on from the same rules.
+#[derive(Clone, Default)]
+pub struct Access {
+    caller: Caller,
+    credential: Credential,
+    peer: Option<SocketAddr>,
+    grants: Option<Grants>,
+    /// `None` where there is no gateway around, as in unit tests.
+    authenticator: Option<Authenticator>,
+    /// How many of its denials were logged.
+    logged: Arc<AtomicU32>,
+}
+
+/// The rules that are about a caller.
+#[derive(Clone, Default)]
+struct Grants {
+    policy: Arc<Policy>,
+    rules: Arc<[usize]>,
+}
+
+/// Tells when something has changed that callers may do.
+pub struct Changes(Option<watch::Receiver<()>>);
+
+impl Access {
+    pub(super) fn new(
+        authenticator: &Authenticator,
+        caller: Caller,
+        credential: Credential,
+        peer: Option<SocketAddr>,
+    ) -> Self {
+        let mut access = Self {
+            caller,
+            credential,
+            peer,
+            authenticator: Some(authenticator.clone()),
+            ..Self::default()
+        };
+        access.take_rules(authenticator);
+        access
+    }
+
+    /// That of whoever sent this request. One that did not come through the server's stack may nothing.
+    pub fn of<T>(request: &tonic::Request<T>) -> Self {
+        let access = request.extensions().get().cloned();
+        access.unwrap_or_else(|| Self {
+            grants: Some(Grants::default()),
+            ..Self::default()
+        })
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The caller's fingerprint, in the names of consumers that are made for it.
+    pub fn owner(&self) -> Owner {
+        self.caller.owner()
+    }
+
+    /// Whether rules are in force, so that not everything is allowed.
+    pub fn is_limited(&self) -> bool {
+        self.grants.is_some()
+    }
+
+    /// Refuses what the caller may not do.
+    ///
+    /// # Errors
+    ///
+    /// `PERMISSION_DENIED`, with the permission that is missing. In shadow mode it is only logged and
+    /// counted.
+    pub fn may(&self, ask: &Ask<'_>) -> Result<()> {
+        match self.decide(ask) {
+            None | Some(Decision::Allowed(_)) => Ok(()),
+            Some(decision) => self.deny(ask, decision),
+        }
+    }
+
+    /// Refuses reading by this consumer.
+    ///
+    /// # Errors
+    ///
+    /// `PERMISSION_DENIED`.
+    pub fn may_consume(&self, stream: &str, consumer: &str, config: &ConsumerConfig) -> Result<()> {
+        if !self.is_limited() {
+            return Ok(());
+        }
+        let filters: Vec<String> = config.filters().map(str::to_owned).collect();
+        self.may(&Ask::consume(stream, consumer).filters(&filters))
+    }
+
+    /// Whether something is shown to the caller.
+    pub fn sees(&self, ask: &Ask<'_>) -> bool {
+        self.shadows()
+            || !matches!(
+                self.decide(ask),
+                Some(Decision::Denied(_) | Decision::NotAllowed)
+            )
+    }
+
+    /// Refuses a method that the caller has no permission for, whatever its request says.
+    ///
+    /// # Errors
+    ///
+    /// `PERMISSION_DENIED`, or `METHOD_NOT_FOUND` for a method that there is not.
+    pub(super) fn may_call(&self, path: &str) -> Result<()> {
+        let Some(Grants { policy, rules }) = &self.grants else {
+            return Ok(());
+        };
+        let Some(needed) = needed_for(path) else {
+            let text = "the gateway has no such method";
+            return Err(Error::new(Reason::MethodNotFound, text));
+        };
+        match needed {
+            [action, ..] if !policy.has_any(rules, needed) => {
+                self.deny(&Ask::to(*action), Decision::NotAllowed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells when to [refresh](Self::refresh).
+    pub fn changes(&self) -> Changes {
+        Changes(self.authenticator.as_ref().map(Authenticator::changes))
+    }
+
+    /// Takes over the rules that are in force now, as long as what the caller has shown is still good.
+    ///
+    /// # Errors
+    ///
+    /// `UNAUTHENTICATED` when it is not.
+    pub fn refresh(&mut self) -> Result<()> {
+        let Some(authenticator) = self.authenticator.clone() else {
+            return Ok(());
+        };
+        self.take_rules(&authenticator);
+        authenticator.judge_again(&self.caller, &self.credential, SystemTime::now())
+    }
+
+    /// Takes over fresh credentials of the same caller.
+    ///
+    /// # Errors
+    ///
+    /// `UNAUTHENTICATED` when they are not good, or another caller's.
+    pub fn renew(&mut self, bearer: &str) -> Result<()> {
+        let Some(authenticator) = self.authenticator.clone() else {
+            return Ok(());
+        };
+        let (caller, credential) = authenticator.bearer(bearer)?;
+        if !caller.is(&self.caller) {
+            return Err(unauthenticated("the credentials are another caller's"));
+        }
+        (self.caller, self.credential) = (caller, credential);
+        self.take_rules(&authenticator);
+        Ok(())
+    }
+
+    fn take_rules(&mut self, authenticator: &Authenticator) {
+        self.grants = authenticator.policy().map(|policy| Grants {
+            rules: policy.concerning(&self.caller).into(),
+            policy,
+        });
+    }
+
+    fn decide(&self, ask: &Ask<'_>) -> Option<Decision<'_>> {
+        let Grants { policy, rules } = self.grants.as_ref()?;
+        Some(policy.decide_by(rules, ask))
+    }
+
+    fn shadows(&self) -> bool {
+        let authenticator = self.authenticator.as_ref();
+        authenticator.is_some_and(|it| it.policy_mode() == PolicyMode::Shadow)
+    }
+
+    fn deny(&self, ask: &Ask<'_>, decision: Decision<'_>) -> Result<()> {
+        let is_shadow = self.shadows();
+        let permission = ask.action.permission();
+        if let Some(authenticator) = &self.authenticator {
+            authenticator
+                .metrics()
+                .listener
+                .denied(ask.action, is_shadow);
+        }
+        let id = format!("{:016x}", fastrand::u64(..));
+        if self.logged.fetch_add(1, Ordering::Relaxed) < MOST_LOGGED {
+            self.log_denial(ask, decision, &id, is_shadow);
+        }
+        if is_shadow {
+            return Ok(());
+        }
+        Err(denied(ask, &permission).with("decision_id", id))
+    }
+
+    fn log_denial(&self, ask: &Ask<'_>, decision: Decision<'_>, id: &str, is_shadow: bool) {
+        let (rule, line) = match decision {
+            Decision::Allowed(place) | Decision::Denied(place) => (place.rule, place.line),
+            Decision::NotAllowed => ("", 0),
+        };
+        tracing::info!(
+            target: "jetgate::audit",
+            event = if is_shadow { "would_be_denied" } else { "denied" },
+            caller = self.caller.name(),
+            by = self.caller.kind().word(),
+            peer = ?self.peer,
+            permission = ask.action.permission(),
+            stream = ask.stream.unwrap_or_default(),
+            consumer = ask.consumer.unwrap_or_default(),
+            subjects = subjects(ask.subjects),
+            rule,
+            line,
+            decision_id = id,
+            "permission denied",
+        );
+    }
+}
+
+impl Changes {
+    /// Waits for the next change; for ever where there is none to come.
+    pub async fn next(&mut self) {
+        let changed = match &mut self.0 {
+            Some(changes) => changes.changed().await.is_ok(),
+            None => false,
+        };
+        if !changed {
+            std::future::pending().await
+        }
+    }
+}
+
+/// The error for a permission that is missing.
+fn denied(ask: &Ask<'_>, permission: &str) -> Error {
+    let mut text = format!("the caller has no permission {permission}");
+    let mut error_metadata = vec![("permission", permission.to_owned())];
+    let facts = [
+        ("stream", ask.stream.unwrap_or_default().to_owned()),
+        ("consumer", ask.consumer.unwrap_or_default().to_owned()),
+        ("subjects", subjects(ask.subjects)),
+    ];
+    for (key, value) in facts {
+        if !value.is_empty() {
+            text = format!("{text}, {key} {value}");
+            error_metadata.push((key, value));
+        }
+    }
+    let error = Error::new(Reason::PermissionDenied, text);
+    let add = |error: Error, (key, value)| error.with(key, value);
+    error_metadata.into_iter().fold(error, add)
+}
+
+/// What the subjects are in logs and errors, in not too many words.
+fn subjects(subjects: Subjects<'_>) -> String {
+    const MOST: usize = 5;
+    let mut words: Vec<&str> = subjects.iter().take(MOST + 1).collect();
+    if words.len() > MOST {
+        words[MOST] = "...";
+    }
+    words.join(" ")
+}
+
+/// The refusal to reach what belongs to another caller.
+pub(crate) fn not_the_owner(stream: &str, consumer: &str) -> Error {
+    let text = format!("consumer {consumer} of stream {stream} was made for another caller");
+    Error::new(Reason::PermissionDenied, text)
+        .with("permission", Action::Consume.permission())
+        .with("stream", stream)
+        .with("consumer", consumer)
+}
