@@ -196,7 +196,7 @@ async fn heartbeats_keep_idle_streams_and_their_absence_does_not(proxy: Proxy) {
     };
     let (cut, ()) = tokio::join!(cut, both);
     let cut = cut.expect("a silent stream is not cut off: the others prove nothing");
-    println!("{proxy:?} ended the silent stream with {:?}", cut.err());
+    eprintln!("{proxy:?} ended the silent stream with {:?}", cut.err());
 }
 
 /// How many calls a gateway has begun.
@@ -257,7 +257,7 @@ async fn calls_are_spread_and_a_gateway_drains_unnoticed(proxy: Proxy) {
     for worker in workers {
         worker.stop().await;
     }
-    println!(
+    eprintln!(
         "{proxy:?}: {} messages, {errors} calls repeated while a gateway drained",
         stored.len()
     );
