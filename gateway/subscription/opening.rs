@@ -107,8 +107,8 @@ impl Session {
             window: open.settings.window,
         })?;
         let account = shared.nats.account(deadline).await?;
-        // The ack floor tells which of those that are held are settled, and `opened` who is pinned.
-        let freshness = match open.held.is_empty() && !open.source.has_priority() {
+        // The ack floor tells which of those that are held are settled.
+        let freshness = match open.held.is_empty() {
             true => FRESHNESS,
             false => Duration::ZERO,
         };

@@ -92,7 +92,11 @@ impl Session {
         };
         let moments = [
             Some(drains_until),
-            Some(self.heartbeat.ask_at().unwrap_or_else(|| self.heartbeat.due())),
+            Some(
+                self.heartbeat
+                    .ask_at()
+                    .unwrap_or_else(|| self.heartbeat.due()),
+            ),
             Some(self.pull_at).filter(|at| *at > Instant::now()),
             self.book.next_expiry(),
             self.book.next_extension(),

@@ -42,17 +42,6 @@ impl Source {
             Self::Ordered(_) | Self::Ephemeral(_) => "",
         }
     }
-
-    /// Whether the session takes a place among the consumer's clients.
-    pub fn has_priority(&self) -> bool {
-        matches!(
-            self,
-            Self::Consumer {
-                priority: Some(_),
-                ..
-            }
-        )
-    }
 }
 
 /// A read by consumers of the gateway's own.

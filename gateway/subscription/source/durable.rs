@@ -85,13 +85,17 @@ impl Durable {
 
     /// One attempt to attach.
     pub(super) async fn attach(&self, nats: &Nats, deadline: Deadline) -> Result<Box<Attached>> {
+        let begun = Instant::now();
         let as_of = match self.detached_at {
             Some(detached_at) => AsOf::since(detached_at),
             None => AsOf::within(self.freshness),
         };
-        let info = nats
-            .consumer_info(&self.stream, &self.consumer, as_of, deadline)
-            .await?;
+        let ask = |as_of| nats.consumer_info(&self.stream, &self.consumer, as_of, deadline);
+        let mut info = ask(as_of).await?;
+        if self.detached_at.is_none() && !info.config.priority_groups.is_empty() {
+            // Whom JetStream has pinned may have changed meanwhile.
+            info = ask(AsOf::since(begun)).await?;
+        }
         refuse_push(&info)?;
         if let Some(lost_at) = self.lost_at.filter(|lost_at| nats.broke_alone(*lost_at)) {
             nats.search(&info, self.position.stream_sequence, lost_at, deadline)
