@@ -143,7 +143,7 @@ func (c *Consumer) send(stream consumeStream, session uint64, opened *jetgatev1.
 			if wait := opened.AckWait.AsDuration() / 4; wait > 0 {
 				pingAfter = min(pingAfter, wait)
 			}
-			ping.Reset(pingAfter)
+			ping.Reset(0) // the session may end before the next is due
 		case err := <-ended:
 			return err
 		}

@@ -37,6 +37,7 @@ type ConsumeRequest struct {
 	//	*ConsumeRequest_Flow
 	//	*ConsumeRequest_Drain
 	//	*ConsumeRequest_Ping
+	//	*ConsumeRequest_Credentials
 	Frame         isConsumeRequest_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -124,6 +125,15 @@ func (x *ConsumeRequest) GetPing() *Ping {
 	return nil
 }
 
+func (x *ConsumeRequest) GetCredentials() *UpdateCredentials {
+	if x != nil {
+		if x, ok := x.Frame.(*ConsumeRequest_Credentials); ok {
+			return x.Credentials
+		}
+	}
+	return nil
+}
+
 type isConsumeRequest_Frame interface {
 	isConsumeRequest_Frame()
 }
@@ -153,6 +163,11 @@ type ConsumeRequest_Ping struct {
 	Ping *Ping `protobuf:"bytes,5,opt,name=ping,proto3,oneof"`
 }
 
+type ConsumeRequest_Credentials struct {
+	// Shows fresh credentials, before those end that the call was opened with.
+	Credentials *UpdateCredentials `protobuf:"bytes,6,opt,name=credentials,proto3,oneof"`
+}
+
 func (*ConsumeRequest_Open) isConsumeRequest_Frame() {}
 
 func (*ConsumeRequest_Settle) isConsumeRequest_Frame() {}
@@ -162,6 +177,8 @@ func (*ConsumeRequest_Flow) isConsumeRequest_Frame() {}
 func (*ConsumeRequest_Drain) isConsumeRequest_Frame() {}
 
 func (*ConsumeRequest_Ping) isConsumeRequest_Frame() {}
+
+func (*ConsumeRequest_Credentials) isConsumeRequest_Frame() {}
 
 // Opens a session.
 type ConsumeOpen struct {
@@ -849,13 +866,14 @@ var File_jetgate_v1_consume_proto protoreflect.FileDescriptor
 const file_jetgate_v1_consume_proto_rawDesc = "" +
 	"\n" +
 	"\x18jetgate/v1/consume.proto\x12\n" +
-	"jetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16jetgate/v1/error.proto\x1a\x18jetgate/v1/session.proto\x1a\x17jetgate/v1/source.proto\x1a\x16jetgate/v1/types.proto\"\xfc\x01\n" +
+	"jetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16jetgate/v1/error.proto\x1a\x18jetgate/v1/session.proto\x1a\x17jetgate/v1/source.proto\x1a\x16jetgate/v1/types.proto\"\xbf\x02\n" +
 	"\x0eConsumeRequest\x12-\n" +
 	"\x04open\x18\x01 \x01(\v2\x17.jetgate.v1.ConsumeOpenH\x00R\x04open\x121\n" +
 	"\x06settle\x18\x02 \x01(\v2\x17.jetgate.v1.SettleFrameH\x00R\x06settle\x12,\n" +
 	"\x04flow\x18\x03 \x01(\v2\x16.jetgate.v1.FlowUpdateH\x00R\x04flow\x12)\n" +
 	"\x05drain\x18\x04 \x01(\v2\x11.jetgate.v1.DrainH\x00R\x05drain\x12&\n" +
-	"\x04ping\x18\x05 \x01(\v2\x10.jetgate.v1.PingH\x00R\x04pingB\a\n" +
+	"\x04ping\x18\x05 \x01(\v2\x10.jetgate.v1.PingH\x00R\x04ping\x12A\n" +
+	"\vcredentials\x18\x06 \x01(\v2\x1d.jetgate.v1.UpdateCredentialsH\x00R\vcredentialsB\a\n" +
 	"\x05frame\"\x80\x06\n" +
 	"\vConsumeOpen\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1c\n" +
@@ -931,23 +949,24 @@ var file_jetgate_v1_consume_proto_goTypes = []any{
 	(*Drain)(nil),               // 6: jetgate.v1.Drain
 	(*ConsumeResponse)(nil),     // 7: jetgate.v1.ConsumeResponse
 	(*Ping)(nil),                // 8: jetgate.v1.Ping
-	(*OrderedConsumer)(nil),     // 9: jetgate.v1.OrderedConsumer
-	(*EphemeralConsumer)(nil),   // 10: jetgate.v1.EphemeralConsumer
-	(*FlowLimits)(nil),          // 11: jetgate.v1.FlowLimits
-	(PayloadFormat)(0),          // 12: jetgate.v1.PayloadFormat
-	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
-	(OnSessionEnd)(0),           // 14: jetgate.v1.OnSessionEnd
-	(*StopAt)(nil),              // 15: jetgate.v1.StopAt
-	(GapPolicy)(0),              // 16: jetgate.v1.GapPolicy
-	(*PriorityOptions)(nil),     // 17: jetgate.v1.PriorityOptions
-	(*Acknowledgement)(nil),     // 18: jetgate.v1.Acknowledgement
-	(*ItemStatus)(nil),          // 19: jetgate.v1.ItemStatus
-	(*SessionOpened)(nil),       // 20: jetgate.v1.SessionOpened
-	(*MessageBatch)(nil),        // 21: jetgate.v1.MessageBatch
-	(*SessionHeartbeat)(nil),    // 22: jetgate.v1.SessionHeartbeat
-	(*Gap)(nil),                 // 23: jetgate.v1.Gap
-	(*Draining)(nil),            // 24: jetgate.v1.Draining
-	(*Pong)(nil),                // 25: jetgate.v1.Pong
+	(*UpdateCredentials)(nil),   // 9: jetgate.v1.UpdateCredentials
+	(*OrderedConsumer)(nil),     // 10: jetgate.v1.OrderedConsumer
+	(*EphemeralConsumer)(nil),   // 11: jetgate.v1.EphemeralConsumer
+	(*FlowLimits)(nil),          // 12: jetgate.v1.FlowLimits
+	(PayloadFormat)(0),          // 13: jetgate.v1.PayloadFormat
+	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
+	(OnSessionEnd)(0),           // 15: jetgate.v1.OnSessionEnd
+	(*StopAt)(nil),              // 16: jetgate.v1.StopAt
+	(GapPolicy)(0),              // 17: jetgate.v1.GapPolicy
+	(*PriorityOptions)(nil),     // 18: jetgate.v1.PriorityOptions
+	(*Acknowledgement)(nil),     // 19: jetgate.v1.Acknowledgement
+	(*ItemStatus)(nil),          // 20: jetgate.v1.ItemStatus
+	(*SessionOpened)(nil),       // 21: jetgate.v1.SessionOpened
+	(*MessageBatch)(nil),        // 22: jetgate.v1.MessageBatch
+	(*SessionHeartbeat)(nil),    // 23: jetgate.v1.SessionHeartbeat
+	(*Gap)(nil),                 // 24: jetgate.v1.Gap
+	(*Draining)(nil),            // 25: jetgate.v1.Draining
+	(*Pong)(nil),                // 26: jetgate.v1.Pong
 }
 var file_jetgate_v1_consume_proto_depIdxs = []int32{
 	1,  // 0: jetgate.v1.ConsumeRequest.open:type_name -> jetgate.v1.ConsumeOpen
@@ -955,31 +974,32 @@ var file_jetgate_v1_consume_proto_depIdxs = []int32{
 	5,  // 2: jetgate.v1.ConsumeRequest.flow:type_name -> jetgate.v1.FlowUpdate
 	6,  // 3: jetgate.v1.ConsumeRequest.drain:type_name -> jetgate.v1.Drain
 	8,  // 4: jetgate.v1.ConsumeRequest.ping:type_name -> jetgate.v1.Ping
-	9,  // 5: jetgate.v1.ConsumeOpen.ordered:type_name -> jetgate.v1.OrderedConsumer
-	10, // 6: jetgate.v1.ConsumeOpen.ephemeral:type_name -> jetgate.v1.EphemeralConsumer
-	11, // 7: jetgate.v1.ConsumeOpen.flow:type_name -> jetgate.v1.FlowLimits
-	12, // 8: jetgate.v1.ConsumeOpen.payload_format:type_name -> jetgate.v1.PayloadFormat
-	13, // 9: jetgate.v1.ConsumeOpen.heartbeat_interval:type_name -> google.protobuf.Duration
-	14, // 10: jetgate.v1.ConsumeOpen.on_session_end:type_name -> jetgate.v1.OnSessionEnd
-	2,  // 11: jetgate.v1.ConsumeOpen.lease:type_name -> jetgate.v1.Lease
-	15, // 12: jetgate.v1.ConsumeOpen.stop_at:type_name -> jetgate.v1.StopAt
-	16, // 13: jetgate.v1.ConsumeOpen.on_gap:type_name -> jetgate.v1.GapPolicy
-	17, // 14: jetgate.v1.ConsumeOpen.priority:type_name -> jetgate.v1.PriorityOptions
-	13, // 15: jetgate.v1.Lease.max:type_name -> google.protobuf.Duration
-	18, // 16: jetgate.v1.SettleFrame.acknowledgements:type_name -> jetgate.v1.Acknowledgement
-	19, // 17: jetgate.v1.SettleResult.results:type_name -> jetgate.v1.ItemStatus
-	20, // 18: jetgate.v1.ConsumeResponse.opened:type_name -> jetgate.v1.SessionOpened
-	21, // 19: jetgate.v1.ConsumeResponse.messages:type_name -> jetgate.v1.MessageBatch
-	4,  // 20: jetgate.v1.ConsumeResponse.settled:type_name -> jetgate.v1.SettleResult
-	22, // 21: jetgate.v1.ConsumeResponse.heartbeat:type_name -> jetgate.v1.SessionHeartbeat
-	23, // 22: jetgate.v1.ConsumeResponse.gap:type_name -> jetgate.v1.Gap
-	24, // 23: jetgate.v1.ConsumeResponse.draining:type_name -> jetgate.v1.Draining
-	25, // 24: jetgate.v1.ConsumeResponse.pong:type_name -> jetgate.v1.Pong
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	9,  // 5: jetgate.v1.ConsumeRequest.credentials:type_name -> jetgate.v1.UpdateCredentials
+	10, // 6: jetgate.v1.ConsumeOpen.ordered:type_name -> jetgate.v1.OrderedConsumer
+	11, // 7: jetgate.v1.ConsumeOpen.ephemeral:type_name -> jetgate.v1.EphemeralConsumer
+	12, // 8: jetgate.v1.ConsumeOpen.flow:type_name -> jetgate.v1.FlowLimits
+	13, // 9: jetgate.v1.ConsumeOpen.payload_format:type_name -> jetgate.v1.PayloadFormat
+	14, // 10: jetgate.v1.ConsumeOpen.heartbeat_interval:type_name -> google.protobuf.Duration
+	15, // 11: jetgate.v1.ConsumeOpen.on_session_end:type_name -> jetgate.v1.OnSessionEnd
+	2,  // 12: jetgate.v1.ConsumeOpen.lease:type_name -> jetgate.v1.Lease
+	16, // 13: jetgate.v1.ConsumeOpen.stop_at:type_name -> jetgate.v1.StopAt
+	17, // 14: jetgate.v1.ConsumeOpen.on_gap:type_name -> jetgate.v1.GapPolicy
+	18, // 15: jetgate.v1.ConsumeOpen.priority:type_name -> jetgate.v1.PriorityOptions
+	14, // 16: jetgate.v1.Lease.max:type_name -> google.protobuf.Duration
+	19, // 17: jetgate.v1.SettleFrame.acknowledgements:type_name -> jetgate.v1.Acknowledgement
+	20, // 18: jetgate.v1.SettleResult.results:type_name -> jetgate.v1.ItemStatus
+	21, // 19: jetgate.v1.ConsumeResponse.opened:type_name -> jetgate.v1.SessionOpened
+	22, // 20: jetgate.v1.ConsumeResponse.messages:type_name -> jetgate.v1.MessageBatch
+	4,  // 21: jetgate.v1.ConsumeResponse.settled:type_name -> jetgate.v1.SettleResult
+	23, // 22: jetgate.v1.ConsumeResponse.heartbeat:type_name -> jetgate.v1.SessionHeartbeat
+	24, // 23: jetgate.v1.ConsumeResponse.gap:type_name -> jetgate.v1.Gap
+	25, // 24: jetgate.v1.ConsumeResponse.draining:type_name -> jetgate.v1.Draining
+	26, // 25: jetgate.v1.ConsumeResponse.pong:type_name -> jetgate.v1.Pong
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_jetgate_v1_consume_proto_init() }
@@ -997,6 +1017,7 @@ func file_jetgate_v1_consume_proto_init() {
 		(*ConsumeRequest_Flow)(nil),
 		(*ConsumeRequest_Drain)(nil),
 		(*ConsumeRequest_Ping)(nil),
+		(*ConsumeRequest_Credentials)(nil),
 	}
 	file_jetgate_v1_consume_proto_msgTypes[1].OneofWrappers = []any{
 		(*ConsumeOpen_Consumer)(nil),

@@ -287,6 +287,10 @@ const (
 	// The operator of the gateway has switched this setting off; metadata "switch" has the key of the
 	// gateway's configuration. What a stream has already is kept, and may stay in updates.
 	ErrorReason_ERROR_REASON_DISABLED_BY_OPERATOR ErrorReason = 71
+	// The rules of the gateway (auth.policy_file) do not allow this to the caller, or the consumer was made
+	// for another caller. Metadata "permission" names what is missing ("publish", "streams.view"), "stream",
+	// "consumer" and "subjects" for what, and "decision_id" is in the gateway's audit log, too.
+	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 72
 	// The caller did not prove who it is: the call has no API key or client certificate, or one that is
 	// not known or has expired.
 	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 75
@@ -363,6 +367,7 @@ var (
 		64:  "ERROR_REASON_TOO_MANY_SESSIONS",
 		70:  "ERROR_REASON_NATS_PERMISSION_DENIED",
 		71:  "ERROR_REASON_DISABLED_BY_OPERATOR",
+		72:  "ERROR_REASON_PERMISSION_DENIED",
 		75:  "ERROR_REASON_UNAUTHENTICATED",
 		80:  "ERROR_REASON_NATS_DISCONNECTED",
 		81:  "ERROR_REASON_JETSTREAM_UNAVAILABLE",
@@ -420,6 +425,7 @@ var (
 		"ERROR_REASON_TOO_MANY_SESSIONS":           64,
 		"ERROR_REASON_NATS_PERMISSION_DENIED":      70,
 		"ERROR_REASON_DISABLED_BY_OPERATOR":        71,
+		"ERROR_REASON_PERMISSION_DENIED":           72,
 		"ERROR_REASON_UNAUTHENTICATED":             75,
 		"ERROR_REASON_NATS_DISCONNECTED":           80,
 		"ERROR_REASON_JETSTREAM_UNAVAILABLE":       81,
@@ -649,7 +655,7 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"\vRETRY_NEVER\x10\x01\x12\x0f\n" +
 	"\vRETRY_LATER\x10\x02\x12\x16\n" +
 	"\x12RETRY_WITH_SAME_ID\x10\x03\x12\x14\n" +
-	"\x10RETRY_AFTER_READ\x10\x04*\xea\x13\n" +
+	"\x10RETRY_AFTER_READ\x10\x04*\x98\x14\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12*\n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x1a\b\xe2\xc7\x18\x04\b\x03\x10\x01\x12,\n" +
@@ -700,7 +706,8 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"\x1eERROR_REASON_TOO_MANY_REQUESTS\x10?\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12,\n" +
 	"\x1eERROR_REASON_TOO_MANY_SESSIONS\x10@\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x121\n" +
 	"#ERROR_REASON_NATS_PERMISSION_DENIED\x10F\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12/\n" +
-	"!ERROR_REASON_DISABLED_BY_OPERATOR\x10G\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12*\n" +
+	"!ERROR_REASON_DISABLED_BY_OPERATOR\x10G\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12,\n" +
+	"\x1eERROR_REASON_PERMISSION_DENIED\x10H\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12*\n" +
 	"\x1cERROR_REASON_UNAUTHENTICATED\x10K\x1a\b\xe2\xc7\x18\x04\b\x10\x10\x01\x12,\n" +
 	"\x1eERROR_REASON_NATS_DISCONNECTED\x10P\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x120\n" +
 	"\"ERROR_REASON_JETSTREAM_UNAVAILABLE\x10Q\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x12#\n" +

@@ -144,7 +144,9 @@ type PublishOnError int32
 const (
 	// As PUBLISH_ON_ERROR_HALT with PUBLISH_ORDERING_STRICT, otherwise as PUBLISH_ON_ERROR_CONTINUE.
 	PublishOnError_PUBLISH_ON_ERROR_UNSPECIFIED PublishOnError = 0
-	// Nothing.
+	// Nothing. With PUBLISH_ORDERING_STRICT messages behind one that is surely not stored are stored all
+	// the same, in their order: for callers that can do without a message, not for those whose messages
+	// build on one another.
 	PublishOnError_PUBLISH_ON_ERROR_CONTINUE PublishOnError = 1
 	// They are not sent, and answered ABORTED PRECEDING_FAILED, until a PublishResume. With
 	// PUBLISH_ORDERING_STRICT nothing behind the failed message is stored; otherwise what was on its
@@ -329,6 +331,7 @@ type PublishStreamRequest struct {
 	//	*PublishStreamRequest_Messages
 	//	*PublishStreamRequest_Resume
 	//	*PublishStreamRequest_Ping
+	//	*PublishStreamRequest_Credentials
 	Frame         isPublishStreamRequest_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -407,6 +410,15 @@ func (x *PublishStreamRequest) GetPing() *Ping {
 	return nil
 }
 
+func (x *PublishStreamRequest) GetCredentials() *UpdateCredentials {
+	if x != nil {
+		if x, ok := x.Frame.(*PublishStreamRequest_Credentials); ok {
+			return x.Credentials
+		}
+	}
+	return nil
+}
+
 type isPublishStreamRequest_Frame interface {
 	isPublishStreamRequest_Frame()
 }
@@ -432,6 +444,11 @@ type PublishStreamRequest_Ping struct {
 	Ping *Ping `protobuf:"bytes,4,opt,name=ping,proto3,oneof"`
 }
 
+type PublishStreamRequest_Credentials struct {
+	// Shows fresh credentials, before those end that the call was opened with.
+	Credentials *UpdateCredentials `protobuf:"bytes,5,opt,name=credentials,proto3,oneof"`
+}
+
 func (*PublishStreamRequest_Open) isPublishStreamRequest_Frame() {}
 
 func (*PublishStreamRequest_Messages) isPublishStreamRequest_Frame() {}
@@ -439,6 +456,8 @@ func (*PublishStreamRequest_Messages) isPublishStreamRequest_Frame() {}
 func (*PublishStreamRequest_Resume) isPublishStreamRequest_Frame() {}
 
 func (*PublishStreamRequest_Ping) isPublishStreamRequest_Frame() {}
+
+func (*PublishStreamRequest_Credentials) isPublishStreamRequest_Frame() {}
 
 // What the caller wants of a publish stream.
 type PublishOpen struct {
@@ -617,8 +636,9 @@ type PublishFrame struct {
 	// number before in the stream, otherwise the stream ends with INVALID_ARGUMENT. Numbers may be left
 	// out.
 	FirstNumber uint64 `protobuf:"varint,1,opt,name=first_number,json=firstNumber,proto3" json:"first_number,omitempty"`
-	// 1 to 10,000 messages, otherwise the stream ends with INVALID_ARGUMENT. A message that is wrong by
-	// itself is INVALID_ARGUMENT in its own answer. validate_only is wrong here.
+	// 1 to 10,000 messages, otherwise the stream ends with INVALID_ARGUMENT; from 16,385 messages, or
+	// 65,537 headers of all of them together, on with MESSAGE_TOO_LARGE, before the frame is decoded. A
+	// message that is wrong by itself is INVALID_ARGUMENT in its own answer. validate_only is wrong here.
 	Messages      []*PublishRequest `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -850,8 +870,9 @@ type PublishStreamResponse_Heartbeat struct {
 }
 
 type PublishStreamResponse_Draining struct {
-	// The gateway will end the stream: what was read is still answered, what comes later is not read.
-	// Then the stream ends with UNAVAILABLE; open another one.
+	// The gateway will end the stream, for one because it is older than publish.max_stream_age (30
+	// minutes by default): what was read is still answered, what comes later is not read. Then the
+	// stream ends with UNAVAILABLE; open another one and resume.
 	Draining *Draining `protobuf:"bytes,5,opt,name=draining,proto3,oneof"`
 }
 
@@ -877,7 +898,8 @@ type PublishOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session's id, for logs and TerminateSession. It names the replica.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// How messages go to JetStream.
+	// How messages go to JetStream: with FAST_INGEST those whose ids the caller gives go as its comment
+	// says where the stream has replicas.
 	Path PublishPath `protobuf:"varint,2,opt,name=path,proto3,enum=jetgate.v1.PublishPath" json:"path,omitempty"`
 	// The ack mode.
 	AckMode PublishAckMode `protobuf:"varint,3,opt,name=ack_mode,json=ackMode,proto3,enum=jetgate.v1.PublishAckMode" json:"ack_mode,omitempty"`
@@ -1399,12 +1421,13 @@ var File_jetgate_v1_publish_stream_proto protoreflect.FileDescriptor
 const file_jetgate_v1_publish_stream_proto_rawDesc = "" +
 	"\n" +
 	"\x1fjetgate/v1/publish_stream.proto\x12\n" +
-	"jetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16jetgate/v1/error.proto\x1a jetgate/v1/publish_message.proto\x1a\x18jetgate/v1/session.proto\x1a\x16jetgate/v1/types.proto\"\xe3\x01\n" +
+	"jetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16jetgate/v1/error.proto\x1a jetgate/v1/publish_message.proto\x1a\x18jetgate/v1/session.proto\x1a\x16jetgate/v1/types.proto\"\xa6\x02\n" +
 	"\x14PublishStreamRequest\x12-\n" +
 	"\x04open\x18\x01 \x01(\v2\x17.jetgate.v1.PublishOpenH\x00R\x04open\x126\n" +
 	"\bmessages\x18\x02 \x01(\v2\x18.jetgate.v1.PublishFrameH\x00R\bmessages\x123\n" +
 	"\x06resume\x18\x03 \x01(\v2\x19.jetgate.v1.PublishResumeH\x00R\x06resume\x12&\n" +
-	"\x04ping\x18\x04 \x01(\v2\x10.jetgate.v1.PingH\x00R\x04pingB\a\n" +
+	"\x04ping\x18\x04 \x01(\v2\x10.jetgate.v1.PingH\x00R\x04ping\x12A\n" +
+	"\vcredentials\x18\x05 \x01(\v2\x1d.jetgate.v1.UpdateCredentialsH\x00R\vcredentialsB\a\n" +
 	"\x05frame\"\xb1\x04\n" +
 	"\vPublishOpen\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x125\n" +
@@ -1539,46 +1562,48 @@ var file_jetgate_v1_publish_stream_proto_goTypes = []any{
 	(*PublishFlow)(nil),           // 14: jetgate.v1.PublishFlow
 	(*PublishHeartbeat)(nil),      // 15: jetgate.v1.PublishHeartbeat
 	(*Ping)(nil),                  // 16: jetgate.v1.Ping
-	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
-	(*PublishRequest)(nil),        // 18: jetgate.v1.PublishRequest
-	(*Draining)(nil),              // 19: jetgate.v1.Draining
-	(*Pong)(nil),                  // 20: jetgate.v1.Pong
-	(*ItemStatus)(nil),            // 21: jetgate.v1.ItemStatus
+	(*UpdateCredentials)(nil),     // 17: jetgate.v1.UpdateCredentials
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(*PublishRequest)(nil),        // 19: jetgate.v1.PublishRequest
+	(*Draining)(nil),              // 20: jetgate.v1.Draining
+	(*Pong)(nil),                  // 21: jetgate.v1.Pong
+	(*ItemStatus)(nil),            // 22: jetgate.v1.ItemStatus
 }
 var file_jetgate_v1_publish_stream_proto_depIdxs = []int32{
 	6,  // 0: jetgate.v1.PublishStreamRequest.open:type_name -> jetgate.v1.PublishOpen
 	7,  // 1: jetgate.v1.PublishStreamRequest.messages:type_name -> jetgate.v1.PublishFrame
 	8,  // 2: jetgate.v1.PublishStreamRequest.resume:type_name -> jetgate.v1.PublishResume
 	16, // 3: jetgate.v1.PublishStreamRequest.ping:type_name -> jetgate.v1.Ping
-	0,  // 4: jetgate.v1.PublishOpen.ack_mode:type_name -> jetgate.v1.PublishAckMode
-	1,  // 5: jetgate.v1.PublishOpen.ordering:type_name -> jetgate.v1.PublishOrdering
-	2,  // 6: jetgate.v1.PublishOpen.on_error:type_name -> jetgate.v1.PublishOnError
-	17, // 7: jetgate.v1.PublishOpen.publish_timeout:type_name -> google.protobuf.Duration
-	17, // 8: jetgate.v1.PublishOpen.heartbeat_interval:type_name -> google.protobuf.Duration
-	18, // 9: jetgate.v1.PublishFrame.messages:type_name -> jetgate.v1.PublishRequest
-	10, // 10: jetgate.v1.PublishStreamResponse.opened:type_name -> jetgate.v1.PublishOpened
-	11, // 11: jetgate.v1.PublishStreamResponse.acks:type_name -> jetgate.v1.PublishAcks
-	14, // 12: jetgate.v1.PublishStreamResponse.flow:type_name -> jetgate.v1.PublishFlow
-	15, // 13: jetgate.v1.PublishStreamResponse.heartbeat:type_name -> jetgate.v1.PublishHeartbeat
-	19, // 14: jetgate.v1.PublishStreamResponse.draining:type_name -> jetgate.v1.Draining
-	20, // 15: jetgate.v1.PublishStreamResponse.pong:type_name -> jetgate.v1.Pong
-	3,  // 16: jetgate.v1.PublishOpened.path:type_name -> jetgate.v1.PublishPath
-	0,  // 17: jetgate.v1.PublishOpened.ack_mode:type_name -> jetgate.v1.PublishAckMode
-	1,  // 18: jetgate.v1.PublishOpened.ordering:type_name -> jetgate.v1.PublishOrdering
-	2,  // 19: jetgate.v1.PublishOpened.on_error:type_name -> jetgate.v1.PublishOnError
-	17, // 20: jetgate.v1.PublishOpened.publish_timeout:type_name -> google.protobuf.Duration
-	17, // 21: jetgate.v1.PublishOpened.heartbeat_interval:type_name -> google.protobuf.Duration
-	17, // 22: jetgate.v1.PublishOpened.ping_within:type_name -> google.protobuf.Duration
-	17, // 23: jetgate.v1.PublishOpened.duplicate_window:type_name -> google.protobuf.Duration
-	12, // 24: jetgate.v1.PublishAcks.stored:type_name -> jetgate.v1.PublishedRange
-	13, // 25: jetgate.v1.PublishAcks.failed:type_name -> jetgate.v1.PublishFailure
-	21, // 26: jetgate.v1.PublishFailure.status:type_name -> jetgate.v1.ItemStatus
-	4,  // 27: jetgate.v1.PublishHeartbeat.stall:type_name -> jetgate.v1.PublishStall
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	17, // 4: jetgate.v1.PublishStreamRequest.credentials:type_name -> jetgate.v1.UpdateCredentials
+	0,  // 5: jetgate.v1.PublishOpen.ack_mode:type_name -> jetgate.v1.PublishAckMode
+	1,  // 6: jetgate.v1.PublishOpen.ordering:type_name -> jetgate.v1.PublishOrdering
+	2,  // 7: jetgate.v1.PublishOpen.on_error:type_name -> jetgate.v1.PublishOnError
+	18, // 8: jetgate.v1.PublishOpen.publish_timeout:type_name -> google.protobuf.Duration
+	18, // 9: jetgate.v1.PublishOpen.heartbeat_interval:type_name -> google.protobuf.Duration
+	19, // 10: jetgate.v1.PublishFrame.messages:type_name -> jetgate.v1.PublishRequest
+	10, // 11: jetgate.v1.PublishStreamResponse.opened:type_name -> jetgate.v1.PublishOpened
+	11, // 12: jetgate.v1.PublishStreamResponse.acks:type_name -> jetgate.v1.PublishAcks
+	14, // 13: jetgate.v1.PublishStreamResponse.flow:type_name -> jetgate.v1.PublishFlow
+	15, // 14: jetgate.v1.PublishStreamResponse.heartbeat:type_name -> jetgate.v1.PublishHeartbeat
+	20, // 15: jetgate.v1.PublishStreamResponse.draining:type_name -> jetgate.v1.Draining
+	21, // 16: jetgate.v1.PublishStreamResponse.pong:type_name -> jetgate.v1.Pong
+	3,  // 17: jetgate.v1.PublishOpened.path:type_name -> jetgate.v1.PublishPath
+	0,  // 18: jetgate.v1.PublishOpened.ack_mode:type_name -> jetgate.v1.PublishAckMode
+	1,  // 19: jetgate.v1.PublishOpened.ordering:type_name -> jetgate.v1.PublishOrdering
+	2,  // 20: jetgate.v1.PublishOpened.on_error:type_name -> jetgate.v1.PublishOnError
+	18, // 21: jetgate.v1.PublishOpened.publish_timeout:type_name -> google.protobuf.Duration
+	18, // 22: jetgate.v1.PublishOpened.heartbeat_interval:type_name -> google.protobuf.Duration
+	18, // 23: jetgate.v1.PublishOpened.ping_within:type_name -> google.protobuf.Duration
+	18, // 24: jetgate.v1.PublishOpened.duplicate_window:type_name -> google.protobuf.Duration
+	12, // 25: jetgate.v1.PublishAcks.stored:type_name -> jetgate.v1.PublishedRange
+	13, // 26: jetgate.v1.PublishAcks.failed:type_name -> jetgate.v1.PublishFailure
+	22, // 27: jetgate.v1.PublishFailure.status:type_name -> jetgate.v1.ItemStatus
+	4,  // 28: jetgate.v1.PublishHeartbeat.stall:type_name -> jetgate.v1.PublishStall
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_jetgate_v1_publish_stream_proto_init() }
@@ -1595,6 +1620,7 @@ func file_jetgate_v1_publish_stream_proto_init() {
 		(*PublishStreamRequest_Messages)(nil),
 		(*PublishStreamRequest_Resume)(nil),
 		(*PublishStreamRequest_Ping)(nil),
+		(*PublishStreamRequest_Credentials)(nil),
 	}
 	file_jetgate_v1_publish_stream_proto_msgTypes[4].OneofWrappers = []any{
 		(*PublishStreamResponse_Opened)(nil),

@@ -241,6 +241,9 @@ const (
 	DrainingReason_DRAINING_REASON_MAX_AGE DrainingReason = 2
 	// Somebody called TerminateSession.
 	DrainingReason_DRAINING_REASON_TERMINATED DrainingReason = 3
+	// What the caller has shown ends: its API key. The deadline is that end, and the status then
+	// UNAUTHENTICATED. Open a new session with fresh credentials; UpdateCredentials comes too late now.
+	DrainingReason_DRAINING_REASON_CREDENTIALS_EXPIRE DrainingReason = 4
 )
 
 // Enum value maps for DrainingReason.
@@ -250,12 +253,14 @@ var (
 		1: "DRAINING_REASON_SHUTDOWN",
 		2: "DRAINING_REASON_MAX_AGE",
 		3: "DRAINING_REASON_TERMINATED",
+		4: "DRAINING_REASON_CREDENTIALS_EXPIRE",
 	}
 	DrainingReason_value = map[string]int32{
-		"DRAINING_REASON_UNSPECIFIED": 0,
-		"DRAINING_REASON_SHUTDOWN":    1,
-		"DRAINING_REASON_MAX_AGE":     2,
-		"DRAINING_REASON_TERMINATED":  3,
+		"DRAINING_REASON_UNSPECIFIED":        0,
+		"DRAINING_REASON_SHUTDOWN":           1,
+		"DRAINING_REASON_MAX_AGE":            2,
+		"DRAINING_REASON_TERMINATED":         3,
+		"DRAINING_REASON_CREDENTIALS_EXPIRE": 4,
 	}
 )
 
@@ -1245,6 +1250,55 @@ func (x *Draining) GetResumeToken() string {
 	return ""
 }
 
+// Shows fresh credentials of the same caller, so that a stream outlasts those that it was opened with.
+// The draining that their end brings is announced 30 s ahead (at half of the time where there is less),
+// and only credentials that come before that count. Those that are not good, or another caller's, end the
+// stream with UNAUTHENTICATED.
+type UpdateCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. An API key, as after "Bearer" in the metadata entry authorization.
+	Bearer        string `protobuf:"bytes,1,opt,name=bearer,proto3" json:"bearer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCredentials) Reset() {
+	*x = UpdateCredentials{}
+	mi := &file_jetgate_v1_session_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCredentials) ProtoMessage() {}
+
+func (x *UpdateCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_jetgate_v1_session_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCredentials.ProtoReflect.Descriptor instead.
+func (*UpdateCredentials) Descriptor() ([]byte, []int) {
+	return file_jetgate_v1_session_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdateCredentials) GetBearer() string {
+	if x != nil {
+		return x.Bearer
+	}
+	return ""
+}
+
 var File_jetgate_v1_session_proto protoreflect.FileDescriptor
 
 const file_jetgate_v1_session_proto_rawDesc = "" +
@@ -1329,7 +1383,9 @@ const file_jetgate_v1_session_proto_rawDesc = "" +
 	"\bDraining\x122\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1a.jetgate.v1.DrainingReasonR\x06reason\x126\n" +
 	"\bdeadline\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12!\n" +
-	"\fresume_token\x18\x03 \x01(\tR\vresumeToken*\x80\x01\n" +
+	"\fresume_token\x18\x03 \x01(\tR\vresumeToken\"+\n" +
+	"\x11UpdateCredentials\x12\x16\n" +
+	"\x06bearer\x18\x01 \x01(\tR\x06bearer*\x80\x01\n" +
 	"\fOnSessionEnd\x12\x1e\n" +
 	"\x1aON_SESSION_END_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aON_SESSION_END_NAK_DELAYED\x10\x01\x12\x16\n" +
@@ -1353,12 +1409,13 @@ const file_jetgate_v1_session_proto_rawDesc = "" +
 	" STALL_REASON_CONSUMER_LEADERLESS\x10\b\x12\x1b\n" +
 	"\x17STALL_REASON_NOT_PINNED\x10\t\x12\x1f\n" +
 	"\x1bSTALL_REASON_BELOW_OVERFLOW\x10\n" +
-	"*\x8c\x01\n" +
+	"*\xb4\x01\n" +
 	"\x0eDrainingReason\x12\x1f\n" +
 	"\x1bDRAINING_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18DRAINING_REASON_SHUTDOWN\x10\x01\x12\x1b\n" +
 	"\x17DRAINING_REASON_MAX_AGE\x10\x02\x12\x1e\n" +
-	"\x1aDRAINING_REASON_TERMINATED\x10\x03B\xa2\x01\n" +
+	"\x1aDRAINING_REASON_TERMINATED\x10\x03\x12&\n" +
+	"\"DRAINING_REASON_CREDENTIALS_EXPIRE\x10\x04B\xa2\x01\n" +
 	"\x0ecom.jetgate.v1B\fSessionProtoP\x01Z9github.com/jetgate/jetgate/clients/go/jetgatev1;jetgatev1\xa2\x02\x03JXX\xaa\x02\n" +
 	"Jetgate.V1\xca\x02\n" +
 	"Jetgate\\V1\xe2\x02\x16Jetgate\\V1\\GPBMetadata\xea\x02\vJetgate::V1b\x06proto3"
@@ -1376,7 +1433,7 @@ func file_jetgate_v1_session_proto_rawDescGZIP() []byte {
 }
 
 var file_jetgate_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_jetgate_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_jetgate_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_jetgate_v1_session_proto_goTypes = []any{
 	(OnSessionEnd)(0),             // 0: jetgate.v1.OnSessionEnd
 	(AckKind)(0),                  // 1: jetgate.v1.AckKind
@@ -1392,36 +1449,37 @@ var file_jetgate_v1_session_proto_goTypes = []any{
 	(*SessionHeartbeat)(nil),      // 11: jetgate.v1.SessionHeartbeat
 	(*Gap)(nil),                   // 12: jetgate.v1.Gap
 	(*Draining)(nil),              // 13: jetgate.v1.Draining
-	(DeliverPolicy)(0),            // 14: jetgate.v1.DeliverPolicy
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(ReplayPolicy)(0),             // 16: jetgate.v1.ReplayPolicy
-	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
-	(AckPolicy)(0),                // 18: jetgate.v1.AckPolicy
-	(Resumption)(0),               // 19: jetgate.v1.Resumption
-	(*SessionPriority)(nil),       // 20: jetgate.v1.SessionPriority
-	(*Header)(nil),                // 21: jetgate.v1.Header
+	(*UpdateCredentials)(nil),     // 14: jetgate.v1.UpdateCredentials
+	(DeliverPolicy)(0),            // 15: jetgate.v1.DeliverPolicy
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(ReplayPolicy)(0),             // 17: jetgate.v1.ReplayPolicy
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(AckPolicy)(0),                // 19: jetgate.v1.AckPolicy
+	(Resumption)(0),               // 20: jetgate.v1.Resumption
+	(*SessionPriority)(nil),       // 21: jetgate.v1.SessionPriority
+	(*Header)(nil),                // 22: jetgate.v1.Header
 }
 var file_jetgate_v1_session_proto_depIdxs = []int32{
-	14, // 0: jetgate.v1.OrderedConsumer.deliver_policy:type_name -> jetgate.v1.DeliverPolicy
-	15, // 1: jetgate.v1.OrderedConsumer.opt_start_time:type_name -> google.protobuf.Timestamp
-	16, // 2: jetgate.v1.OrderedConsumer.replay_policy:type_name -> jetgate.v1.ReplayPolicy
+	15, // 0: jetgate.v1.OrderedConsumer.deliver_policy:type_name -> jetgate.v1.DeliverPolicy
+	16, // 1: jetgate.v1.OrderedConsumer.opt_start_time:type_name -> google.protobuf.Timestamp
+	17, // 2: jetgate.v1.OrderedConsumer.replay_policy:type_name -> jetgate.v1.ReplayPolicy
 	5,  // 3: jetgate.v1.SessionOpened.flow:type_name -> jetgate.v1.FlowLimits
-	17, // 4: jetgate.v1.SessionOpened.heartbeat_interval:type_name -> google.protobuf.Duration
-	17, // 5: jetgate.v1.SessionOpened.ack_wait:type_name -> google.protobuf.Duration
-	18, // 6: jetgate.v1.SessionOpened.ack_policy:type_name -> jetgate.v1.AckPolicy
-	17, // 7: jetgate.v1.SessionOpened.ping_within:type_name -> google.protobuf.Duration
-	19, // 8: jetgate.v1.SessionOpened.resumed:type_name -> jetgate.v1.Resumption
-	20, // 9: jetgate.v1.SessionOpened.priority:type_name -> jetgate.v1.SessionPriority
+	18, // 4: jetgate.v1.SessionOpened.heartbeat_interval:type_name -> google.protobuf.Duration
+	18, // 5: jetgate.v1.SessionOpened.ack_wait:type_name -> google.protobuf.Duration
+	19, // 6: jetgate.v1.SessionOpened.ack_policy:type_name -> jetgate.v1.AckPolicy
+	18, // 7: jetgate.v1.SessionOpened.ping_within:type_name -> google.protobuf.Duration
+	20, // 8: jetgate.v1.SessionOpened.resumed:type_name -> jetgate.v1.Resumption
+	21, // 9: jetgate.v1.SessionOpened.priority:type_name -> jetgate.v1.SessionPriority
 	8,  // 10: jetgate.v1.MessageBatch.messages:type_name -> jetgate.v1.ReceivedMessage
-	15, // 11: jetgate.v1.ReceivedMessage.publish_time:type_name -> google.protobuf.Timestamp
-	15, // 12: jetgate.v1.ReceivedMessage.ack_deadline:type_name -> google.protobuf.Timestamp
-	21, // 13: jetgate.v1.ReceivedMessage.headers:type_name -> jetgate.v1.Header
+	16, // 11: jetgate.v1.ReceivedMessage.publish_time:type_name -> google.protobuf.Timestamp
+	16, // 12: jetgate.v1.ReceivedMessage.ack_deadline:type_name -> google.protobuf.Timestamp
+	22, // 13: jetgate.v1.ReceivedMessage.headers:type_name -> jetgate.v1.Header
 	10, // 14: jetgate.v1.Acknowledgement.range:type_name -> jetgate.v1.DeliveryRange
 	1,  // 15: jetgate.v1.Acknowledgement.kind:type_name -> jetgate.v1.AckKind
-	17, // 16: jetgate.v1.Acknowledgement.delay:type_name -> google.protobuf.Duration
+	18, // 16: jetgate.v1.Acknowledgement.delay:type_name -> google.protobuf.Duration
 	2,  // 17: jetgate.v1.SessionHeartbeat.stall_reason:type_name -> jetgate.v1.StallReason
 	3,  // 18: jetgate.v1.Draining.reason:type_name -> jetgate.v1.DrainingReason
-	15, // 19: jetgate.v1.Draining.deadline:type_name -> google.protobuf.Timestamp
+	16, // 19: jetgate.v1.Draining.deadline:type_name -> google.protobuf.Timestamp
 	20, // [20:20] is the sub-list for method output_type
 	20, // [20:20] is the sub-list for method input_type
 	20, // [20:20] is the sub-list for extension type_name
@@ -1452,7 +1510,7 @@ func file_jetgate_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_jetgate_v1_session_proto_rawDesc), len(file_jetgate_v1_session_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -29,7 +29,7 @@ from jetgate.v1 import source_pb2 as jetgate_dot_v1_dot_source__pb2
 from jetgate.v1 import types_pb2 as jetgate_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18jetgate/v1/consume.proto\x12\njetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16jetgate/v1/error.proto\x1a\x18jetgate/v1/session.proto\x1a\x17jetgate/v1/source.proto\x1a\x16jetgate/v1/types.proto\"\xdb\x01\n\x0e\x43onsumeRequest\x12\'\n\x04open\x18\x01 \x01(\x0b\x32\x17.jetgate.v1.ConsumeOpenH\x00\x12)\n\x06settle\x18\x02 \x01(\x0b\x32\x17.jetgate.v1.SettleFrameH\x00\x12&\n\x04\x66low\x18\x03 \x01(\x0b\x32\x16.jetgate.v1.FlowUpdateH\x00\x12\"\n\x05\x64rain\x18\x04 \x01(\x0b\x32\x11.jetgate.v1.DrainH\x00\x12 \n\x04ping\x18\x05 \x01(\x0b\x32\x10.jetgate.v1.PingH\x00\x42\x07\n\x05\x66rame\"\xd3\x04\n\x0b\x43onsumeOpen\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x12\n\x08\x63onsumer\x18\x02 \x01(\tH\x00\x12.\n\x07ordered\x18\x03 \x01(\x0b\x32\x1b.jetgate.v1.OrderedConsumerH\x00\x12\x32\n\tephemeral\x18\t \x01(\x0b\x32\x1d.jetgate.v1.EphemeralConsumerH\x00\x12$\n\x04\x66low\x18\x04 \x01(\x0b\x32\x16.jetgate.v1.FlowLimits\x12\x31\n\x0epayload_format\x18\x05 \x01(\x0e\x32\x19.jetgate.v1.PayloadFormat\x12\x35\n\x12heartbeat_interval\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0eon_session_end\x18\x07 \x01(\x0e\x32\x18.jetgate.v1.OnSessionEnd\x12\x1a\n\x12max_response_bytes\x18\x08 \x01(\x04\x12\x0c\n\x04held\x18\n \x03(\t\x12\x13\n\x0b\x63lient_name\x18\x0f \x01(\t\x12 \n\x05lease\x18\x10 \x01(\x0b\x32\x11.jetgate.v1.Lease\x12\x14\n\x0cresume_token\x18\x0b \x01(\t\x12#\n\x07stop_at\x18\x0c \x01(\x0b\x32\x12.jetgate.v1.StopAt\x12%\n\x06on_gap\x18\r \x01(\x0e\x32\x15.jetgate.v1.GapPolicy\x12-\n\x08priority\x18\x0e \x01(\x0b\x32\x1b.jetgate.v1.PriorityOptionsB\x08\n\x06source\"D\n\x05Lease\x12\x13\n\x0b\x61uto_extend\x18\x01 \x01(\x08\x12&\n\x03max\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"h\n\x0bSettleFrame\x12\x11\n\tsettle_id\x18\x01 \x01(\x04\x12\x35\n\x10\x61\x63knowledgements\x18\x02 \x03(\x0b\x32\x1b.jetgate.v1.Acknowledgement\x12\x0f\n\x07\x63onfirm\x18\x03 \x01(\x08\"J\n\x0cSettleResult\x12\x11\n\tsettle_id\x18\x01 \x01(\x04\x12\'\n\x07results\x18\x02 \x03(\x0b\x32\x16.jetgate.v1.ItemStatus\"\x8e\x01\n\nFlowUpdate\x12%\n\x18max_outstanding_messages\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\"\n\x15max_outstanding_bytes\x18\x02 \x01(\x04H\x01\x88\x01\x01\x42\x1b\n\x19_max_outstanding_messagesB\x18\n\x16_max_outstanding_bytes\"\x07\n\x05\x44rain\"\xc1\x02\n\x0f\x43onsumeResponse\x12+\n\x06opened\x18\x01 \x01(\x0b\x32\x19.jetgate.v1.SessionOpenedH\x00\x12,\n\x08messages\x18\x02 \x01(\x0b\x32\x18.jetgate.v1.MessageBatchH\x00\x12+\n\x07settled\x18\x03 \x01(\x0b\x32\x18.jetgate.v1.SettleResultH\x00\x12\x31\n\theartbeat\x18\x04 \x01(\x0b\x32\x1c.jetgate.v1.SessionHeartbeatH\x00\x12\x1e\n\x03gap\x18\x05 \x01(\x0b\x32\x0f.jetgate.v1.GapH\x00\x12(\n\x08\x64raining\x18\x06 \x01(\x0b\x32\x14.jetgate.v1.DrainingH\x00\x12 \n\x04pong\x18\x07 \x01(\x0b\x32\x10.jetgate.v1.PongH\x00\x42\x07\n\x05\x66rameB\x02P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18jetgate/v1/consume.proto\x12\njetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16jetgate/v1/error.proto\x1a\x18jetgate/v1/session.proto\x1a\x17jetgate/v1/source.proto\x1a\x16jetgate/v1/types.proto\"\x91\x02\n\x0e\x43onsumeRequest\x12\'\n\x04open\x18\x01 \x01(\x0b\x32\x17.jetgate.v1.ConsumeOpenH\x00\x12)\n\x06settle\x18\x02 \x01(\x0b\x32\x17.jetgate.v1.SettleFrameH\x00\x12&\n\x04\x66low\x18\x03 \x01(\x0b\x32\x16.jetgate.v1.FlowUpdateH\x00\x12\"\n\x05\x64rain\x18\x04 \x01(\x0b\x32\x11.jetgate.v1.DrainH\x00\x12 \n\x04ping\x18\x05 \x01(\x0b\x32\x10.jetgate.v1.PingH\x00\x12\x34\n\x0b\x63redentials\x18\x06 \x01(\x0b\x32\x1d.jetgate.v1.UpdateCredentialsH\x00\x42\x07\n\x05\x66rame\"\xd3\x04\n\x0b\x43onsumeOpen\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x12\n\x08\x63onsumer\x18\x02 \x01(\tH\x00\x12.\n\x07ordered\x18\x03 \x01(\x0b\x32\x1b.jetgate.v1.OrderedConsumerH\x00\x12\x32\n\tephemeral\x18\t \x01(\x0b\x32\x1d.jetgate.v1.EphemeralConsumerH\x00\x12$\n\x04\x66low\x18\x04 \x01(\x0b\x32\x16.jetgate.v1.FlowLimits\x12\x31\n\x0epayload_format\x18\x05 \x01(\x0e\x32\x19.jetgate.v1.PayloadFormat\x12\x35\n\x12heartbeat_interval\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0eon_session_end\x18\x07 \x01(\x0e\x32\x18.jetgate.v1.OnSessionEnd\x12\x1a\n\x12max_response_bytes\x18\x08 \x01(\x04\x12\x0c\n\x04held\x18\n \x03(\t\x12\x13\n\x0b\x63lient_name\x18\x0f \x01(\t\x12 \n\x05lease\x18\x10 \x01(\x0b\x32\x11.jetgate.v1.Lease\x12\x14\n\x0cresume_token\x18\x0b \x01(\t\x12#\n\x07stop_at\x18\x0c \x01(\x0b\x32\x12.jetgate.v1.StopAt\x12%\n\x06on_gap\x18\r \x01(\x0e\x32\x15.jetgate.v1.GapPolicy\x12-\n\x08priority\x18\x0e \x01(\x0b\x32\x1b.jetgate.v1.PriorityOptionsB\x08\n\x06source\"D\n\x05Lease\x12\x13\n\x0b\x61uto_extend\x18\x01 \x01(\x08\x12&\n\x03max\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"h\n\x0bSettleFrame\x12\x11\n\tsettle_id\x18\x01 \x01(\x04\x12\x35\n\x10\x61\x63knowledgements\x18\x02 \x03(\x0b\x32\x1b.jetgate.v1.Acknowledgement\x12\x0f\n\x07\x63onfirm\x18\x03 \x01(\x08\"J\n\x0cSettleResult\x12\x11\n\tsettle_id\x18\x01 \x01(\x04\x12\'\n\x07results\x18\x02 \x03(\x0b\x32\x16.jetgate.v1.ItemStatus\"\x8e\x01\n\nFlowUpdate\x12%\n\x18max_outstanding_messages\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\"\n\x15max_outstanding_bytes\x18\x02 \x01(\x04H\x01\x88\x01\x01\x42\x1b\n\x19_max_outstanding_messagesB\x18\n\x16_max_outstanding_bytes\"\x07\n\x05\x44rain\"\xc1\x02\n\x0f\x43onsumeResponse\x12+\n\x06opened\x18\x01 \x01(\x0b\x32\x19.jetgate.v1.SessionOpenedH\x00\x12,\n\x08messages\x18\x02 \x01(\x0b\x32\x18.jetgate.v1.MessageBatchH\x00\x12+\n\x07settled\x18\x03 \x01(\x0b\x32\x18.jetgate.v1.SettleResultH\x00\x12\x31\n\theartbeat\x18\x04 \x01(\x0b\x32\x1c.jetgate.v1.SessionHeartbeatH\x00\x12\x1e\n\x03gap\x18\x05 \x01(\x0b\x32\x0f.jetgate.v1.GapH\x00\x12(\n\x08\x64raining\x18\x06 \x01(\x0b\x32\x14.jetgate.v1.DrainingH\x00\x12 \n\x04pong\x18\x07 \x01(\x0b\x32\x10.jetgate.v1.PongH\x00\x42\x07\n\x05\x66rameB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,19 +38,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_CONSUMEREQUEST']._serialized_start=172
-  _globals['_CONSUMEREQUEST']._serialized_end=391
-  _globals['_CONSUMEOPEN']._serialized_start=394
-  _globals['_CONSUMEOPEN']._serialized_end=989
-  _globals['_LEASE']._serialized_start=991
-  _globals['_LEASE']._serialized_end=1059
-  _globals['_SETTLEFRAME']._serialized_start=1061
-  _globals['_SETTLEFRAME']._serialized_end=1165
-  _globals['_SETTLERESULT']._serialized_start=1167
-  _globals['_SETTLERESULT']._serialized_end=1241
-  _globals['_FLOWUPDATE']._serialized_start=1244
-  _globals['_FLOWUPDATE']._serialized_end=1386
-  _globals['_DRAIN']._serialized_start=1388
-  _globals['_DRAIN']._serialized_end=1395
-  _globals['_CONSUMERESPONSE']._serialized_start=1398
-  _globals['_CONSUMERESPONSE']._serialized_end=1719
+  _globals['_CONSUMEREQUEST']._serialized_end=445
+  _globals['_CONSUMEOPEN']._serialized_start=448
+  _globals['_CONSUMEOPEN']._serialized_end=1043
+  _globals['_LEASE']._serialized_start=1045
+  _globals['_LEASE']._serialized_end=1113
+  _globals['_SETTLEFRAME']._serialized_start=1115
+  _globals['_SETTLEFRAME']._serialized_end=1219
+  _globals['_SETTLERESULT']._serialized_start=1221
+  _globals['_SETTLERESULT']._serialized_end=1295
+  _globals['_FLOWUPDATE']._serialized_start=1298
+  _globals['_FLOWUPDATE']._serialized_end=1440
+  _globals['_DRAIN']._serialized_start=1442
+  _globals['_DRAIN']._serialized_end=1449
+  _globals['_CONSUMERESPONSE']._serialized_start=1452
+  _globals['_CONSUMERESPONSE']._serialized_end=1773
 # @@protoc_insertion_point(module_scope)

@@ -14,18 +14,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ConsumeRequest(_message.Message):
-    __slots__ = ("open", "settle", "flow", "drain", "ping")
+    __slots__ = ("open", "settle", "flow", "drain", "ping", "credentials")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     SETTLE_FIELD_NUMBER: _ClassVar[int]
     FLOW_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     open: ConsumeOpen
     settle: SettleFrame
     flow: FlowUpdate
     drain: Drain
     ping: _types_pb2.Ping
-    def __init__(self, open: _Optional[_Union[ConsumeOpen, _Mapping]] = ..., settle: _Optional[_Union[SettleFrame, _Mapping]] = ..., flow: _Optional[_Union[FlowUpdate, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., ping: _Optional[_Union[_types_pb2.Ping, _Mapping]] = ...) -> None: ...
+    credentials: _session_pb2.UpdateCredentials
+    def __init__(self, open: _Optional[_Union[ConsumeOpen, _Mapping]] = ..., settle: _Optional[_Union[SettleFrame, _Mapping]] = ..., flow: _Optional[_Union[FlowUpdate, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., ping: _Optional[_Union[_types_pb2.Ping, _Mapping]] = ..., credentials: _Optional[_Union[_session_pb2.UpdateCredentials, _Mapping]] = ...) -> None: ...
 
 class ConsumeOpen(_message.Message):
     __slots__ = ("stream", "consumer", "ordered", "ephemeral", "flow", "payload_format", "heartbeat_interval", "on_session_end", "max_response_bytes", "held", "client_name", "lease", "resume_token", "stop_at", "on_gap", "priority")

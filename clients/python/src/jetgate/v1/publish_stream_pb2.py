@@ -29,7 +29,7 @@ from jetgate.v1 import session_pb2 as jetgate_dot_v1_dot_session__pb2
 from jetgate.v1 import types_pb2 as jetgate_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fjetgate/v1/publish_stream.proto\x12\njetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16jetgate/v1/error.proto\x1a jetgate/v1/publish_message.proto\x1a\x18jetgate/v1/session.proto\x1a\x16jetgate/v1/types.proto\"\xc5\x01\n\x14PublishStreamRequest\x12\'\n\x04open\x18\x01 \x01(\x0b\x32\x17.jetgate.v1.PublishOpenH\x00\x12,\n\x08messages\x18\x02 \x01(\x0b\x32\x18.jetgate.v1.PublishFrameH\x00\x12+\n\x06resume\x18\x03 \x01(\x0b\x32\x19.jetgate.v1.PublishResumeH\x00\x12 \n\x04ping\x18\x04 \x01(\x0b\x32\x10.jetgate.v1.PingH\x00\x42\x07\n\x05\x66rame\"\x9b\x03\n\x0bPublishOpen\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12,\n\x08\x61\x63k_mode\x18\x02 \x01(\x0e\x32\x1a.jetgate.v1.PublishAckMode\x12-\n\x08ordering\x18\x03 \x01(\x0e\x32\x1b.jetgate.v1.PublishOrdering\x12,\n\x08on_error\x18\x04 \x01(\x0e\x32\x1a.jetgate.v1.PublishOnError\x12\x15\n\rmax_in_flight\x18\x05 \x01(\r\x12\x1b\n\x13max_in_flight_bytes\x18\x06 \x01(\x04\x12\x32\n\x0fpublish_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bproducer_id\x18\x08 \x01(\t\x12\x0e\n\x06resume\x18\t \x01(\x08\x12\x18\n\x10mint_message_ids\x18\n \x01(\x08\x12\x35\n\x12heartbeat_interval\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x63lient_name\x18\x0f \x01(\t\"R\n\x0cPublishFrame\x12\x14\n\x0c\x66irst_number\x18\x01 \x01(\x04\x12,\n\x08messages\x18\x02 \x03(\x0b\x32\x1a.jetgate.v1.PublishRequest\" \n\rPublishResume\x12\x0f\n\x07through\x18\x01 \x01(\x04\"\x9e\x02\n\x15PublishStreamResponse\x12+\n\x06opened\x18\x01 \x01(\x0b\x32\x19.jetgate.v1.PublishOpenedH\x00\x12\'\n\x04\x61\x63ks\x18\x02 \x01(\x0b\x32\x17.jetgate.v1.PublishAcksH\x00\x12\'\n\x04\x66low\x18\x03 \x01(\x0b\x32\x17.jetgate.v1.PublishFlowH\x00\x12\x31\n\theartbeat\x18\x04 \x01(\x0b\x32\x1c.jetgate.v1.PublishHeartbeatH\x00\x12(\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x14.jetgate.v1.DrainingH\x00\x12 \n\x04pong\x18\x06 \x01(\x0b\x32\x10.jetgate.v1.PongH\x00\x42\x07\n\x05\x66rame\"\x89\x04\n\rPublishOpened\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x04path\x18\x02 \x01(\x0e\x32\x17.jetgate.v1.PublishPath\x12,\n\x08\x61\x63k_mode\x18\x03 \x01(\x0e\x32\x1a.jetgate.v1.PublishAckMode\x12-\n\x08ordering\x18\x04 \x01(\x0e\x32\x1b.jetgate.v1.PublishOrdering\x12,\n\x08on_error\x18\x05 \x01(\x0e\x32\x1a.jetgate.v1.PublishOnError\x12\x15\n\rmax_in_flight\x18\x06 \x01(\r\x12\x1b\n\x13max_in_flight_bytes\x18\x07 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x08 \x01(\x04\x12\x32\n\x0fpublish_timeout\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12heartbeat_interval\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bping_within\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bproducer_id\x18\x0c \x01(\t\x12\x33\n\x10\x64uplicate_window\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\"\x95\x01\n\x0bPublishAcks\x12*\n\x06stored\x18\x01 \x03(\x0b\x32\x1a.jetgate.v1.PublishedRange\x12*\n\x06\x66\x61iled\x18\x02 \x03(\x0b\x32\x1a.jetgate.v1.PublishFailure\x12\x17\n\x0fsettled_through\x18\x03 \x01(\x04\x12\x15\n\rlast_sequence\x18\x04 \x01(\x04\"\x9d\x01\n\x0ePublishedRange\x12\x14\n\x0c\x66irst_number\x18\x01 \x01(\x04\x12\x13\n\x0blast_number\x18\x02 \x01(\x04\x12\x16\n\x0e\x66irst_sequence\x18\x03 \x01(\x04\x12\x0e\n\x06stream\x18\x04 \x01(\t\x12\x11\n\tduplicate\x18\x05 \x01(\x08\x12\x0e\n\x06\x64omain\x18\x06 \x01(\t\x12\x15\n\rcounter_value\x18\x07 \x01(\t\"c\n\x0ePublishFailure\x12\x14\n\x0c\x66irst_number\x18\x01 \x01(\x04\x12\x13\n\x0blast_number\x18\x02 \x01(\x04\x12&\n\x06status\x18\x03 \x01(\x0b\x32\x16.jetgate.v1.ItemStatus\"*\n\x0bPublishFlow\x12\x1b\n\x13max_in_flight_bytes\x18\x01 \x01(\x04\"\x89\x01\n\x10PublishHeartbeat\x12\x1a\n\x12in_flight_messages\x18\x01 \x01(\r\x12\x17\n\x0fin_flight_bytes\x18\x02 \x01(\x04\x12\x17\n\x0fsettled_through\x18\x03 \x01(\x04\x12\'\n\x05stall\x18\x04 \x01(\x0e\x32\x18.jetgate.v1.PublishStall*u\n\x0ePublishAckMode\x12 \n\x1cPUBLISH_ACK_MODE_UNSPECIFIED\x10\x00\x12 \n\x1cPUBLISH_ACK_MODE_PER_MESSAGE\x10\x01\x12\x1f\n\x1bPUBLISH_ACK_MODE_CUMULATIVE\x10\x02*k\n\x0fPublishOrdering\x12 \n\x1cPUBLISH_ORDERING_UNSPECIFIED\x10\x00\x12\x19\n\x15PUBLISH_ORDERING_NONE\x10\x01\x12\x1b\n\x17PUBLISH_ORDERING_STRICT\x10\x02*l\n\x0ePublishOnError\x12 \n\x1cPUBLISH_ON_ERROR_UNSPECIFIED\x10\x00\x12\x1d\n\x19PUBLISH_ON_ERROR_CONTINUE\x10\x01\x12\x19\n\x15PUBLISH_ON_ERROR_HALT\x10\x02*\x85\x01\n\x0bPublishPath\x12\x1c\n\x18PUBLISH_PATH_UNSPECIFIED\x10\x00\x12\x1a\n\x16PUBLISH_PATH_PIPELINED\x10\x01\x12\x1e\n\x1aPUBLISH_PATH_ONE_IN_FLIGHT\x10\x02\x12\x1c\n\x18PUBLISH_PATH_FAST_INGEST\x10\x03*\xc8\x01\n\x0cPublishStall\x12\x1d\n\x19PUBLISH_STALL_UNSPECIFIED\x10\x00\x12\x1b\n\x17PUBLISH_STALL_IN_FLIGHT\x10\x01\x12\x1d\n\x19PUBLISH_STALL_WINDOW_FULL\x10\x02\x12\x1e\n\x1aPUBLISH_STALL_GATEWAY_FULL\x10\x03\x12\x18\n\x14PUBLISH_STALL_HALTED\x10\x04\x12#\n\x1fPUBLISH_STALL_NATS_DISCONNECTED\x10\x05\x42\x02P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fjetgate/v1/publish_stream.proto\x12\njetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16jetgate/v1/error.proto\x1a jetgate/v1/publish_message.proto\x1a\x18jetgate/v1/session.proto\x1a\x16jetgate/v1/types.proto\"\xfb\x01\n\x14PublishStreamRequest\x12\'\n\x04open\x18\x01 \x01(\x0b\x32\x17.jetgate.v1.PublishOpenH\x00\x12,\n\x08messages\x18\x02 \x01(\x0b\x32\x18.jetgate.v1.PublishFrameH\x00\x12+\n\x06resume\x18\x03 \x01(\x0b\x32\x19.jetgate.v1.PublishResumeH\x00\x12 \n\x04ping\x18\x04 \x01(\x0b\x32\x10.jetgate.v1.PingH\x00\x12\x34\n\x0b\x63redentials\x18\x05 \x01(\x0b\x32\x1d.jetgate.v1.UpdateCredentialsH\x00\x42\x07\n\x05\x66rame\"\x9b\x03\n\x0bPublishOpen\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12,\n\x08\x61\x63k_mode\x18\x02 \x01(\x0e\x32\x1a.jetgate.v1.PublishAckMode\x12-\n\x08ordering\x18\x03 \x01(\x0e\x32\x1b.jetgate.v1.PublishOrdering\x12,\n\x08on_error\x18\x04 \x01(\x0e\x32\x1a.jetgate.v1.PublishOnError\x12\x15\n\rmax_in_flight\x18\x05 \x01(\r\x12\x1b\n\x13max_in_flight_bytes\x18\x06 \x01(\x04\x12\x32\n\x0fpublish_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bproducer_id\x18\x08 \x01(\t\x12\x0e\n\x06resume\x18\t \x01(\x08\x12\x18\n\x10mint_message_ids\x18\n \x01(\x08\x12\x35\n\x12heartbeat_interval\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x63lient_name\x18\x0f \x01(\t\"R\n\x0cPublishFrame\x12\x14\n\x0c\x66irst_number\x18\x01 \x01(\x04\x12,\n\x08messages\x18\x02 \x03(\x0b\x32\x1a.jetgate.v1.PublishRequest\" \n\rPublishResume\x12\x0f\n\x07through\x18\x01 \x01(\x04\"\x9e\x02\n\x15PublishStreamResponse\x12+\n\x06opened\x18\x01 \x01(\x0b\x32\x19.jetgate.v1.PublishOpenedH\x00\x12\'\n\x04\x61\x63ks\x18\x02 \x01(\x0b\x32\x17.jetgate.v1.PublishAcksH\x00\x12\'\n\x04\x66low\x18\x03 \x01(\x0b\x32\x17.jetgate.v1.PublishFlowH\x00\x12\x31\n\theartbeat\x18\x04 \x01(\x0b\x32\x1c.jetgate.v1.PublishHeartbeatH\x00\x12(\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x14.jetgate.v1.DrainingH\x00\x12 \n\x04pong\x18\x06 \x01(\x0b\x32\x10.jetgate.v1.PongH\x00\x42\x07\n\x05\x66rame\"\x89\x04\n\rPublishOpened\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x04path\x18\x02 \x01(\x0e\x32\x17.jetgate.v1.PublishPath\x12,\n\x08\x61\x63k_mode\x18\x03 \x01(\x0e\x32\x1a.jetgate.v1.PublishAckMode\x12-\n\x08ordering\x18\x04 \x01(\x0e\x32\x1b.jetgate.v1.PublishOrdering\x12,\n\x08on_error\x18\x05 \x01(\x0e\x32\x1a.jetgate.v1.PublishOnError\x12\x15\n\rmax_in_flight\x18\x06 \x01(\r\x12\x1b\n\x13max_in_flight_bytes\x18\x07 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x08 \x01(\x04\x12\x32\n\x0fpublish_timeout\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12heartbeat_interval\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bping_within\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bproducer_id\x18\x0c \x01(\t\x12\x33\n\x10\x64uplicate_window\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\"\x95\x01\n\x0bPublishAcks\x12*\n\x06stored\x18\x01 \x03(\x0b\x32\x1a.jetgate.v1.PublishedRange\x12*\n\x06\x66\x61iled\x18\x02 \x03(\x0b\x32\x1a.jetgate.v1.PublishFailure\x12\x17\n\x0fsettled_through\x18\x03 \x01(\x04\x12\x15\n\rlast_sequence\x18\x04 \x01(\x04\"\x9d\x01\n\x0ePublishedRange\x12\x14\n\x0c\x66irst_number\x18\x01 \x01(\x04\x12\x13\n\x0blast_number\x18\x02 \x01(\x04\x12\x16\n\x0e\x66irst_sequence\x18\x03 \x01(\x04\x12\x0e\n\x06stream\x18\x04 \x01(\t\x12\x11\n\tduplicate\x18\x05 \x01(\x08\x12\x0e\n\x06\x64omain\x18\x06 \x01(\t\x12\x15\n\rcounter_value\x18\x07 \x01(\t\"c\n\x0ePublishFailure\x12\x14\n\x0c\x66irst_number\x18\x01 \x01(\x04\x12\x13\n\x0blast_number\x18\x02 \x01(\x04\x12&\n\x06status\x18\x03 \x01(\x0b\x32\x16.jetgate.v1.ItemStatus\"*\n\x0bPublishFlow\x12\x1b\n\x13max_in_flight_bytes\x18\x01 \x01(\x04\"\x89\x01\n\x10PublishHeartbeat\x12\x1a\n\x12in_flight_messages\x18\x01 \x01(\r\x12\x17\n\x0fin_flight_bytes\x18\x02 \x01(\x04\x12\x17\n\x0fsettled_through\x18\x03 \x01(\x04\x12\'\n\x05stall\x18\x04 \x01(\x0e\x32\x18.jetgate.v1.PublishStall*u\n\x0ePublishAckMode\x12 \n\x1cPUBLISH_ACK_MODE_UNSPECIFIED\x10\x00\x12 \n\x1cPUBLISH_ACK_MODE_PER_MESSAGE\x10\x01\x12\x1f\n\x1bPUBLISH_ACK_MODE_CUMULATIVE\x10\x02*k\n\x0fPublishOrdering\x12 \n\x1cPUBLISH_ORDERING_UNSPECIFIED\x10\x00\x12\x19\n\x15PUBLISH_ORDERING_NONE\x10\x01\x12\x1b\n\x17PUBLISH_ORDERING_STRICT\x10\x02*l\n\x0ePublishOnError\x12 \n\x1cPUBLISH_ON_ERROR_UNSPECIFIED\x10\x00\x12\x1d\n\x19PUBLISH_ON_ERROR_CONTINUE\x10\x01\x12\x19\n\x15PUBLISH_ON_ERROR_HALT\x10\x02*\x85\x01\n\x0bPublishPath\x12\x1c\n\x18PUBLISH_PATH_UNSPECIFIED\x10\x00\x12\x1a\n\x16PUBLISH_PATH_PIPELINED\x10\x01\x12\x1e\n\x1aPUBLISH_PATH_ONE_IN_FLIGHT\x10\x02\x12\x1c\n\x18PUBLISH_PATH_FAST_INGEST\x10\x03*\xc8\x01\n\x0cPublishStall\x12\x1d\n\x19PUBLISH_STALL_UNSPECIFIED\x10\x00\x12\x1b\n\x17PUBLISH_STALL_IN_FLIGHT\x10\x01\x12\x1d\n\x19PUBLISH_STALL_WINDOW_FULL\x10\x02\x12\x1e\n\x1aPUBLISH_STALL_GATEWAY_FULL\x10\x03\x12\x18\n\x14PUBLISH_STALL_HALTED\x10\x04\x12#\n\x1fPUBLISH_STALL_NATS_DISCONNECTED\x10\x05\x42\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,36 +37,36 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jetgate.v1.publish_stream_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'P\001'
-  _globals['_PUBLISHACKMODE']._serialized_start=2329
-  _globals['_PUBLISHACKMODE']._serialized_end=2446
-  _globals['_PUBLISHORDERING']._serialized_start=2448
-  _globals['_PUBLISHORDERING']._serialized_end=2555
-  _globals['_PUBLISHONERROR']._serialized_start=2557
-  _globals['_PUBLISHONERROR']._serialized_end=2665
-  _globals['_PUBLISHPATH']._serialized_start=2668
-  _globals['_PUBLISHPATH']._serialized_end=2801
-  _globals['_PUBLISHSTALL']._serialized_start=2804
-  _globals['_PUBLISHSTALL']._serialized_end=3004
+  _globals['_PUBLISHACKMODE']._serialized_start=2383
+  _globals['_PUBLISHACKMODE']._serialized_end=2500
+  _globals['_PUBLISHORDERING']._serialized_start=2502
+  _globals['_PUBLISHORDERING']._serialized_end=2609
+  _globals['_PUBLISHONERROR']._serialized_start=2611
+  _globals['_PUBLISHONERROR']._serialized_end=2719
+  _globals['_PUBLISHPATH']._serialized_start=2722
+  _globals['_PUBLISHPATH']._serialized_end=2855
+  _globals['_PUBLISHSTALL']._serialized_start=2858
+  _globals['_PUBLISHSTALL']._serialized_end=3058
   _globals['_PUBLISHSTREAMREQUEST']._serialized_start=188
-  _globals['_PUBLISHSTREAMREQUEST']._serialized_end=385
-  _globals['_PUBLISHOPEN']._serialized_start=388
-  _globals['_PUBLISHOPEN']._serialized_end=799
-  _globals['_PUBLISHFRAME']._serialized_start=801
-  _globals['_PUBLISHFRAME']._serialized_end=883
-  _globals['_PUBLISHRESUME']._serialized_start=885
-  _globals['_PUBLISHRESUME']._serialized_end=917
-  _globals['_PUBLISHSTREAMRESPONSE']._serialized_start=920
-  _globals['_PUBLISHSTREAMRESPONSE']._serialized_end=1206
-  _globals['_PUBLISHOPENED']._serialized_start=1209
-  _globals['_PUBLISHOPENED']._serialized_end=1730
-  _globals['_PUBLISHACKS']._serialized_start=1733
-  _globals['_PUBLISHACKS']._serialized_end=1882
-  _globals['_PUBLISHEDRANGE']._serialized_start=1885
-  _globals['_PUBLISHEDRANGE']._serialized_end=2042
-  _globals['_PUBLISHFAILURE']._serialized_start=2044
-  _globals['_PUBLISHFAILURE']._serialized_end=2143
-  _globals['_PUBLISHFLOW']._serialized_start=2145
-  _globals['_PUBLISHFLOW']._serialized_end=2187
-  _globals['_PUBLISHHEARTBEAT']._serialized_start=2190
-  _globals['_PUBLISHHEARTBEAT']._serialized_end=2327
+  _globals['_PUBLISHSTREAMREQUEST']._serialized_end=439
+  _globals['_PUBLISHOPEN']._serialized_start=442
+  _globals['_PUBLISHOPEN']._serialized_end=853
+  _globals['_PUBLISHFRAME']._serialized_start=855
+  _globals['_PUBLISHFRAME']._serialized_end=937
+  _globals['_PUBLISHRESUME']._serialized_start=939
+  _globals['_PUBLISHRESUME']._serialized_end=971
+  _globals['_PUBLISHSTREAMRESPONSE']._serialized_start=974
+  _globals['_PUBLISHSTREAMRESPONSE']._serialized_end=1260
+  _globals['_PUBLISHOPENED']._serialized_start=1263
+  _globals['_PUBLISHOPENED']._serialized_end=1784
+  _globals['_PUBLISHACKS']._serialized_start=1787
+  _globals['_PUBLISHACKS']._serialized_end=1936
+  _globals['_PUBLISHEDRANGE']._serialized_start=1939
+  _globals['_PUBLISHEDRANGE']._serialized_end=2096
+  _globals['_PUBLISHFAILURE']._serialized_start=2098
+  _globals['_PUBLISHFAILURE']._serialized_end=2197
+  _globals['_PUBLISHFLOW']._serialized_start=2199
+  _globals['_PUBLISHFLOW']._serialized_end=2241
+  _globals['_PUBLISHHEARTBEAT']._serialized_start=2244
+  _globals['_PUBLISHHEARTBEAT']._serialized_end=2381
 # @@protoc_insertion_point(module_scope)

@@ -68,16 +68,18 @@ PUBLISH_STALL_HALTED: PublishStall
 PUBLISH_STALL_NATS_DISCONNECTED: PublishStall
 
 class PublishStreamRequest(_message.Message):
-    __slots__ = ("open", "messages", "resume", "ping")
+    __slots__ = ("open", "messages", "resume", "ping", "credentials")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     open: PublishOpen
     messages: PublishFrame
     resume: PublishResume
     ping: _types_pb2.Ping
-    def __init__(self, open: _Optional[_Union[PublishOpen, _Mapping]] = ..., messages: _Optional[_Union[PublishFrame, _Mapping]] = ..., resume: _Optional[_Union[PublishResume, _Mapping]] = ..., ping: _Optional[_Union[_types_pb2.Ping, _Mapping]] = ...) -> None: ...
+    credentials: _session_pb2.UpdateCredentials
+    def __init__(self, open: _Optional[_Union[PublishOpen, _Mapping]] = ..., messages: _Optional[_Union[PublishFrame, _Mapping]] = ..., resume: _Optional[_Union[PublishResume, _Mapping]] = ..., ping: _Optional[_Union[_types_pb2.Ping, _Mapping]] = ..., credentials: _Optional[_Union[_session_pb2.UpdateCredentials, _Mapping]] = ...) -> None: ...
 
 class PublishOpen(_message.Message):
     __slots__ = ("stream", "ack_mode", "ordering", "on_error", "max_in_flight", "max_in_flight_bytes", "publish_timeout", "producer_id", "resume", "mint_message_ids", "heartbeat_interval", "client_name")

@@ -49,6 +49,7 @@ class DrainingReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAINING_REASON_SHUTDOWN: _ClassVar[DrainingReason]
     DRAINING_REASON_MAX_AGE: _ClassVar[DrainingReason]
     DRAINING_REASON_TERMINATED: _ClassVar[DrainingReason]
+    DRAINING_REASON_CREDENTIALS_EXPIRE: _ClassVar[DrainingReason]
 ON_SESSION_END_UNSPECIFIED: OnSessionEnd
 ON_SESSION_END_NAK_DELAYED: OnSessionEnd
 ON_SESSION_END_NAK: OnSessionEnd
@@ -73,6 +74,7 @@ DRAINING_REASON_UNSPECIFIED: DrainingReason
 DRAINING_REASON_SHUTDOWN: DrainingReason
 DRAINING_REASON_MAX_AGE: DrainingReason
 DRAINING_REASON_TERMINATED: DrainingReason
+DRAINING_REASON_CREDENTIALS_EXPIRE: DrainingReason
 
 class OrderedConsumer(_message.Message):
     __slots__ = ("filter_subjects", "deliver_policy", "opt_start_seq", "opt_start_time", "replay_policy", "headers_only")
@@ -227,3 +229,9 @@ class Draining(_message.Message):
     deadline: _timestamp_pb2.Timestamp
     resume_token: str
     def __init__(self, reason: _Optional[_Union[DrainingReason, str]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
+class UpdateCredentials(_message.Message):
+    __slots__ = ("bearer",)
+    BEARER_FIELD_NUMBER: _ClassVar[int]
+    bearer: str
+    def __init__(self, bearer: _Optional[str] = ...) -> None: ...

@@ -405,6 +405,7 @@ public final class Consumer implements AutoCloseable, Iterable<Received> {
     private final long pingAfter;
     private final long renewAfter;
     private boolean saidDrain;
+    private boolean renews;
 
     Speaking(Line<ConsumeRequest, ConsumeResponse> line, SessionOpened opened) {
       this.line = line;
@@ -436,6 +437,10 @@ public final class Consumer implements AutoCloseable, Iterable<Received> {
             line.cut();
             work.await(1, TimeUnit.SECONDS);
             return null;
+          }
+          if (retiring && !renews) {
+            renews = true; // at once: the session may end before the next is due
+            return signOfLife();
           }
           if (now >= pingAt) {
             return signOfLife();
