@@ -44,7 +44,7 @@ class ExamplesTest {
       while (client.consumer("USERS", "worker").getState().getAckFloor().getStreamSequence() < 100) {
         Thread.sleep(20);
       }
-      consumer.destroy();
+      consumer.toHandle().destroy(); // `destroy` of the process itself closes what it has written
       var lines = new String(consumer.getInputStream().readAllBytes()).lines().toList();
       assertEquals(100, lines.size());
       assertTrue(lines.stream().allMatch(line -> line.contains("users.login #")));
