@@ -53,9 +53,9 @@ bench: ## Measure the gateway beside the native client and print tables (ARGS= s
 # A debug build of the gateway: an overflow or a broken assertion in it is a finding, too.
 faults_of = set -e; \
 	nats_server=$$(deploy/dev/nats-server.sh --pinned); \
-	cargo build --locked --bin jetgate; \
+	if [[ -z "$$JETGATE_BIN" ]]; then cargo build --locked --bin jetgate; fi; \
 	cargo build --locked --package jetgate-faults; \
-	exec '$(TARGET_DIR)/debug/jetgate-faults' --gateway '$(TARGET_DIR)/debug/jetgate' --nats-server "$$nats_server"
+	exec '$(TARGET_DIR)/debug/jetgate-faults' --gateway "$${JETGATE_BIN:-$(TARGET_DIR)/debug/jetgate}" --nats-server "$$nats_server"
 
 .PHONY: faults
 faults: ## Prove the guarantees under every fault in about ten minutes (ARGS= selects faults and the seed, --list names them)

