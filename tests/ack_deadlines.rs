@@ -14,8 +14,8 @@ use crate::support::consuming::{
 };
 use crate::support::{SOON, eventually};
 
-/// The clocks of gateway and test are one, but not read at the same moment, least of all on a busy machine.
-const SLACK: Duration = Duration::from_secs(2);
+/// The clocks of gateway and test are one, but not read at the same moment.
+const SLACK: Duration = Duration::from_millis(500);
 
 fn deadline(message: &ReceivedMessage) -> SystemTime {
     message.ack_deadline.unwrap().try_into().unwrap()
