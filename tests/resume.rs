@@ -278,9 +278,10 @@ async fn goes_on_behind_what_was_passed_without_a_match() {
         })),
         ..subscribe()
     };
+    // All are stored before the consumer looks: it passes the five at once.
+    store(&mut wire, 5).await;
     let mut session = Session::open(&replica.clients, request.clone()).await;
     let opened = session.token.clone();
-    store(&mut wire, 5).await;
     // The consumer's own heartbeat tells how far it is.
     while session.token == opened {
         session.heartbeat().await;

@@ -174,11 +174,8 @@ impl Pipeline {
         if let Some(stream) = &mut self.stream {
             stream.poll(cx);
         }
-        while let Poll::Ready((verdict, items)) = self.waiting.poll(cx) {
-            for item in items {
-                // Where nobody seems to take it, its own answer says more.
-                self.enqueue(verdict.clone().unwrap_or(Ok(())), item);
-            }
+        while let Poll::Ready((verdict, item)) = self.waiting.poll(cx) {
+            self.enqueue(verdict, item);
         }
         self.transmit(cx);
         self.watch_the_clock(cx);

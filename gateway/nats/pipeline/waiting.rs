@@ -1,6 +1,7 @@
-//! Messages whose stream is not known yet: looked up once for each subject, while others go on.
+//! Messages whose stream is not known yet, and those behind them, which keep their order: the streams are
+//! looked up once for each subject, all at the same time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::Item;
+use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::names::Subject;
 use crate::nats::Nats;
@@ -19,25 +21,31 @@ use crate::nats::lookup::StreamFacts;
 /// what is known beyond that.
 const RECENT: (Duration, usize) = (Duration::from_secs(1), 32);
 
-/// The messages, by subject.
+/// The messages, in their order.
 pub(super) struct Waiting {
     nats: Nats,
-    items: HashMap<Subject, Vec<Item>>,
+    items: VecDeque<Item>,
+    subjects: HashMap<Subject, Waiters>,
     lookups: FuturesUnordered<Lookup>,
     recent: Vec<StreamFacts>,
     since: Instant,
 }
 
-type Lookup = Pin<Box<dyn Future<Output = (Subject, Option<StreamFacts>)> + Send>>;
+/// How many messages of a subject wait, and what was found for them.
+#[derive(Default)]
+struct Waiters {
+    count: usize,
+    verdict: Option<Result<()>>,
+}
 
-/// Messages of one subject, and whether their stream takes them: `None` where it could not be found.
-pub(super) type Found = (Option<Result<()>>, Vec<Item>);
+type Lookup = Pin<Box<dyn Future<Output = (Subject, Option<StreamFacts>)> + Send>>;
 
 impl Waiting {
     pub(super) fn new(nats: Nats) -> Self {
         Self {
             nats,
-            items: HashMap::new(),
+            items: VecDeque::new(),
+            subjects: HashMap::new(),
             lookups: FuturesUnordered::new(),
             recent: Vec::new(),
             since: Instant::now(),
@@ -48,12 +56,16 @@ impl Waiting {
         self.items.is_empty()
     }
 
-    /// Whether the stream of a subject acknowledges what it stores; `None` where the stream is not
-    /// known, or messages of this subject still wait: they keep their order.
+    /// Whether the stream of a subject acknowledges what it stores; `None` where a message must wait: its
+    /// stream is not known, or others wait before it.
     pub(super) fn known(&mut self, subject: &Subject) -> Option<Result<()>> {
-        if !self.items.is_empty() && self.items.contains_key(subject) {
+        if !self.items.is_empty() {
             return None;
         }
+        self.look(subject)
+    }
+
+    fn look(&mut self, subject: &Subject) -> Option<Result<()>> {
         if self.since.elapsed() > RECENT.0 {
             self.recent.clear();
             self.since = Instant::now();
@@ -69,29 +81,53 @@ impl Waiting {
         Some(verdict)
     }
 
-    /// Keeps a message until its stream is known.
+    /// Keeps a message until its stream is known, and those of all before it.
     pub(super) fn push(&mut self, item: Item) {
-        let subject = item.message.subject.clone();
-        if let Some(items) = self.items.get_mut(&subject) {
-            return items.push(item);
+        let subject = &item.message.subject;
+        if let Some(waiters) = self.subjects.get_mut(subject) {
+            waiters.count += 1;
+        } else {
+            let verdict = self.look(subject);
+            if verdict.is_none() {
+                self.lookups.push(self.look_up(subject.clone(), item.deadline));
+            }
+            let waiters = Waiters { count: 1, verdict };
+            self.subjects.insert(subject.clone(), waiters);
         }
-        let (nats, deadline) = (self.nats.clone(), item.deadline);
-        self.items.insert(subject.clone(), vec![item]);
-        self.lookups.push(Box::pin(async move {
-            let stream = nats.stream_of(&subject, deadline).await;
-            (subject, stream)
-        }));
+        self.items.push_back(item);
     }
 
-    /// The messages whose lookup has ended.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Found> {
-        match self.lookups.poll_next_unpin(cx) {
-            Poll::Ready(Some((subject, stream))) => {
-                let items = self.items.remove(&subject).unwrap_or_default();
+    fn look_up(&self, subject: Subject, deadline: Deadline) -> Lookup {
+        let nats = self.nats.clone();
+        Box::pin(async move {
+            let stream = nats.stream_of(&subject, deadline).await;
+            (subject, stream)
+        })
+    }
+
+    /// The next message, and whether its stream takes it, as far as that could be found out.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Result<()>, Item)> {
+        while let Poll::Ready(Some((subject, stream))) = self.lookups.poll_next_unpin(cx) {
+            if let Some(waiters) = self.subjects.get_mut(&subject) {
                 let verdict = stream.as_ref().map(StreamFacts::refuse_without_acks);
-                Poll::Ready((verdict, items))
+                // Where nobody seems to take it, its own answer says more.
+                waiters.verdict = Some(verdict.unwrap_or(Ok(())));
             }
-            _ => Poll::Pending,
         }
+        match self.release() {
+            Some(released) => Poll::Ready(released),
+            None => Poll::Pending,
+        }
+    }
+
+    fn release(&mut self) -> Option<(Result<()>, Item)> {
+        let subject = &self.items.front()?.message.subject;
+        let waiters = self.subjects.get_mut(subject)?;
+        let verdict = waiters.verdict.clone()?;
+        waiters.count -= 1;
+        if waiters.count == 0 {
+            self.subjects.remove(subject);
+        }
+        Some((verdict, self.items.pop_front()?))
     }
 }
