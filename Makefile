@@ -79,7 +79,7 @@ lint-code:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 lint-docs:
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --package jetgate --package jetgate-client
 
 lint-proto:
 	@buf=$$(deploy/dev/tool.sh buf) && echo "buf lint proto" && "$$buf" lint proto

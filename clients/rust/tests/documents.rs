@@ -37,26 +37,10 @@ fn every_snippet_of_the_readme_is_run() {
     }
 }
 
-async fn world() -> (World, Client) {
-    let world = World::start(json!({})).await;
-    let client = world.client();
-    let stream = v1::StreamConfig {
-        name: "USERS".into(),
-        subjects: vec!["users.*".into()],
-        ..Default::default()
-    };
-    client.create_stream(stream).await.unwrap();
-    let config = v1::ConsumerConfig {
-        durable_name: "worker".into(),
-        ..Default::default()
-    };
-    client.create_consumer("USERS", config).await.unwrap();
-    (world, client)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn snippets_do_what_they_say() {
-    let (_world, client) = world().await;
+    let world = World::start(json!({})).await;
+    let client = world.with_users(Duration::from_secs(30)).await;
     let missing = connecting().unwrap_err();
     assert!(
         missing.message().contains("/etc/jetgate/ca.crt"),
@@ -203,7 +187,8 @@ fn said(output: Output) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn examples_work_together() {
-    let (world, client) = world().await;
+    let world = World::start(json!({})).await;
+    let client = world.with_users(Duration::from_secs(30)).await;
     let quick = said(example("quickstart", &world).output().await.unwrap());
     assert_eq!(quick, "USERS #1\n");
     for known in [0, 100] {

@@ -1,5 +1,7 @@
 //! Publishers whose gateways are killed, paused and drained.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jetgate_client::v1::gateway_service_client::GatewayServiceClient;
@@ -8,16 +10,8 @@ use serde_json::json;
 
 use super::world::World;
 
-async fn with_stream(world: &World) -> Client {
-    let client = world.client();
-    let config = v1::StreamConfig {
-        name: "USERS".into(),
-        subjects: vec!["users.*".into()],
-        ..Default::default()
-    };
-    client.create_stream(config).await.unwrap();
-    client
-}
+/// Nobody consumes here.
+const ACK_WAIT: Duration = Duration::from_secs(30);
 
 async fn stored(client: &Client) -> u64 {
     client
@@ -32,7 +26,7 @@ async fn stored(client: &Client) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn publishers_outlive_killed_gateways() {
     let world = World::start(json!({"gateways": 2})).await;
-    let client = with_stream(&world).await;
+    let client = world.with_users(ACK_WAIT).await;
     let publisher = client.publisher().max_in_flight(500).start();
     let writers: Vec<_> = (0..4)
         .map(|writer| {
@@ -70,7 +64,7 @@ async fn publishers_outlive_killed_gateways() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_ids_a_broken_connection_leaves_outcomes_unknown() {
     let world = World::start(json!({})).await;
-    let client = with_stream(&world).await;
+    let client = world.with_users(ACK_WAIT).await;
     let publisher = client.publisher().without_message_ids().start();
     publisher
         .publish(("users.new", "1"))
@@ -112,7 +106,7 @@ async fn without_ids_a_broken_connection_leaves_outcomes_unknown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_that_is_full_refuses_or_waits() {
     let world = World::start(json!({})).await;
-    let client = with_stream(&world).await;
+    let client = world.with_users(ACK_WAIT).await;
     let publisher = client.publisher().max_in_flight(2).start();
     world.gateway("pause_gateway", 0).await;
     let first = publisher.try_publish(("users.new", "1")).unwrap();
@@ -132,7 +126,7 @@ async fn a_publisher_that_is_full_refuses_or_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_never_taken_fails_in_time() {
     let world = World::start(json!({})).await;
-    let client = with_stream(&world).await;
+    let client = world.with_users(ACK_WAIT).await;
     world.gateway("kill_gateway", 0).await;
     let publisher = client.publisher().timeout(Duration::from_secs(2)).start();
     let failed = publisher
@@ -149,7 +143,7 @@ async fn what_is_never_taken_fails_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_publisher_stores_what_it_was_given() {
     let world = World::start(json!({})).await;
-    let client = with_stream(&world).await;
+    let client = world.with_users(ACK_WAIT).await;
     let publisher = client.publisher().start();
     let mut last = None;
     for number in 0..5_000 {
@@ -174,7 +168,7 @@ async fn a_publisher_whose_stream_is_missing_says_so_to_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_are_too_large_fail_alone() {
     let world = World::start(json!({})).await;
-    let client = with_stream(&world).await;
+    let client = world.with_users(ACK_WAIT).await;
     let publisher = client.publisher().start();
     let mut acks = Vec::new();
     for size in [10, 2 << 20, 9 << 20, 10] {
@@ -202,4 +196,76 @@ async fn messages_that_are_too_large_fail_alone() {
             ErrorReason::Unspecified
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_pass_over_a_gateway_that_is_gone() {
+    let world = World::start(json!({"gateways": 2})).await;
+    world.with_users(ACK_WAIT).await;
+    world.gateway("kill_gateway", 1).await;
+    let client = world.client();
+    let messages = || {
+        vec![
+            Message::new("users.new", "1"),
+            Message::new("users.new", "2"),
+        ]
+    };
+    for _ in 0..10 {
+        client.publish(("users.new", "one")).await.unwrap();
+        // A batch is not repeated, unless it has surely not left.
+        for outcome in client.publish_batch(messages()).await.unwrap() {
+            outcome.unwrap();
+        }
+    }
+    assert_eq!(stored(&client).await, 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_tokens_is_asked_for_each_call() {
+    let world = World::start(json!({"api_key": true})).await;
+    let key = world.api_key().unwrap().to_owned();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let source = {
+        let asked = Arc::clone(&asked);
+        move || {
+            let (key, turn) = (key.clone(), asked.fetch_add(1, Ordering::Relaxed));
+            async move {
+                match turn {
+                    0 => Err("there is none yet".into()),
+                    1 => Ok("another".to_owned()),
+                    _ => Ok(key),
+                }
+            }
+        }
+    };
+    let builder = Client::builder(&world.gateways()[0]);
+    let client = builder.token(source).connect().unwrap();
+    for reason in ["", "UNAUTHENTICATED"] {
+        let refused = client.info().await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated);
+        assert_eq!(refused.reason_name(), reason);
+    }
+    client.info().await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_outlasts_the_age_of_its_stream() {
+    let world = World::start(json!({"config": {"publish.max_stream_age": "1s"}})).await;
+    let client = world.with_users(ACK_WAIT).await;
+    let publisher = client.publisher().start();
+    let until = tokio::time::Instant::now() + Duration::from_secs(4);
+    let mut count = 0;
+    while tokio::time::Instant::now() < until {
+        publisher
+            .publish(("users.new", "1"))
+            .await
+            .unwrap()
+            .await
+            .unwrap();
+        count += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    publisher.close().await.unwrap();
+    assert_eq!(stored(&client).await, count);
 }

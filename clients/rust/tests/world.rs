@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use jetgate_client::{Client, ClientBuilder};
+use jetgate_client::{Client, ClientBuilder, duration, v1};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -89,6 +89,24 @@ impl World {
         self.builder(&self.gateways(), self.api_key())
             .connect()
             .unwrap()
+    }
+
+    /// A client, once there is a stream `USERS` and a durable consumer `worker` of it.
+    pub(crate) async fn with_users(&self, ack_wait: Duration) -> Client {
+        let client = self.client();
+        let stream = v1::StreamConfig {
+            name: "USERS".into(),
+            subjects: vec!["users.*".into()],
+            ..Default::default()
+        };
+        client.create_stream(stream).await.unwrap();
+        let consumer = v1::ConsumerConfig {
+            durable_name: "worker".into(),
+            ack_wait: Some(duration(ack_wait)),
+            ..Default::default()
+        };
+        client.create_consumer("USERS", consumer).await.unwrap();
+        client
     }
 
     /// A client of these gateways. A machine that builds and tests at once is slow.

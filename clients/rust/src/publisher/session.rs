@@ -89,7 +89,8 @@ struct Publishing {
 impl Publishing {
     async fn run(&mut self) -> Result<(), Error> {
         let mut backoff = self.shared.settings.client.backoff();
-        while self.wait_for_work().await {
+        // A stream that is opened already is kept alive, also while there is nothing to send.
+        while self.next.is_some() || self.wait_for_work().await {
             let opening = self.next.take().unwrap_or_else(|| self.open_line());
             let error = match self.opened(opening).await {
                 Ok(line) => {
