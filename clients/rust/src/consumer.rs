@@ -1,6 +1,7 @@
 //! The consumer: the messages of a durable consumer as a stream, settled in batches, through every reconnect.
 
 mod book;
+mod line;
 mod received;
 mod session;
 mod work;
@@ -21,8 +22,8 @@ use crate::error::Error;
 use crate::sync::lock;
 use crate::v1::{self, StallReason};
 use book::{Book, Key, Word};
+pub(crate) use line::{Line, open_line};
 pub use received::Received;
-pub(crate) use session::{Line, open_line};
 
 /// When a message comes again that was dropped, or whose handler has failed.
 const RETRY_DELAY: Duration = Duration::from_secs(1);

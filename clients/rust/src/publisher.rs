@@ -1,6 +1,7 @@
 //! The publisher: many messages at a time over a `PublishStream`, each with a future, through every reconnect.
 
 mod book;
+mod line;
 mod outcome;
 mod session;
 

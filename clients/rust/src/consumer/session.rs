@@ -3,36 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::PathAndQuery;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Status, Streaming};
-use tonic_prost::ProstCodec;
+use tonic::{Status, Streaming};
 
 use super::book::Word;
+use super::line::{Line, open_line};
 use super::{Arrived, LAST_ANSWERS, Phase, Shared, State};
 use crate::backoff::Backoff;
-use crate::client::{Client, MAX_FRAME};
 use crate::connection::Served;
 use crate::delivery::{Delivery, Source};
 use crate::error::Error;
 use crate::publisher::{HEARTBEAT, SILENCE, interval};
 use crate::sync::{Task, lock, reserve};
 use crate::v1::consume_request::Frame;
-use crate::v1::{self, ConsumeOpen, ConsumeRequest, SessionOpened};
+use crate::v1::{self, ConsumeOpen, ConsumeRequest};
 use crate::wire::{ConsumeFrame, ConsumeResponse, ReceivedMessage};
-
-const METHOD: PathAndQuery = PathAndQuery::from_static("/jetgate.v1.SubscriberService/Consume");
-
-/// How long the gateway may take to open a session.
-const OPENING: Duration = Duration::from_secs(10);
 
 /// How long acknowledgements wait for others to share their frame.
 const LINGER: Duration = Duration::from_millis(1);
-
-/// How many frames wait for the transport.
-const FRAMES: usize = 4;
 
 /// How long a session that ends may take to answer before the next is opened.
 const LAST_TOKENS: Duration = Duration::from_secs(2);
@@ -42,44 +31,6 @@ const LAST_ATTEMPTS: u32 = 8;
 
 /// The longest sleep.
 const LONGEST: Duration = Duration::from_secs(5);
-
-/// A session that was opened.
-#[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) sender: mpsc::Sender<ConsumeRequest>,
-    pub(crate) answers: Streaming<ConsumeResponse>,
-    pub(crate) opened: Box<SessionOpened>,
-    pub(crate) served: Option<Served>,
-}
-
-/// Opens a session.
-pub(crate) async fn open_line(client: Client, open: ConsumeOpen) -> Result<Line, Error> {
-    let opened = timeout(OPENING, async {
-        let (sender, frames) = mpsc::channel(FRAMES);
-        // There is room for it, and the other end is here.
-        let _ = sender.try_send(ConsumeRequest {
-            frame: Some(Frame::Open(open)),
-        });
-        let grpc = tonic::client::Grpc::new(client.connection());
-        let mut grpc = grpc.max_decoding_message_size(MAX_FRAME);
-        let request = Request::new(ReceiverStream::new(frames));
-        let codec = ProstCodec::<ConsumeRequest, ConsumeResponse>::default();
-        let response = grpc.streaming(request, METHOD, codec).await?;
-        let served = response.extensions().get::<Served>().copied();
-        let mut answers = response.into_inner();
-        match answers.message().await?.and_then(|first| first.frame) {
-            Some(ConsumeFrame::Opened(opened)) => Ok(Line {
-                sender,
-                answers,
-                opened,
-                served,
-            }),
-            _ => Err(Error::unavailable("the gateway has not opened the session")),
-        }
-    });
-    let late = |_| Err(Error::unavailable("no gateway opens the session"));
-    opened.await.unwrap_or_else(late)
-}
 
 /// Keeps a session open until the consumer is over.
 pub(super) async fn run(shared: Arc<Shared>, open: ConsumeOpen) {
@@ -366,12 +317,20 @@ impl Consuming {
         Ok(())
     }
 
-    /// The session has ended. What is held is taken along to the next.
+    /// The session has ended. What is held is taken along to the next, and what was not answered is said again there.
     fn lost(&mut self, error: Error) -> Result<(), Error> {
-        self.session = None;
-        lock(&self.shared.state).book.moved();
-        // The next one is on its way already.
-        match self.opening.is_some() && !error.is_for_good() {
+        let was_ending = self
+            .session
+            .take()
+            .is_some_and(|session| session.renewed_at.is_some());
+        let mut state = lock(&self.shared.state);
+        state.book.moved();
+        if state.phase != Phase::Closing {
+            self.closes_at = None;
+        }
+        drop(state);
+        // An end that was announced says nothing of the next session, which is on its way or tried again.
+        match was_ending {
             true => Ok(()),
             false => self.failed(error),
         }

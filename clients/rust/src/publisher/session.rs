@@ -3,30 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::PathAndQuery;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Streaming};
+use tonic::Code;
 
 use super::book::{Limits, Safe};
+use super::line::{Line, Window, open_line};
 use super::outcome::Stored;
-use super::{HEARTBEAT, Shared, State};
-use crate::client::{Client, MAX_FRAME};
-use crate::connection::Served;
+use super::{HEARTBEAT, Shared};
 use crate::error::Error;
 use crate::publish::Origin;
 use crate::sync::{Task, lock, reserve};
 use crate::v1::publish_stream_request::Frame;
 use crate::v1::publish_stream_response::Frame as Answer;
 use crate::v1::{self, ErrorReason};
-use crate::wire::{PublishCodec, PublishFrame};
-
-const METHOD: PathAndQuery =
-    PathAndQuery::from_static("/jetgate.v1.PublisherService/PublishStream");
-
-/// How long the gateway may take to open a stream.
-const OPENING: Duration = Duration::from_secs(10);
+use crate::wire::PublishFrame;
 
 /// How long the gateway may be silent.
 pub(crate) const SILENCE: Duration = Duration::from_secs(15);
@@ -34,26 +24,11 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(15);
 /// How long the gateway may take to end a stream in which everything is answered.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// How many frames wait for the transport.
-const FRAMES: usize = 4;
-
 /// How often what has taken too long is looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// How long a stream remembers ids where that is not said: JetStream's default.
 const USUAL_WINDOW: Duration = Duration::from_secs(120);
-
-/// What a frame may have beside the largest message.
-const AROUND_A_MESSAGE: usize = 64 << 10;
-
-/// An open stream.
-#[derive(Debug)]
-struct Line {
-    sender: mpsc::Sender<PublishFrame>,
-    answers: Streaming<v1::PublishStreamResponse>,
-    opened: v1::PublishOpened,
-    served: Option<Served>,
-}
 
 /// Keeps a stream open as long as there is something to send.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -149,10 +124,7 @@ impl Publishing {
 
     fn open_line(&self) -> Task<Line> {
         let (client, open) = (self.shared.settings.client.clone(), self.open.clone());
-        Task::spawn(async move {
-            let opened = timeout(OPENING, open_line(&client, open)).await;
-            opened.unwrap_or_else(|_| Err(Error::unavailable("no gateway opens the stream")))
-        })
+        Task::spawn(open_line(client, open))
     }
 
     /// One stream until its end. Ok is that there is nothing to do any more.
@@ -214,7 +186,9 @@ impl Publishing {
                             if reason == v1::DrainingReason::Shutdown {
                                 self.shared.settings.client.connection().rest(served);
                             }
-                            self.next = Some(self.open_line());
+                            if self.next.is_none() {
+                                self.next = Some(self.open_line());
+                            }
                         }
                     }
                 },
@@ -369,63 +343,6 @@ struct Plan {
     send_at: Option<Instant>,
     /// Everything is answered and nothing will come.
     is_over: bool,
-}
-
-/// What the gateway lets be unanswered.
-struct Window {
-    messages: usize,
-    bytes: usize,
-    largest: usize,
-}
-
-impl Window {
-    fn of(opened: &v1::PublishOpened) -> Self {
-        Self {
-            messages: opened.max_in_flight as usize,
-            bytes: opened.max_in_flight_bytes as usize,
-            largest: opened.max_message_bytes as usize + AROUND_A_MESSAGE,
-        }
-    }
-
-    /// What may be sent now. Small room is not worth a frame while answers are under way that make it larger.
-    fn room(&self, state: &State) -> Option<Limits> {
-        let book = &state.book;
-        let room = Limits {
-            messages: self.messages.saturating_sub(book.in_flight()),
-            bytes: self.bytes.saturating_sub(book.in_flight_bytes()),
-        };
-        let worth = book.waiting().min(self.messages / 4);
-        let is_worth_it =
-            room.messages >= worth && room.messages > 0 && room.bytes > self.bytes / 4;
-        match book.in_flight() {
-            0 => Some(Limits {
-                messages: self.messages.max(1),
-                bytes: self.bytes,
-            }),
-            _ => is_worth_it.then_some(room),
-        }
-    }
-}
-
-async fn open_line(client: &Client, open: v1::PublishOpen) -> Result<Line, Error> {
-    let (sender, frames) = mpsc::channel(FRAMES);
-    // There is room for it, and the other end is here.
-    let _ = sender.try_send(PublishFrame::Other(Frame::Open(open)));
-    let mut grpc =
-        tonic::client::Grpc::new(client.connection()).max_decoding_message_size(MAX_FRAME);
-    let request = Request::new(ReceiverStream::new(frames));
-    let response = grpc.streaming(request, METHOD, PublishCodec).await?;
-    let served = response.extensions().get::<Served>().copied();
-    let mut answers = response.into_inner();
-    match answers.message().await?.and_then(|first| first.frame) {
-        Some(Answer::Opened(opened)) => Ok(Line {
-            sender,
-            answers,
-            opened,
-            served,
-        }),
-        _ => Err(Error::unavailable("the gateway has not opened the stream")),
-    }
 }
 
 fn origin_of(usual: &Arc<Origin>, stream: String, domain: String) -> Arc<Origin> {
