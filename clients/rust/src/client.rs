@@ -1,5 +1,6 @@
 //! The client: the connections to the gateways, and unary calls with their deadlines and retries.
 
+#[cfg(feature = "tls")]
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
