@@ -28,7 +28,7 @@ fn run(command: &Command) -> Result<u8, Failure> {
         Command::Dev(args) => {
             let config = args.load().map_err(Failure::usage)?;
             with_runtime(config, async |config, shutdown| {
-                dev(args, config, shutdown).await
+                Box::pin(dev(args, config, shutdown)).await
             })
         }
         Command::Config(args) => args.run().map(|()| 0),

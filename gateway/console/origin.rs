@@ -78,6 +78,13 @@ mod tests {
     }
 
     #[test]
+    fn over_http_2_the_host_is_the_authority() {
+        let request = Request::builder().uri("https://127.0.0.1:50053/x");
+        let request = request.header("origin", "https://127.0.0.1:50053");
+        assert!(is_own(&request.body(()).unwrap(), &Origins::default()));
+    }
+
+    #[test]
     fn programs_have_no_origin_and_are_let_in() {
         let request = Request::builder().header("host", "anything").body(());
         assert!(is_own(&request.unwrap(), &Origins::default()));

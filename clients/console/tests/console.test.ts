@@ -97,6 +97,8 @@ describe("the console", { skip: !executable && "LEFT OUT: no Chromium", timeout:
     };
 
     await page.row("browse.other").waitFor();
+    await page.button("Copy as grpcurl").click();
+    await eventually(async () => (await page.copied()).includes('"optStartSeq":"12"'), "the command");
     assert.equal((await sequences())[0], "61");
     await page.button("Before 12").click();
     await eventually(async () => (await sequences())[0] === "11", "the messages before");

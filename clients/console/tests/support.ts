@@ -64,6 +64,8 @@ export class Console {
     await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin });
     const console = new Console(await context.newPage(), origin);
     await console.goto(place);
+    const built = await console.page.locator("#app").count();
+    assert.equal(built, 1, "the gateway has no console inside: `make console`, and build it again");
     return console;
   }
 

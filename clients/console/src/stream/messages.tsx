@@ -1,14 +1,16 @@
 // The browser of stored messages: by place, time and subject.
 
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { JetgateError } from "jetgate/web";
 import { count } from "../format";
 import { asError, caller, heard } from "../gateway";
+import { CopyButton } from "../ui/copy";
 import { sent } from "../ui/form";
 import { Loading, Problem } from "../ui/problem";
 import type { Looked } from "./detail";
 import type { PartProps } from "./page";
-import { type From, PAGE, read } from "./reading";
+import { type From, PAGE, command, read } from "./reading";
 import { Rows, looked } from "./rows";
 
 const KINDS = ["newest", "oldest", "sequence", "time", "last per subject"] as const;
@@ -21,9 +23,9 @@ export function Messages({ stream: { config, state } }: PartProps) {
   const stream = config!.name;
   const [wanted, want] = useState<{ from: From; filter: string }>({ from: { kind: "newest" }, filter: "" });
   const [found, setFound] = useState<Found>();
+  const extent = { first: state!.firstSequence, last: state!.lastSequence };
   useEffect(() => {
     let current = true;
-    const extent = { first: state!.firstSequence, last: state!.lastSequence };
     setFound(undefined);
     read(stream, extent, wanted.from, wanted.filter).then(
       (messages) => {
@@ -44,7 +46,9 @@ export function Messages({ stream: { config, state } }: PartProps) {
   }, [stream, wanted, caller.value]);
   return (
     <>
-      <Search search={(from, filter) => want({ from, filter })} />
+      <Search search={(from, filter) => want({ from, filter })}>
+        <CopyButton text={() => command(stream, extent, wanted.from, wanted.filter)} label="Copy as grpcurl" />
+      </Search>
       <p class="visually-hidden" role="status">
         {found && "messages" in found ? `${found.messages.length} messages` : ""}
       </p>
@@ -60,7 +64,7 @@ export function Messages({ stream: { config, state } }: PartProps) {
   );
 }
 
-function Search({ search }: { search: (from: From, filter: string) => void }) {
+function Search({ search, children }: { search: (from: From, filter: string) => void; children: ComponentChildren }) {
   const [kind, setKind] = useState<Kind>("newest");
   const submit = (event: Event) => {
     const field = sent(event);
@@ -95,6 +99,7 @@ function Search({ search }: { search: (from: From, filter: string) => void }) {
       <button type="submit" class="primary">
         Look
       </button>
+      {children}
     </form>
   );
 }

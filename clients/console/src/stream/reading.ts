@@ -1,8 +1,11 @@
 // Reading stored messages for people: a page of them, from some place on or up to some place, by ordered reads that no
 // consumer notices.
 
-import type { Message, SubscriptionOptions } from "jetgate/web";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { SubscriberService } from "jetgate/proto/subscriber";
+import { DeliverPolicy, type Message, type SubscriptionOptions } from "jetgate/web";
 import { client } from "../gateway";
+import { grpcurl } from "../grpcurl";
 
 /** Where a page begins, or ends. */
 export type From =
@@ -33,14 +36,44 @@ export function read(stream: string, extent: Extent, from: From, filter: string)
       return back(stream, extent, extent.last + 1n, filter);
     case "before":
       return back(stream, extent, from.sequence, filter);
+    default:
+      return forward(stream, { from: startOf(extent, from), until: "last" }, filter);
+  }
+}
+
+/** A read that has these messages, as a command. */
+export function command(stream: string, extent: Extent, from: From, filter: string): string {
+  const start = startOf(extent, from);
+  const filterSubjects = filter ? [filter] : [];
+  const ordered =
+    typeof start !== "object"
+      ? { deliverPolicy: start === "lastPerSubject" ? DeliverPolicy.LAST_PER_SUBJECT : DeliverPolicy.ALL }
+      : "time" in start
+        ? { deliverPolicy: DeliverPolicy.BY_START_TIME, optStartTime: timestampFromDate(start.time) }
+        : { deliverPolicy: DeliverPolicy.BY_START_SEQUENCE, optStartSeq: BigInt(start.sequence) };
+  return grpcurl(SubscriberService.method.subscribe, {
+    stream,
+    source: { case: "ordered", value: { ...ordered, filterSubjects } },
+    stopAt: { position: { case: "last", value: true } },
+  });
+}
+
+/** Where a read begins that has these messages, without a filter no others before them. */
+function startOf({ first, last }: Extent, from: From): NonNullable<SubscriptionOptions["from"]> {
+  switch (from.kind) {
     case "oldest":
-      return forward(stream, { from: "all", until: "last" }, filter);
+      return "all";
     case "sequence":
-      return forward(stream, { from: { sequence: from.sequence }, until: "last" }, filter);
+      return { sequence: from.sequence };
     case "time":
-      return forward(stream, { from: { time: from.time }, until: "last" }, filter);
+      return { time: from.time };
     case "last per subject":
-      return forward(stream, { from: "lastPerSubject", until: "last" }, filter);
+      return "lastPerSubject";
+    case "newest":
+    case "before": {
+      const start = (from.kind === "before" ? from.sequence : last + 1n) - BigInt(PAGE);
+      return { sequence: start > first ? start : first };
+    }
   }
 }
 
