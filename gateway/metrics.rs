@@ -9,6 +9,7 @@ mod consuming;
 mod labels;
 mod listener;
 mod nats;
+mod process;
 mod publishing;
 mod share;
 
@@ -76,6 +77,7 @@ impl Metrics {
         catalogue.add("jetgate_ready", help, &[], ready.clone());
         let help = "1 from the signal to end on";
         catalogue.add("jetgate_draining", help, &[], draining.clone());
+        process::register(&mut catalogue);
 
         let (registry, reference) = catalogue.finish();
         Self {
