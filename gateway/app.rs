@@ -30,6 +30,7 @@ use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::subscription::Shared;
 use crate::tls::{MaterialError, Tls};
+use crate::traces::{Exporter, ReceiverError, Tracer};
 
 /// A gateway whose ports are bound and which serves nothing yet.
 pub struct App {
@@ -37,6 +38,7 @@ pub struct App {
     metrics: Metrics,
     tls: Option<Tls>,
     authenticator: Authenticator,
+    traces: Option<(Tracer, Exporter)>,
     public: TcpListener,
     admin: TcpListener,
     public_addr: SocketAddr,
@@ -62,6 +64,9 @@ pub enum StartError {
     /// The API keys or the rules cannot be used.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The receiver of traces cannot be used.
+    #[error(transparent)]
+    Traces(#[from] ReceiverError),
 }
 
 impl App {
@@ -76,6 +81,7 @@ impl App {
         let tls = Tls::load(&config.tls, config.web.is_enabled(), metrics.clone())?;
         let certificates = config.tls.authenticates();
         let authenticator = Authenticator::load(&config.auth, certificates, metrics.clone())?;
+        let traces = Tracer::start(&config.traces, &metrics)?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
         Ok(Self {
@@ -83,6 +89,7 @@ impl App {
             metrics,
             tls,
             authenticator,
+            traces,
             public,
             admin,
             public_addr,
@@ -107,6 +114,7 @@ impl App {
             metrics,
             tls,
             authenticator,
+            traces,
             public,
             admin,
             ..
@@ -196,10 +204,12 @@ impl App {
         if let Some(tls) = tls.clone() {
             tokio::spawn(ended.clone().run_until_cancelled_owned(tls.keep_fresh()));
         }
+        let (tracer, exporter) = traces.unzip();
+        let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(ended.clone())));
         tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
 
         let stop = CancellationToken::new();
-        let stack = server::stack(services, &config, authenticator, metrics.clone());
+        let stack = server::stack(services, &config, authenticator, tracer, metrics.clone());
         let (hard_stop, counted) = (shutdown.hard_stop().clone(), metrics.clone());
         let listener = Listener {
             socket: public,
@@ -213,6 +223,10 @@ impl App {
         orphans.wait(shutdown.hard_stop()).await;
         drop(background);
         sessions.say_goodbye(&nats).await;
+        if let Some(exporting) = exporting {
+            // It has a bound of its own; a panic in it is in the log.
+            let _ = exporting.await;
+        }
         info!("ended");
     }
 }

@@ -27,7 +27,7 @@ pub use self::{
 use crate::convert::stream::reach;
 use crate::{
     admin, auth, dead_letters, listener, nats, publishing, shutdown, subscription, telemetry, tls,
-    web,
+    traces, web,
 };
 
 /// Everything that can be configured; each section is documented where it is defined.
@@ -58,6 +58,8 @@ pub struct Config {
     pub shutdown: shutdown::Config,
     /// Logs.
     pub log: telemetry::Config,
+    /// Traces.
+    pub traces: traces::Config,
 }
 
 impl Config {
@@ -90,6 +92,7 @@ impl Config {
         self.dead_letters.check(checks.section("dead_letters"));
         self.shutdown.check(checks.section("shutdown"));
         self.log.check(checks.section("log"));
+        self.traces.check(checks.section("traces"));
 
         let same_port = self.admin.listen == self.server.listen && self.admin.listen.port() != 0;
         checks.section("admin").require(

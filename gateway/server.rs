@@ -32,6 +32,7 @@ use crate::service::gateway::Gateway;
 use crate::service::publisher::Publisher;
 use crate::service::stream::StreamService;
 use crate::service::subscriber::Subscriber;
+use crate::traces::Tracer;
 use crate::web::{Answer, Web};
 
 /// The full names of the gateway's own services.
@@ -60,6 +61,7 @@ pub(crate) fn stack<H: Health>(
     services: Services<H>,
     config: &Config,
     authenticator: Authenticator,
+    tracer: Option<Tracer>,
     metrics: Metrics,
 ) -> impl Service<
     Request<Incoming>,
@@ -77,7 +79,7 @@ pub(crate) fn stack<H: Health>(
         // Behind it every call is gRPC.
         .layer_fn(move |inner| Web::new(inner, &web, refused.clone()))
         // Sees every call and every status, those of the layers below included.
-        .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
+        .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone(), tracer.clone()))
         // Behind it every call has a caller.
         .layer_fn(move |inner| authenticate::Authenticate::new(inner, authenticator.clone()))
         // Gives a reason to what tonic refuses by itself.

@@ -63,6 +63,7 @@ OVERVIEW = [
         ("Tasks", "short", [
             (f"sum by (instance) (jetgate_runtime_tasks{{{G}}})", "{{instance}}"),
             (f"sum by (instance) (jetgate_runtime_waiting_tasks{{{G}}})", "{{instance}} waiting")]),
+        ("Spans of traces dropped", "ops", [(rate("jetgate_spans_dropped_total", "why"), "{{why}}")]),
     ]),
 ]
 
