@@ -51,8 +51,9 @@ bench: ## Measure the gateway beside the native client and print tables (ARGS= s
 	nats_server=$$(deploy/dev/nats-server.sh --pinned); \
 	cargo build --locked --release --bin jetgate; \
 	cargo build --locked --release --package jetgate-bench; \
+	envoy=$$(deploy/dev/tool.sh envoy) || true; \
 	exec '$(TARGET_DIR)/release/jetgate-bench' --gateway '$(TARGET_DIR)/release/jetgate' \
-		--nats-server "$$nats_server" $(ARGS)
+		--nats-server "$$nats_server" $${envoy:+--envoy "$$envoy"} $(ARGS)
 
 # A debug build of the gateway: an overflow or a broken assertion in it is a finding, too.
 faults_of = set -e; \
