@@ -26,6 +26,7 @@ PACKAGES := --package jetgate --package jetgate-faults --package jetgate-client
 # proxy each of its tests says LEFT OUT.
 .PHONY: test
 test: ## Run every test, the deployment's included (ARGS= narrows it to some of cargo's)
+	$(if $(ARGS),,@clients/console/scripts/build.sh || $(call LEFT_OUT,the console in the gateway that is tested))
 	@set -e; unset JETGATE_TEST_GRPCURL; \
 	JETGATE_TEST_NATS_SERVER=$$(deploy/dev/nats-server.sh --pinned); \
 	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4}; \
@@ -50,8 +51,9 @@ bench: ## Measure the gateway beside the native client and print tables (ARGS= s
 	nats_server=$$(deploy/dev/nats-server.sh --pinned); \
 	cargo build --locked --release --bin jetgate; \
 	cargo build --locked --release --package jetgate-bench; \
+	envoy=$$(deploy/dev/tool.sh envoy) || true; \
 	exec '$(TARGET_DIR)/release/jetgate-bench' --gateway '$(TARGET_DIR)/release/jetgate' \
-		--nats-server "$$nats_server" $(ARGS)
+		--nats-server "$$nats_server" $${envoy:+--envoy "$$envoy"} $(ARGS)
 
 # A debug build of the gateway: an overflow or a broken assertion in it is a finding, too.
 faults_of = set -e; \
@@ -205,6 +207,27 @@ bench-typescript:
 typescript: ## Pack the TypeScript client as a package of npm, into target/clients
 	@clients/typescript/scripts/ready.sh; mkdir -p target/clients; \
 	cd clients/typescript; exec npm pack --silent --ignore-scripts --pack-destination ../../target/clients
+
+# The console. Its pages are inside the gateways that are built after it.
+.PHONY: console test-console lint-console
+test-clients: test-console
+lint: lint-console
+
+console: ## Build the console's pages; the next cargo build takes them into the binary
+	@clients/console/scripts/build.sh
+
+test-console: ## Run the tests of the console in Chromium, against a gateway that has it
+	@clients/console/scripts/build.sh || $(call LEFT_OUT,the tests of the console); \
+	set -e; $(call GATEWAY); \
+	(cd clients/typescript; npx tsc --project tsconfig.tests.json); \
+	cd clients/console; npx tsc --project tsconfig.tests.json; \
+	exec node --test --test-concurrency=2 --test-reporter=spec build/
+
+lint-console:
+	@clients/console/scripts/ready.sh || $(call LEFT_OUT,the checks of the console); \
+	set -e; echo "tsc and eslint on the console"; cd clients/console; \
+	npx tsc --project tsconfig.json; npx tsc --project tsconfig.tests.json --noEmit; \
+	exec node ../typescript/node_modules/eslint/bin/eslint.js .
 
 .PHONY: tools
 tools: ## Fetch the pinned tools into .tools/ (the other targets do so when they need one)
