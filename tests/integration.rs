@@ -125,6 +125,8 @@ mod grpc_web;
 mod proxies;
 // Who may call.
 mod auth;
+// Callers that show tokens (JWT), and what becomes of their streams.
+mod tokens;
 // Who may do what.
 mod policy;
 // Messages that JetStream gives up: their letters, however they die.
