@@ -226,6 +226,11 @@ impl App {
                 .clone()
                 .run_until_cancelled_owned(authenticator.clone().keep_fresh()),
         );
+        tokio::spawn(
+            ended
+                .clone()
+                .run_until_cancelled_owned(authenticator.clone().keep_issuers_fresh()),
+        );
         if let Some(tls) = tls.clone() {
             tokio::spawn(ended.clone().run_until_cancelled_owned(tls.keep_fresh()));
         }

@@ -108,8 +108,9 @@ impl Config {
         checks.section("server").require(
             self.server.is_local() || self.asks_callers() || self.server.allow_anonymous,
             "listen",
-            "is reachable from outside, and nobody is asked who they are: set auth.api_keys_file or \
-             tls.client_ca_file, or server.allow_anonymous where something in front authenticates",
+            "is reachable from outside, and nobody is asked who they are: set auth.api_keys_file, \
+             auth.token_issuers_file or tls.client_ca_file, or server.allow_anonymous where something in \
+             front authenticates",
         );
         let others = [self.server.listen, self.admin.listen];
         let is_apart = |listen: SocketAddr| listen.port() == 0 || !others.contains(&listen);
@@ -128,7 +129,7 @@ impl Config {
 
     /// Whether every caller has to prove who it is.
     fn asks_callers(&self) -> bool {
-        self.tls.authenticates() || self.auth.api_keys_file.is_some()
+        self.tls.authenticates() || self.auth.asks_callers()
     }
 
     /// The whole configuration as a TOML file, with secrets as `"[redacted]"`.

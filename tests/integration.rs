@@ -129,6 +129,8 @@ mod console;
 mod proxies;
 // Who may call.
 mod auth;
+// Callers that show tokens (JWT), and what becomes of their streams.
+mod tokens;
 // Who may do what.
 mod policy;
 // Messages that JetStream gives up: their letters, however they die.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
-use tokio::sync::watch;
-
 use super::authenticator::Authenticator;
 use super::caller::{Caller, Owner};
+use super::changes::{Change, Changes, Shown};
 use super::policy::{Action, Ask, Decision, Policy, Subjects, needed_for};
 use super::{Credential, PolicyMode, unauthenticated};
 use crate::error::{Error, Reason, Result};
@@ -36,9 +35,6 @@ struct Grants {
     policy: Arc<Policy>,
     rules: Arc<[usize]>,
 }
-
-/// Tells when something has changed that callers may do.
-pub struct Changes(Option<watch::Receiver<()>>);
 
 impl Access {
     pub(super) fn new(
@@ -138,9 +134,21 @@ impl Access {
         }
     }
 
-    /// Tells when to [refresh](Self::refresh).
+    /// Tells what to [take](Self::take).
     pub fn changes(&self) -> Changes {
-        Changes(self.authenticator.as_ref().map(Authenticator::changes))
+        Changes::of(self.authenticator.as_ref())
+    }
+
+    /// Takes a change over: rules that are in force now, or fresh credentials of the same caller.
+    ///
+    /// # Errors
+    ///
+    /// `UNAUTHENTICATED` when what the caller has shown is not good, or not good any more.
+    pub fn take(&mut self, change: Change) -> Result<()> {
+        match change {
+            Change::Rules => self.refresh(),
+            Change::Credentials(shown) => self.renew(shown?),
+        }
     }
 
     /// Takes over the rules that are in force now, as long as what the caller has shown is still good.
@@ -156,21 +164,15 @@ impl Access {
         authenticator.judge_again(&self.caller, &self.credential, SystemTime::now())
     }
 
-    /// Takes over fresh credentials of the same caller.
-    ///
-    /// # Errors
-    ///
-    /// `UNAUTHENTICATED` when they are not good, or another caller's.
-    pub fn renew(&mut self, bearer: &str) -> Result<()> {
-        let Some(authenticator) = self.authenticator.clone() else {
-            return Ok(());
-        };
-        let (caller, credential) = authenticator.bearer(bearer)?;
-        if !caller.is(&self.caller) {
+    fn renew(&mut self, shown: Shown) -> Result<()> {
+        if !shown.caller.is(&self.caller) {
             return Err(unauthenticated("the credentials are another caller's"));
         }
-        (self.caller, self.credential) = (caller, credential);
-        self.take_rules(&authenticator);
+        (self.caller, self.credential) = (shown.caller, shown.credential);
+        // Its groups may be others now.
+        if let Some(authenticator) = self.authenticator.clone() {
+            self.take_rules(&authenticator);
+        }
         Ok(())
     }
 
@@ -230,19 +232,6 @@ impl Access {
             decision_id = id,
             "permission denied",
         );
-    }
-}
-
-impl Changes {
-    /// Waits for the next change; for ever where there is none to come.
-    pub async fn next(&mut self) {
-        let changed = match &mut self.0 {
-            Some(changes) => changes.changed().await.is_ok(),
-            None => false,
-        };
-        if !changed {
-            std::future::pending().await
-        }
     }
 }
 

@@ -18,6 +18,11 @@ struct Refused {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct KeysAsked {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Denied {
     mode: &'static str,
     permission: String,
@@ -31,6 +36,7 @@ pub struct Listener {
     refused_callers: Counter,
     refused_pages: Counter,
     denials: Family<Denied, Counter>,
+    token_keys: Family<KeysAsked, Counter>,
     tls_expiry: Gauge,
     tls_reload_failures: Counter,
 }
@@ -43,6 +49,7 @@ impl Listener {
             refused_callers: Counter::default(),
             refused_pages: Counter::default(),
             denials: Family::default(),
+            token_keys: Family::default(),
             tls_expiry: Gauge::default(),
             tls_reload_failures: Counter::default(),
         };
@@ -71,6 +78,10 @@ impl Listener {
         ];
         let name = "jetgate_policy_denials";
         catalogue.add(name, help, &labels, self.denials.clone());
+        let help = "How often the keys of issuers of tokens were asked for";
+        let labels = [label("outcome", "came, failed")];
+        let name = "jetgate_token_key_lookups";
+        catalogue.add(name, help, &labels, self.token_keys.clone());
         let help =
             "When the first of the listener's certificates ends, in Unix time; 0 without TLS";
         let name = "jetgate_tls_certificate_expiry_seconds";
@@ -108,6 +119,12 @@ impl Listener {
             permission: action.permission(),
         };
         self.denials.get_or_create(&denied).inc();
+    }
+
+    /// Counts that the keys of an issuer of tokens were asked for.
+    pub fn token_keys_asked(&self, have_come: bool) {
+        let outcome = if have_come { "came" } else { "failed" };
+        self.token_keys.get_or_create(&KeysAsked { outcome }).inc();
     }
 
     /// Says when the first of the certificates ends.

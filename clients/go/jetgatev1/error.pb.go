@@ -291,8 +291,8 @@ const (
 	// for another caller. Metadata "permission" names what is missing ("publish", "streams.view"), "stream",
 	// "consumer" and "subjects" for what, and "decision_id" is in the gateway's audit log, too.
 	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 72
-	// The caller did not prove who it is: the call has no API key or client certificate, or one that is
-	// not known or has expired.
+	// The caller did not prove who it is: the call has no API key, token or client certificate, or one that
+	// is not known or has expired.
 	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 75
 	// No connection to NATS; the request was not sent.
 	ErrorReason_ERROR_REASON_NATS_DISCONNECTED ErrorReason = 80
@@ -312,6 +312,8 @@ const (
 	// JetStream lost the beginning of an atomic batch before its end came, as its leader changed or the
 	// batch took longer than 10 s; nothing of it was stored.
 	ErrorReason_ERROR_REASON_BATCH_INCOMPLETE ErrorReason = 86
+	// The gateway has not got the keys of the token's issuer yet, so that it cannot tell whose the token is.
+	ErrorReason_ERROR_REASON_TOKEN_KEYS_UNAVAILABLE ErrorReason = 87
 	// The deadline ran out before anything was changed.
 	ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED ErrorReason = 90
 	// The gateway has no such method.
@@ -376,6 +378,7 @@ var (
 		84:  "ERROR_REASON_ACK_OUTCOME_UNKNOWN",
 		85:  "ERROR_REASON_PINGS_MISSED",
 		86:  "ERROR_REASON_BATCH_INCOMPLETE",
+		87:  "ERROR_REASON_TOKEN_KEYS_UNAVAILABLE",
 		90:  "ERROR_REASON_DEADLINE_EXCEEDED",
 		100: "ERROR_REASON_METHOD_NOT_FOUND",
 		101: "ERROR_REASON_INTERNAL",
@@ -434,6 +437,7 @@ var (
 		"ERROR_REASON_ACK_OUTCOME_UNKNOWN":         84,
 		"ERROR_REASON_PINGS_MISSED":                85,
 		"ERROR_REASON_BATCH_INCOMPLETE":            86,
+		"ERROR_REASON_TOKEN_KEYS_UNAVAILABLE":      87,
 		"ERROR_REASON_DEADLINE_EXCEEDED":           90,
 		"ERROR_REASON_METHOD_NOT_FOUND":            100,
 		"ERROR_REASON_INTERNAL":                    101,
@@ -655,7 +659,7 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"\vRETRY_NEVER\x10\x01\x12\x0f\n" +
 	"\vRETRY_LATER\x10\x02\x12\x16\n" +
 	"\x12RETRY_WITH_SAME_ID\x10\x03\x12\x14\n" +
-	"\x10RETRY_AFTER_READ\x10\x04*\x98\x14\n" +
+	"\x10RETRY_AFTER_READ\x10\x04*\xcb\x14\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12*\n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x1a\b\xe2\xc7\x18\x04\b\x03\x10\x01\x12,\n" +
@@ -715,7 +719,8 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"$ERROR_REASON_PUBLISH_OUTCOME_UNKNOWN\x10S\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x03\x12.\n" +
 	" ERROR_REASON_ACK_OUTCOME_UNKNOWN\x10T\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x12'\n" +
 	"\x19ERROR_REASON_PINGS_MISSED\x10U\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x12+\n" +
-	"\x1dERROR_REASON_BATCH_INCOMPLETE\x10V\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x12,\n" +
+	"\x1dERROR_REASON_BATCH_INCOMPLETE\x10V\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x121\n" +
+	"#ERROR_REASON_TOKEN_KEYS_UNAVAILABLE\x10W\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x12,\n" +
 	"\x1eERROR_REASON_DEADLINE_EXCEEDED\x10Z\x1a\b\xe2\xc7\x18\x04\b\x04\x10\x02\x12+\n" +
 	"\x1dERROR_REASON_METHOD_NOT_FOUND\x10d\x1a\b\xe2\xc7\x18\x04\b\f\x10\x01\x12#\n" +
 	"\x15ERROR_REASON_INTERNAL\x10e\x1a\b\xe2\xc7\x18\x04\b\r\x10\x01\"\x04\b\x16\x10\x16:V\n" +

@@ -195,7 +195,7 @@ type GetInfoResponse struct {
 	Limits *Limits `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"`
 	// How this replica does with dead letters; unset where they are not configured.
 	DeadLetters *DeadLetterInfo `protobuf:"bytes,10,opt,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
-	// Who the caller has proven to be: the name of its API key or of its certificate. Empty where nobody
+	// Who the caller has proven to be: the name of its API key, certificate or token. Empty where nobody
 	// is asked.
 	Identity string `protobuf:"bytes,11,opt,name=identity,proto3" json:"identity,omitempty"`
 	// When this replica was started.
