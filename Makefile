@@ -34,7 +34,7 @@ test: ## Run every test, the deployment's included (ARGS= narrows it to some of 
 	for proxy in envoy nginx haproxy; do \
 		if path=$$(deploy/dev/tool.sh "$$proxy"); then export "JETGATE_TEST_$${proxy^^}=$$path"; fi; \
 	done; \
-	cargo test --locked $(PACKAGES) --lib --bins --test integration $(ARGS)
+	cargo test --locked $(PACKAGES) --lib --bin jetgate-faults --test integration $(ARGS)
 	$(if $(ARGS),,@JETGATE_BIN='$(abspath $(TARGET_DIR))/debug/jetgate' $(MAKE) --no-print-directory test-deploy test-clients)
 
 # Without cluster and container engine; what a machine has no tool for is named, and fails where CI=true.

@@ -1,5 +1,6 @@
 //! The client: the connections to the gateways, and unary calls with their deadlines and retries.
 
+#[cfg(feature = "tls")]
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,9 +105,10 @@ impl Client {
         T: Clone,
         F: Future<Output = Result<Response<R>, Status>>,
     {
-        let is_worth_it = |error: &Error| {
-            let may_help = matches!(error.retry(), Retry::Later | Retry::SameId);
-            error.code() == Code::Unavailable && may_help
+        let is_worth_it = |error: &Error| match error.reason_name().is_empty() {
+            // No gateway says that: the connection has ended, in one of many ways.
+            true => error.retry() == Retry::Later && error.code() != Code::DeadlineExceeded,
+            false => error.code() == Code::Unavailable && error.retry() != Retry::Never,
         };
         self.attempts(request, call, is_worth_it).await
     }

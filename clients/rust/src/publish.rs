@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{Error, Retry};
 use crate::message::Message;
 use crate::v1;
 use crate::v1::publisher_service_client::PublisherServiceClient;
@@ -116,13 +116,7 @@ impl Client {
                 .publish(request)
                 .await
         });
-        answer.await.map(Published::from).map_err(|error| {
-            // Only a gateway knows that a message was not stored, unless none was reached.
-            match error.reason_name().is_empty() && error.retry() == crate::Retry::Later {
-                true if !error.is_unsent() => Error::outcome_unknown(error.message()),
-                _ => error,
-            }
-        })
+        answer.await.map(Published::from).map_err(judged)
     }
 
     /// Publishes up to 1,000 messages in one call: each fails or succeeds by itself. The results are in their order.
@@ -169,7 +163,16 @@ impl Client {
                 .publish_batch(request)
                 .await
         });
-        Ok(answer.await?.results)
+        Ok(answer.await.map_err(judged)?.results)
+    }
+}
+
+/// Only a gateway knows that a message was not stored, unless none was reached.
+fn judged(error: Error) -> Error {
+    let is_answered = !error.reason_name().is_empty() || error.retry() != Retry::Later;
+    match is_answered || error.is_unsent() {
+        true => error,
+        false => Error::outcome_unknown(error.message()),
     }
 }
 
