@@ -33,6 +33,7 @@ use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::subscription::Shared;
 use crate::tls::{MaterialError, Tls};
+use crate::traces::{Exporter, ReceiverError, Tracer};
 use crate::web;
 
 /// A gateway whose ports are bound and which serves nothing yet.
@@ -41,6 +42,7 @@ pub struct App {
     metrics: Metrics,
     tls: Option<Tls>,
     authenticator: Authenticator,
+    traces: Option<(Tracer, Exporter)>,
     public: TcpListener,
     admin: TcpListener,
     console: Option<TcpListener>,
@@ -68,6 +70,9 @@ pub enum StartError {
     /// The API keys or the rules cannot be used.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The receiver of traces cannot be used.
+    #[error(transparent)]
+    Traces(#[from] ReceiverError),
 }
 
 impl App {
@@ -82,6 +87,7 @@ impl App {
         let tls = Tls::load(&config.tls, config.web.is_enabled(), metrics.clone())?;
         let certificates = config.tls.authenticates();
         let authenticator = Authenticator::load(&config.auth, certificates, metrics.clone())?;
+        let traces = Tracer::start(&config.traces, &metrics)?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
         let (console, console_addr) = match config.console.listen {
@@ -93,6 +99,7 @@ impl App {
             metrics,
             tls,
             authenticator,
+            traces,
             public,
             admin,
             console,
@@ -131,6 +138,7 @@ impl App {
             metrics,
             tls,
             authenticator,
+            traces,
             public,
             admin,
             console,
@@ -221,13 +229,16 @@ impl App {
         if let Some(tls) = tls.clone() {
             tokio::spawn(ended.clone().run_until_cancelled_owned(tls.keep_fresh()));
         }
+        let (tracer, exporter) = traces.unzip();
+        let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(ended.clone())));
         tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
 
         let stop = CancellationToken::new();
         let (hard_stop, counted) = (shutdown.hard_stop().clone(), metrics.clone());
         let routes = server::routes(services, &config.server);
         let stack = |web: &web::Config| {
-            server::stack(routes.clone(), web, authenticator.clone(), metrics.clone())
+            let (authenticator, tracer) = (authenticator.clone(), tracer.clone());
+            server::stack(routes.clone(), web, authenticator, tracer, metrics.clone())
         };
         let listener = |socket, http1| Listener {
             socket,
@@ -252,6 +263,10 @@ impl App {
         orphans.wait(shutdown.hard_stop()).await;
         drop(background);
         sessions.say_goodbye(&nats).await;
+        if let Some(exporting) = exporting {
+            // It has a bound of its own; a panic in it is in the log.
+            let _ = exporting.await;
+        }
         info!("ended");
     }
 }

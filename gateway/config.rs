@@ -29,7 +29,7 @@ pub use self::{
 use crate::convert::stream::reach;
 use crate::{
     admin, auth, console, dead_letters, listener, nats, publishing, shutdown, subscription,
-    telemetry, tls, web,
+    telemetry, tls, traces, web,
 };
 
 /// Everything that can be configured; each section is documented where it is defined.
@@ -62,6 +62,8 @@ pub struct Config {
     pub shutdown: shutdown::Config,
     /// Logs.
     pub log: telemetry::Config,
+    /// Traces.
+    pub traces: traces::Config,
 }
 
 impl Config {
@@ -95,6 +97,7 @@ impl Config {
         self.dead_letters.check(checks.section("dead_letters"));
         self.shutdown.check(checks.section("shutdown"));
         self.log.check(checks.section("log"));
+        self.traces.check(checks.section("traces"));
 
         let same_port = self.admin.listen == self.server.listen && self.admin.listen.port() != 0;
         checks.section("admin").require(

@@ -34,4 +34,5 @@ pub mod subscription;
 pub mod telemetry;
 pub mod tls;
 pub mod token;
+pub mod traces;
 pub mod web;

@@ -31,6 +31,7 @@ use crate::service::gateway::Gateway;
 use crate::service::publisher::Publisher;
 use crate::service::stream::StreamService;
 use crate::service::subscriber::Subscriber;
+use crate::traces::Tracer;
 use crate::web::{self, Answer, Web};
 
 /// The full names of the gateway's own services.
@@ -59,6 +60,7 @@ pub(crate) fn stack(
     routes: Routes,
     web: &web::Config,
     authenticator: Authenticator,
+    tracer: Option<Tracer>,
     metrics: Metrics,
 ) -> impl Service<
     Request<Incoming>,
@@ -76,7 +78,7 @@ pub(crate) fn stack(
         // Behind it every call is gRPC.
         .layer_fn(move |inner| Web::new(inner, &web, refused.clone()))
         // Sees every call and every status, those of the layers below included.
-        .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
+        .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone(), tracer.clone()))
         // Behind it every call has a caller.
         .layer_fn(move |inner| authenticate::Authenticate::new(inner, authenticator.clone()))
         // Gives a reason to what tonic refuses by itself.

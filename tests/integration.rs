@@ -119,6 +119,8 @@ mod round_trips;
 mod tls;
 // What the gateway counts.
 mod metrics;
+// What a receiver of traces sees.
+mod traces;
 // Calls of pages in browsers.
 mod grpc_web;
 // The console: its files, and whose pages may call.
