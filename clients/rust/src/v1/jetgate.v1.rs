@@ -354,6 +354,10 @@ pub struct ListConsumersResponse {
     /// asked for.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// The names of consumers of this page that are left out: they have no leader, or it did not answer.
+    /// Whether they take `subject` is not known.
+    #[prost(string, repeated, tag = "3")]
+    pub missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Asks to change a consumer.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2225,6 +2229,9 @@ pub struct GetInfoResponse {
     /// is asked.
     #[prost(string, tag = "11")]
     pub identity: ::prost::alloc::string::String,
+    /// When this replica was started.
+    #[prost(message, optional, tag = "12")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The NATS server behind a gateway.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4585,6 +4592,9 @@ pub struct ListStreamsResponse {
     /// for.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// The names of streams of this page that are left out: they have no leader, or it did not answer.
+    #[prost(string, repeated, tag = "3")]
+    pub missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Asks to change a stream.
 #[derive(Clone, PartialEq, ::prost::Message)]
