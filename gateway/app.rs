@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::OptionFuture;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -12,7 +13,9 @@ use tracing::{error, info};
 
 use crate::admin::{self, Readiness};
 use crate::auth::{AuthError, Authenticator};
+use crate::cli::reachable;
 use crate::config::Config;
+use crate::console::Console;
 use crate::dead_letters::{Collector, DeadLetters};
 use crate::health::Health;
 use crate::listener::Listener;
@@ -31,6 +34,7 @@ use crate::shutdown::Shutdown;
 use crate::subscription::Shared;
 use crate::tls::{MaterialError, Tls};
 use crate::traces::{Exporter, ReceiverError, Tracer};
+use crate::web;
 
 /// A gateway whose ports are bound and which serves nothing yet.
 pub struct App {
@@ -41,8 +45,10 @@ pub struct App {
     traces: Option<(Tracer, Exporter)>,
     public: TcpListener,
     admin: TcpListener,
+    console: Option<TcpListener>,
     public_addr: SocketAddr,
     admin_addr: SocketAddr,
+    console_addr: Option<SocketAddr>,
 }
 
 /// Why a gateway cannot start.
@@ -70,7 +76,7 @@ pub enum StartError {
 }
 
 impl App {
-    /// Binds both listeners; port 0 takes a free one.
+    /// Binds all listeners; port 0 takes a free one.
     ///
     /// # Errors
     ///
@@ -84,6 +90,10 @@ impl App {
         let traces = Tracer::start(&config.traces, &metrics)?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
+        let (console, console_addr) = match config.console.listen {
+            Some(address) => Some(bind(address, "console.listen").await?).unzip(),
+            None => (None, None),
+        };
         Ok(Self {
             config,
             metrics,
@@ -92,8 +102,10 @@ impl App {
             traces,
             public,
             admin,
+            console,
             public_addr,
             admin_addr,
+            console_addr,
         })
     }
 
@@ -107,6 +119,18 @@ impl App {
         self.admin_addr
     }
 
+    /// Where people reach the console, if there is one.
+    pub fn console_addr(&self) -> Option<SocketAddr> {
+        self.console_addr
+    }
+
+    /// The address of the console for browsers.
+    pub fn console_url(&self) -> Option<String> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let address = reachable(self.console_addr?);
+        Some(format!("{scheme}://{address}/"))
+    }
+
     /// Serves until `shutdown` is requested, then drains.
     pub async fn run(self, shutdown: Shutdown) {
         let Self {
@@ -117,6 +141,7 @@ impl App {
             traces,
             public,
             admin,
+            console,
             ..
         } = self;
         let nats = Nats::start(config.nats.clone(), metrics.clone());
@@ -209,17 +234,32 @@ impl App {
         tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
 
         let stop = CancellationToken::new();
-        let stack = server::stack(services, &config, authenticator, tracer, metrics.clone());
         let (hard_stop, counted) = (shutdown.hard_stop().clone(), metrics.clone());
-        let listener = Listener {
-            socket: public,
-            http1: config.web.is_enabled(),
-            config: config.server,
-            tls,
-            metrics,
+        let routes = server::routes(services, &config.server);
+        let stack = |web: &web::Config| {
+            let (authenticator, tracer) = (authenticator.clone(), tracer.clone());
+            server::stack(routes.clone(), web, authenticator, tracer, metrics.clone())
         };
-        let serving = listener.serve(stack, stop.clone(), hard_stop);
-        tokio::join!(serving, drain(&shutdown, &sessions, &counted, stop));
+        let listener = |socket, http1| Listener {
+            socket,
+            http1,
+            config: config.server.clone(),
+            tls: tls.clone(),
+            metrics: metrics.clone(),
+        };
+        let pages = console.map(|console| {
+            let stack = stack(&web::Config::judged_before());
+            let origins = config.console.origins.clone();
+            let pages = Console::new(stack, origins, metrics.clone());
+            listener(console, true).serve(pages, stop.clone(), hard_stop.clone())
+        });
+        let calls = listener(public, config.web.is_enabled());
+        let calls = calls.serve(stack(&config.web), stop.clone(), hard_stop);
+        tokio::join!(
+            calls,
+            OptionFuture::from(pages),
+            drain(&shutdown, &sessions, &counted, stop)
+        );
         orphans.wait(shutdown.hard_stop()).await;
         drop(background);
         sessions.say_goodbye(&nats).await;

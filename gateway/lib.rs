@@ -12,6 +12,7 @@ pub mod auth;
 pub mod cli;
 mod codec;
 pub mod config;
+pub mod console;
 pub mod convert;
 pub mod dead_letters;
 pub mod deadline;

@@ -123,6 +123,8 @@ mod metrics;
 mod traces;
 // Calls of pages in browsers.
 mod grpc_web;
+// The console: its files, and whose pages may call.
+mod console;
 // Behind the proxies that deployments have.
 mod proxies;
 // Who may call.
