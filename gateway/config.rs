@@ -26,8 +26,8 @@ pub use self::{
 };
 use crate::convert::stream::reach;
 use crate::{
-    admin, auth, dead_letters, listener, nats, publishing, shutdown, subscription, telemetry, tls,
-    web,
+    admin, auth, dead_letters, limits, listener, nats, publishing, shutdown, subscription,
+    telemetry, tls, web,
 };
 
 /// Everything that can be configured; each section is documented where it is defined.
@@ -40,6 +40,8 @@ pub struct Config {
     pub tls: tls::Config,
     /// What callers prove themselves with.
     pub auth: auth::Config,
+    /// What each caller may take.
+    pub limits: limits::Config,
     /// gRPC-Web, for pages in browsers.
     pub web: web::Config,
     /// The operator's listener: probes and metrics.
@@ -82,6 +84,7 @@ impl Config {
         self.server.check(checks.section("server"));
         self.tls.check(checks.section("tls"));
         self.auth.check(checks.section("auth"));
+        self.limits.check(checks.section("limits"));
         self.web.check(checks.section("web"));
         self.admin.check(checks.section("admin"));
         self.nats.check(checks.section("nats"));

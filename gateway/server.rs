@@ -1,6 +1,7 @@
 //! The stack that every call goes through, outermost first, and the services at its end.
 
 mod authenticate;
+mod limit;
 mod messages;
 mod observe;
 mod rescue;
@@ -80,6 +81,8 @@ pub(crate) fn stack<H: Health>(
         .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
         // Behind it every call has a caller.
         .layer_fn(move |inner| authenticate::Authenticate::new(inner, authenticator.clone()))
+        // Behind it no caller takes more than it may.
+        .layer_fn(limit::Limit::new)
         // Gives a reason to what tonic refuses by itself.
         .layer_fn(rescue::Rescue::new)
         .service(routes(services, &config.server))

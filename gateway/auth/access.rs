@@ -11,6 +11,7 @@ use super::changes::{Change, Changes, Shown};
 use super::policy::{Action, Ask, Decision, Policy, Subjects, needed_for};
 use super::{Credential, PolicyMode, unauthenticated};
 use crate::error::{Error, Reason, Result};
+use crate::limits::Account;
 use crate::nats::api::ConsumerConfig;
 
 /// The most denials of one call that are logged one by one; the metric counts all.
@@ -23,6 +24,8 @@ pub struct Access {
     credential: Credential,
     peer: Option<SocketAddr>,
     grants: Option<Grants>,
+    /// What it takes of the gateway; `None` where that has no limits.
+    account: Option<Arc<Account>>,
     /// `None` where there is no gateway around, as in unit tests.
     authenticator: Option<Authenticator>,
     /// How many of its denials were logged.
@@ -54,6 +57,11 @@ impl Access {
         access
     }
 
+    /// The same with this account.
+    pub(super) fn with_account(self, account: Option<Arc<Account>>) -> Self {
+        Self { account, ..self }
+    }
+
     /// That of whoever sent this request. One that did not come through the server's stack may nothing.
     pub fn of<T>(request: &tonic::Request<T>) -> Self {
         let access = request.extensions().get().cloned();
@@ -66,6 +74,11 @@ impl Access {
     /// Who calls.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// What the caller takes of the gateway, where that has limits.
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.account.as_ref()
     }
 
     /// The caller's fingerprint, in the names of consumers that are made for it.

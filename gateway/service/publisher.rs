@@ -1,5 +1,6 @@
 //! `PublisherService`.
 
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::auth::Access;
@@ -47,7 +48,11 @@ impl Publisher {
             return self.validate(&message, deadline).await;
         }
         let outlet = self.shared.outlet.clone();
-        let work = |begun| async move { outlet.one(message, deadline, &begun).await };
+        let sent = sends(&access, 1)?;
+        let work = |begun| async move {
+            let _sent = sent;
+            outlet.one(message, deadline, &begun).await
+        };
         self.orphans.see_through(work).await.map(published)
     }
 
@@ -62,14 +67,19 @@ impl Publisher {
         }
         let reserved = self.shared.outlet.nats().reserved();
         let access = Access::of(&request);
+        let request = request.into_inner();
+        let sent = sends(&access, request.messages.len())?;
         let batch = batch(
-            request.into_inner(),
+            request,
             self.shared.config.mint_message_id,
             reserved,
             |message| may_publish(&access, message),
         )?;
         let outlet = self.shared.outlet.clone();
-        let work = |begun| async move { outlet.batch(batch, deadline, &begun).await };
+        let work = |begun| async move {
+            let _sent = sent;
+            outlet.batch(batch, deadline, &begun).await
+        };
         self.orphans.see_through(work).await.map(results)
     }
 
@@ -90,6 +100,12 @@ impl Publisher {
             ..PublishResponse::default()
         })
     }
+}
+
+/// Counts messages of a call against its caller's limit, until what is returned is dropped.
+fn sends(access: &Access, messages: usize) -> Result<Option<OwnedSemaphorePermit>> {
+    let account = access.account();
+    account.map_or(Ok(None), |account| account.send(messages))
 }
 
 fn published(Accepted { ack, id }: Accepted) -> PublishResponse {
