@@ -1,5 +1,6 @@
 //! The stack that every call goes through, outermost first, and the services at its end.
 
+mod audit;
 mod authenticate;
 mod limit;
 mod messages;
@@ -83,6 +84,8 @@ pub(crate) fn stack<H: Health>(
         .layer_fn(move |inner| authenticate::Authenticate::new(inner, authenticator.clone()))
         // Behind it no caller takes more than it may.
         .layer_fn(limit::Limit::new)
+        // Writes down what callers change.
+        .layer_fn(audit::Audit::new)
         // Gives a reason to what tonic refuses by itself.
         .layer_fn(rescue::Rescue::new)
         .service(routes(services, &config.server))

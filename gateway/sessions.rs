@@ -162,6 +162,8 @@ impl Sessions {
             gateway: self.0.gateway,
             session,
         };
+        drop(open);
+        entry.log_opened(route);
         Ok(Registration {
             sessions: self.clone(),
             entry,
@@ -260,5 +262,6 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.sessions.lock().remove(&self.route.session);
+        self.entry.log_closed(self.route);
     }
 }

@@ -129,6 +129,8 @@ mod auth;
 mod tokens;
 // How much each caller may take.
 mod limits;
+// What the audit log tells.
+mod audit;
 // Who may do what.
 mod policy;
 // Messages that JetStream gives up: their letters, however they die.

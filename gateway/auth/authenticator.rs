@@ -163,7 +163,7 @@ impl Authenticator {
         ) {
             self.0.metrics.listener.caller_refused();
             tracing::info!(
-                target: "jetgate::audit", event = "unauthenticated", ?peer, path, %error,
+                target: "jetgate::audit", event = "unauthenticated", peer = peer.map(tracing::field::display), path, %error,
                 "caller refused",
             );
         }

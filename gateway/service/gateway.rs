@@ -171,7 +171,7 @@ impl GatewayService for Gateway {
         request: Request<TerminateSessionRequest>,
     ) -> Result<Response<TerminateSessionResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), TIMEOUT)?;
-        Access::of(&request).may(&Ask::to(Action::TerminateSessions))?;
+        Access::of(&request).may_terminate(&request.get_ref().session_id)?;
         let request = request.into_inner();
         self.sessions
             .terminate(&self.nats, request, deadline)
