@@ -28,7 +28,7 @@ pub use self::{
 };
 use crate::convert::stream::reach;
 use crate::{
-    admin, auth, console, dead_letters, listener, nats, publishing, shutdown, subscription,
+    admin, auth, console, dead_letters, limits, listener, nats, publishing, shutdown, subscription,
     telemetry, tls, traces, web,
 };
 
@@ -42,6 +42,8 @@ pub struct Config {
     pub tls: tls::Config,
     /// What callers prove themselves with.
     pub auth: auth::Config,
+    /// What each caller may take.
+    pub limits: limits::Config,
     /// gRPC-Web, for pages in browsers.
     pub web: web::Config,
     /// The operator's listener: probes and metrics.
@@ -88,6 +90,7 @@ impl Config {
         self.server.check(checks.section("server"));
         self.tls.check(checks.section("tls"));
         self.auth.check(checks.section("auth"));
+        self.limits.check(checks.section("limits"));
         self.web.check(checks.section("web"));
         self.admin.check(checks.section("admin"));
         self.console.check(checks.section("console"));

@@ -131,6 +131,10 @@ mod proxies;
 mod auth;
 // Callers that show tokens (JWT), and what becomes of their streams.
 mod tokens;
+// How much each caller may take.
+mod limits;
+// What the audit log tells.
+mod audit;
 // Who may do what.
 mod policy;
 // Messages that JetStream gives up: their letters, however they die.

@@ -17,6 +17,7 @@ use super::reread::Reread;
 use super::token::{Doubt, Issuer, IssuersError, Outcome, Tokens};
 use super::{Config, Credential, PolicyMode, expired, unauthenticated};
 use crate::error::{Error, Reason, Result};
+use crate::limits::Accounts;
 use crate::metrics::Metrics;
 use crate::tls::ClientName;
 
@@ -38,6 +39,7 @@ struct Inner {
     asks_everybody: bool,
     /// Told of every change of keys and rules.
     changes: watch::Sender<()>,
+    accounts: Accounts,
     metrics: Metrics,
 }
 
@@ -105,7 +107,12 @@ impl Authenticator {
     /// # Errors
     ///
     /// When a file cannot be read or is not as it should be.
-    pub fn load(config: &Config, certificates: bool, metrics: Metrics) -> Result<Self, AuthError> {
+    pub fn load(
+        config: &Config,
+        certificates: bool,
+        accounts: Accounts,
+        metrics: Metrics,
+    ) -> Result<Self, AuthError> {
         let keys = config.api_keys_file.as_deref().map(ApiKeys::read);
         let keys = keys.transpose()?;
         let tokens = config.token_issuers_file.as_deref().map(Tokens::read);
@@ -119,6 +126,7 @@ impl Authenticator {
             tokens: tokens.map(|tokens| RwLock::new(Arc::new(tokens))),
             policy: policy.map(|policy| RwLock::new(Arc::new(policy))),
             changes: watch::Sender::new(()),
+            accounts,
             metrics,
         })))
     }
@@ -138,10 +146,12 @@ impl Authenticator {
     ) -> Result<Access, Refusal> {
         let is_open = self.is_open_to_all(path);
         let (caller, credential) = self.judge(headers, certificate, is_open)?;
-        let access = Access::new(self, caller, credential, peer);
-        if !is_open {
-            access.may_call(path)?;
+        if is_open {
+            return Ok(Access::new(self, caller, credential, peer));
         }
+        let account = self.0.accounts.of(&caller, peer);
+        let access = Access::new(self, caller, credential, peer).with_account(account);
+        access.may_call(path)?;
         Ok(access)
     }
 
@@ -153,7 +163,7 @@ impl Authenticator {
         ) {
             self.0.metrics.listener.caller_refused();
             tracing::info!(
-                target: "jetgate::audit", event = "unauthenticated", ?peer, path, %error,
+                target: "jetgate::audit", event = "unauthenticated", peer = peer.map(tracing::field::display), path, %error,
                 "caller refused",
             );
         }
@@ -373,7 +383,8 @@ mod tests {
     use crate::error::Reason;
 
     fn load(config: &Config) -> Authenticator {
-        Authenticator::load(config, false, Metrics::new()).unwrap()
+        let accounts = Accounts::new(&Default::default(), Metrics::new());
+        Authenticator::load(config, false, accounts, Metrics::new()).unwrap()
     }
 
     fn with_keys() -> (Authenticator, String) {

@@ -35,7 +35,7 @@ struct Inner {
 }
 
 /// A fingerprint of a caller, which stands in the names of the consumers that are its own.
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Owner([u8; 8]);
 
 impl Kind {

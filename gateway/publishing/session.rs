@@ -320,8 +320,9 @@ impl Session {
             }
         }
         self.stamps.forget_through(self.ledger.settled_through());
-        if self.ledger.in_flight().messages == 0 {
-            self.share.release();
+        let in_flight = self.ledger.in_flight();
+        self.share.shrink(in_flight);
+        if in_flight.messages == 0 {
             self.grown();
         }
     }
@@ -339,6 +340,7 @@ impl Session {
         if std::mem::take(&mut self.told) {
             self.words.flow = Some(PublishFlow {
                 max_in_flight_bytes: self.terms.window.bytes,
+                max_in_flight_messages: 0,
             });
         }
     }

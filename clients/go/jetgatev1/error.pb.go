@@ -282,6 +282,10 @@ const (
 	ErrorReason_ERROR_REASON_TOO_MANY_REQUESTS ErrorReason = 63
 	// The gateway holds as many sessions as it may hold.
 	ErrorReason_ERROR_REASON_TOO_MANY_SESSIONS ErrorReason = 64
+	// The caller takes as much of this replica as it may. Metadata "limit" has the key below [limits] of the
+	// gateway's configuration ("requests_per_second"), "max" its value; QuotaFailure says the same for people,
+	// and RetryInfo when to come again.
+	ErrorReason_ERROR_REASON_CALLER_LIMIT ErrorReason = 65
 	// The gateway's NATS user may not publish or subscribe there.
 	ErrorReason_ERROR_REASON_NATS_PERMISSION_DENIED ErrorReason = 70
 	// The operator of the gateway has switched this setting off; metadata "switch" has the key of the
@@ -367,6 +371,7 @@ var (
 		62:  "ERROR_REASON_TOO_MANY_CONSUMERS",
 		63:  "ERROR_REASON_TOO_MANY_REQUESTS",
 		64:  "ERROR_REASON_TOO_MANY_SESSIONS",
+		65:  "ERROR_REASON_CALLER_LIMIT",
 		70:  "ERROR_REASON_NATS_PERMISSION_DENIED",
 		71:  "ERROR_REASON_DISABLED_BY_OPERATOR",
 		72:  "ERROR_REASON_PERMISSION_DENIED",
@@ -426,6 +431,7 @@ var (
 		"ERROR_REASON_TOO_MANY_CONSUMERS":          62,
 		"ERROR_REASON_TOO_MANY_REQUESTS":           63,
 		"ERROR_REASON_TOO_MANY_SESSIONS":           64,
+		"ERROR_REASON_CALLER_LIMIT":                65,
 		"ERROR_REASON_NATS_PERMISSION_DENIED":      70,
 		"ERROR_REASON_DISABLED_BY_OPERATOR":        71,
 		"ERROR_REASON_PERMISSION_DENIED":           72,
@@ -659,7 +665,7 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"\vRETRY_NEVER\x10\x01\x12\x0f\n" +
 	"\vRETRY_LATER\x10\x02\x12\x16\n" +
 	"\x12RETRY_WITH_SAME_ID\x10\x03\x12\x14\n" +
-	"\x10RETRY_AFTER_READ\x10\x04*\xcb\x14\n" +
+	"\x10RETRY_AFTER_READ\x10\x04*\xf4\x14\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12*\n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x1a\b\xe2\xc7\x18\x04\b\x03\x10\x01\x12,\n" +
@@ -708,7 +714,8 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"\x18ERROR_REASON_STREAM_FULL\x10=\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12-\n" +
 	"\x1fERROR_REASON_TOO_MANY_CONSUMERS\x10>\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12,\n" +
 	"\x1eERROR_REASON_TOO_MANY_REQUESTS\x10?\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12,\n" +
-	"\x1eERROR_REASON_TOO_MANY_SESSIONS\x10@\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x121\n" +
+	"\x1eERROR_REASON_TOO_MANY_SESSIONS\x10@\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12'\n" +
+	"\x19ERROR_REASON_CALLER_LIMIT\x10A\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x121\n" +
 	"#ERROR_REASON_NATS_PERMISSION_DENIED\x10F\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12/\n" +
 	"!ERROR_REASON_DISABLED_BY_OPERATOR\x10G\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12,\n" +
 	"\x1eERROR_REASON_PERMISSION_DENIED\x10H\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12*\n" +
