@@ -18,11 +18,15 @@ run: ## Build jetgate and run it beside a real nats-server, ready for grpcurl (A
 	cargo build --locked --bin jetgate; \
 	exec '$(TARGET_DIR)/debug/jetgate' dev --nats-server "$$nats_server" $(ARGS)
 
+# Tested together, so that what they depend on is built once: its features are those of all of them.
+PACKAGES := --package jetgate --package jetgate-faults --package jetgate-client
+
 # The tests wait for servers most of their time: more run at a time than there are cores.
 # Without grpcurl the variable stays unset, `tool.sh` says why in one line and the tests use generated stubs. Without a
 # proxy each of its tests says LEFT OUT.
 .PHONY: test
 test: ## Run every test, the deployment's included (ARGS= narrows it to some of cargo's)
+	$(if $(ARGS),,@clients/console/scripts/build.sh || $(call LEFT_OUT,the console in the gateway that is tested))
 	@set -e; unset JETGATE_TEST_GRPCURL; \
 	JETGATE_TEST_NATS_SERVER=$$(deploy/dev/nats-server.sh --pinned); \
 	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4}; \
@@ -30,7 +34,7 @@ test: ## Run every test, the deployment's included (ARGS= narrows it to some of 
 	for proxy in envoy nginx haproxy; do \
 		if path=$$(deploy/dev/tool.sh "$$proxy"); then export "JETGATE_TEST_$${proxy^^}=$$path"; fi; \
 	done; \
-	cargo test --locked --package jetgate --package jetgate-faults $(ARGS)
+	cargo test --locked $(PACKAGES) --lib --bins --test integration $(ARGS)
 	$(if $(ARGS),,@JETGATE_BIN='$(abspath $(TARGET_DIR))/debug/jetgate' $(MAKE) --no-print-directory test-deploy test-clients)
 
 # Without cluster and container engine; what a machine has no tool for is named, and fails where CI=true.
@@ -47,8 +51,9 @@ bench: ## Measure the gateway beside the native client and print tables (ARGS= s
 	nats_server=$$(deploy/dev/nats-server.sh --pinned); \
 	cargo build --locked --release --bin jetgate; \
 	cargo build --locked --release --package jetgate-bench; \
+	envoy=$$(deploy/dev/tool.sh envoy) || true; \
 	exec '$(TARGET_DIR)/release/jetgate-bench' --gateway '$(TARGET_DIR)/release/jetgate' \
-		--nats-server "$$nats_server" $(ARGS)
+		--nats-server "$$nats_server" $${envoy:+--envoy "$$envoy"} $(ARGS)
 
 # A debug build of the gateway: an overflow or a broken assertion in it is a finding, too.
 faults_of = set -e; \
@@ -76,7 +81,7 @@ lint-code:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 lint-docs:
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --package jetgate --package jetgate-client
 
 lint-proto:
 	@buf=$$(deploy/dev/tool.sh buf) && echo "buf lint proto" && "$$buf" lint proto
@@ -144,14 +149,39 @@ lint-go:
 bench-go:
 	@set -e; $(call GATEWAY,--release); cd tests/bench/clients/go; exec go run . $(ARGS)
 
+# The clients: Rust. Its unit tests run with the gateway's, and `lint` is that of the workspace.
+.PHONY: test-rust bench-rust generate-rust
+test-clients: test-rust
+bench-clients: bench-rust
+
+test-rust: ## Run the tests of the Rust client (ARGS= goes to cargo test)
+	@set -e; $(call GATEWAY); export RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4}; \
+	cargo build --locked $(PACKAGES) --examples; \
+	cargo test --locked $(PACKAGES) --test client $(ARGS); \
+	$(if $(ARGS),,cargo test --locked $(PACKAGES) --doc)
+
+bench-rust:
+	@set -e; $(call GATEWAY,--release); cargo build --locked --release --package jetgate-bench; \
+	exec '$(TARGET_DIR)/release/jetgate-bench-rust' $(ARGS)
+
+generate-rust: ## Make the Rust client's generated code from the contract
+	JETGATE_GENERATE=1 cargo test --locked $(PACKAGES) --test client generated
+
 # The clients: Java.
-.PHONY: test-java
+.PHONY: test-java bench-java
 test-clients: test-java
+bench-clients: bench-java
 
 test-java: ## Run the tests of the Java client (ARGS= goes to Maven)
 	@mvn --version >/dev/null || $(call LEFT_OUT,the tests of the Java client); \
 	set -e; $(call GATEWAY); \
 	cd clients/java; exec mvn --batch-mode --no-transfer-progress --quiet test $(ARGS)
+
+# The benchmark takes the client from Maven's local repository.
+bench-java:
+	@set -e; $(call GATEWAY,--release); mvn=(mvn --batch-mode --no-transfer-progress --quiet); \
+	(cd clients/java; "$${mvn[@]}" -Dmaven.test.skip=true install); \
+	cd tests/bench/clients/java; exec "$${mvn[@]}" compile exec:java -Dexec.args="$(ARGS)"
 
 # The clients: TypeScript.
 .PHONY: test-typescript lint-typescript bench-typescript typescript
@@ -177,6 +207,27 @@ bench-typescript:
 typescript: ## Pack the TypeScript client as a package of npm, into target/clients
 	@clients/typescript/scripts/ready.sh; mkdir -p target/clients; \
 	cd clients/typescript; exec npm pack --silent --ignore-scripts --pack-destination ../../target/clients
+
+# The console. Its pages are inside the gateways that are built after it.
+.PHONY: console test-console lint-console
+test-clients: test-console
+lint: lint-console
+
+console: ## Build the console's pages; the next cargo build takes them into the binary
+	@clients/console/scripts/build.sh
+
+test-console: ## Run the tests of the console in Chromium, against a gateway that has it
+	@clients/console/scripts/build.sh || $(call LEFT_OUT,the tests of the console); \
+	set -e; $(call GATEWAY); \
+	(cd clients/typescript; npx tsc --project tsconfig.tests.json); \
+	cd clients/console; npx tsc --project tsconfig.tests.json; \
+	exec node --test --test-concurrency=2 --test-reporter=spec build/
+
+lint-console:
+	@clients/console/scripts/ready.sh || $(call LEFT_OUT,the checks of the console); \
+	set -e; echo "tsc and eslint on the console"; cd clients/console; \
+	npx tsc --project tsconfig.json; npx tsc --project tsconfig.tests.json --noEmit; \
+	exec node ../typescript/node_modules/eslint/bin/eslint.js .
 
 .PHONY: tools
 tools: ## Fetch the pinned tools into .tools/ (the other targets do so when they need one)

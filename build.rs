@@ -1,6 +1,6 @@
 //! Compiles the protos without protoc, keeps their descriptors (comments included) for reflection,
 //! and makes two tables of them: the methods, for metrics, and the options of `ErrorReason`, for
-//! `error.rs`.
+//! `error.rs`. Lists the files of the console, where `make console` has built it.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -34,8 +34,13 @@ const PROTOS: &[&str] = &[
 /// A message to publish.
 const PUBLISH_REQUEST: &str = ".jetgate.v1.PublishRequest";
 
+/// Where the console is built to. The folder is always there: cargo would build anew for ever what depends on
+/// one that is not.
+const CONSOLE: &str = "clients/console/dist";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
+    println!("cargo:rerun-if-changed={CONSOLE}");
     let out = PathBuf::from(env::var("OUT_DIR")?);
 
     let mut compiler = protox::Compiler::new(["proto"])?;
@@ -50,7 +55,46 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     generate_services(compiler.file_descriptor_set())?;
     generate_methods(&compiler, &out.join("methods.rs"))?;
-    generate_reasons(&compiler, &out.join("reasons.rs"))
+    generate_reasons(&compiler, &out.join("reasons.rs"))?;
+    embed_console(&out.join("console.rs"))
+}
+
+/// One row a file of the console: its path, its bytes, and those that gzip makes of them. An empty table where
+/// it is not built.
+fn embed_console(path: &Path) -> Result<(), Box<dyn Error>> {
+    let root = Path::new(CONSOLE).canonicalize().unwrap_or_default();
+    let mut table = String::from("[\n");
+    for file in files_below(&root) {
+        let name = file.strip_prefix(&root)?.display().to_string();
+        if name.starts_with('.') || name.ends_with(".gz") {
+            continue;
+        }
+        let packed = PathBuf::from(format!("{}.gz", file.display()));
+        let bytes = |file: &Path| format!("include_bytes!({:?})", file.display().to_string());
+        let gzip = if packed.exists() {
+            bytes(&packed)
+        } else {
+            "&[]".to_owned()
+        };
+        let plain = bytes(&file);
+        writeln!(
+            table,
+            "    File {{ path: {name:?}, plain: {plain}, gzip: {gzip} }},"
+        )?;
+    }
+    table.push_str("]\n");
+    fs::write(path, table)?;
+    Ok(())
+}
+
+/// All files of a folder and of those in it; none where there is no such folder.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
+    let below = folders.iter().flat_map(|folder| files_below(folder));
+    below.chain(files.iter().cloned()).collect()
 }
 
 fn generate_services(descriptors: prost_types::FileDescriptorSet) -> Result<(), Box<dyn Error>> {

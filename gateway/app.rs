@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::OptionFuture;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -12,7 +13,9 @@ use tracing::{error, info};
 
 use crate::admin::{self, Readiness};
 use crate::auth::{AuthError, Authenticator};
+use crate::cli::reachable;
 use crate::config::Config;
+use crate::console::Console;
 use crate::dead_letters::{Collector, DeadLetters};
 use crate::health::Health;
 use crate::limits::Accounts;
@@ -31,6 +34,8 @@ use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::subscription::Shared;
 use crate::tls::{MaterialError, Tls};
+use crate::traces::{Exporter, ReceiverError, Tracer};
+use crate::web;
 
 /// A gateway whose ports are bound and which serves nothing yet.
 pub struct App {
@@ -38,10 +43,13 @@ pub struct App {
     metrics: Metrics,
     tls: Option<Tls>,
     authenticator: Authenticator,
+    traces: Option<(Tracer, Exporter)>,
     public: TcpListener,
     admin: TcpListener,
+    console: Option<TcpListener>,
     public_addr: SocketAddr,
     admin_addr: SocketAddr,
+    console_addr: Option<SocketAddr>,
 }
 
 /// Why a gateway cannot start.
@@ -63,10 +71,13 @@ pub enum StartError {
     /// The API keys or the rules cannot be used.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The receiver of traces cannot be used.
+    #[error(transparent)]
+    Traces(#[from] ReceiverError),
 }
 
 impl App {
-    /// Binds both listeners; port 0 takes a free one.
+    /// Binds all listeners; port 0 takes a free one.
     ///
     /// # Errors
     ///
@@ -79,17 +90,25 @@ impl App {
         let accounts = Accounts::new(&config.limits, metrics.clone());
         let authenticator =
             Authenticator::load(&config.auth, certificates, accounts, metrics.clone())?;
+        let traces = Tracer::start(&config.traces, &metrics)?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
+        let (console, console_addr) = match config.console.listen {
+            Some(address) => Some(bind(address, "console.listen").await?).unzip(),
+            None => (None, None),
+        };
         Ok(Self {
             config,
             metrics,
             tls,
             authenticator,
+            traces,
             public,
             admin,
+            console,
             public_addr,
             admin_addr,
+            console_addr,
         })
     }
 
@@ -103,6 +122,18 @@ impl App {
         self.admin_addr
     }
 
+    /// Where people reach the console, if there is one.
+    pub fn console_addr(&self) -> Option<SocketAddr> {
+        self.console_addr
+    }
+
+    /// The address of the console for browsers.
+    pub fn console_url(&self) -> Option<String> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let address = reachable(self.console_addr?);
+        Some(format!("{scheme}://{address}/"))
+    }
+
     /// Serves until `shutdown` is requested, then drains.
     pub async fn run(self, shutdown: Shutdown) {
         let Self {
@@ -110,8 +141,10 @@ impl App {
             metrics,
             tls,
             authenticator,
+            traces,
             public,
             admin,
+            console,
             ..
         } = self;
         let nats = Nats::start(config.nats.clone(), metrics.clone());
@@ -204,23 +237,44 @@ impl App {
         if let Some(tls) = tls.clone() {
             tokio::spawn(ended.clone().run_until_cancelled_owned(tls.keep_fresh()));
         }
+        let (tracer, exporter) = traces.unzip();
+        let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(ended.clone())));
         tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
 
         let stop = CancellationToken::new();
-        let stack = server::stack(services, &config, authenticator, metrics.clone());
         let (hard_stop, counted) = (shutdown.hard_stop().clone(), metrics.clone());
-        let listener = Listener {
-            socket: public,
-            http1: config.web.is_enabled(),
-            config: config.server,
-            tls,
-            metrics,
+        let routes = server::routes(services, &config.server);
+        let stack = |web: &web::Config| {
+            let (authenticator, tracer) = (authenticator.clone(), tracer.clone());
+            server::stack(routes.clone(), web, authenticator, tracer, metrics.clone())
         };
-        let serving = listener.serve(stack, stop.clone(), hard_stop);
-        tokio::join!(serving, drain(&shutdown, &sessions, &counted, stop));
+        let listener = |socket, http1| Listener {
+            socket,
+            http1,
+            config: config.server.clone(),
+            tls: tls.clone(),
+            metrics: metrics.clone(),
+        };
+        let pages = console.map(|console| {
+            let stack = stack(&web::Config::judged_before());
+            let origins = config.console.origins.clone();
+            let pages = Console::new(stack, origins, metrics.clone());
+            listener(console, true).serve(pages, stop.clone(), hard_stop.clone())
+        });
+        let calls = listener(public, config.web.is_enabled());
+        let calls = calls.serve(stack(&config.web), stop.clone(), hard_stop);
+        tokio::join!(
+            calls,
+            OptionFuture::from(pages),
+            drain(&shutdown, &sessions, &counted, stop)
+        );
         orphans.wait(shutdown.hard_stop()).await;
         drop(background);
         sessions.say_goodbye(&nats).await;
+        if let Some(exporting) = exporting {
+            // It has a bound of its own; a panic in it is in the log.
+            let _ = exporting.await;
+        }
         info!("ended");
     }
 }

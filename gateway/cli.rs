@@ -91,6 +91,9 @@ struct CommonArgs {
     /// Address of probes and metrics [default: 127.0.0.1:50052]
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<String>,
+    /// Address of the console [default: none; with `dev` 127.0.0.1:50053, or a free port]
+    #[arg(long, value_name = "ADDR")]
+    console_listen: Option<String>,
     /// How logs look: pretty or json [default: pretty]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -216,6 +219,7 @@ impl CommonArgs {
         let flags = [
             ("--listen", "server.listen", &self.listen),
             ("--admin-listen", "admin.listen", &self.admin_listen),
+            ("--console-listen", "console.listen", &self.console_listen),
             ("--log-format", "log.format", &self.log_format),
         ];
         let given = |(flag, key, value): (_, _, &Option<String>)| Some((flag, key, value.clone()?));
@@ -258,6 +262,7 @@ mod tests {
             "serve",
             "--listen=127.0.0.1:1",
             "--admin-listen=127.0.0.1:2",
+            "--console-listen=127.0.0.1:3",
             "--nats-url=nats://n1",
             "--log-format=json",
         ]);
@@ -275,6 +280,7 @@ mod tests {
         let config = Config::load(&sources).unwrap();
         assert_eq!(config.server.listen.port(), 1);
         assert_eq!(config.admin.listen.port(), 2);
+        assert_eq!(config.console.listen.unwrap().port(), 3);
         assert_eq!(config.nats.url, "nats://n1".parse().unwrap());
         assert_eq!(config.log.format, crate::telemetry::Format::Json);
     }

@@ -13,6 +13,8 @@ mod problem;
 mod secret;
 mod suggestion;
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::suggestion::suggestion;
@@ -26,8 +28,8 @@ pub use self::{
 };
 use crate::convert::stream::reach;
 use crate::{
-    admin, auth, dead_letters, limits, listener, nats, publishing, shutdown, subscription,
-    telemetry, tls, web,
+    admin, auth, console, dead_letters, limits, listener, nats, publishing, shutdown, subscription,
+    telemetry, tls, traces, web,
 };
 
 /// Everything that can be configured; each section is documented where it is defined.
@@ -46,6 +48,8 @@ pub struct Config {
     pub web: web::Config,
     /// The operator's listener: probes and metrics.
     pub admin: admin::Config,
+    /// Pages for people.
+    pub console: console::Config,
     /// The connections to NATS.
     pub nats: nats::config::Config,
     /// Publishing.
@@ -60,6 +64,8 @@ pub struct Config {
     pub shutdown: shutdown::Config,
     /// Logs.
     pub log: telemetry::Config,
+    /// Traces.
+    pub traces: traces::Config,
 }
 
 impl Config {
@@ -87,12 +93,14 @@ impl Config {
         self.limits.check(checks.section("limits"));
         self.web.check(checks.section("web"));
         self.admin.check(checks.section("admin"));
+        self.console.check(checks.section("console"));
         self.nats.check(checks.section("nats"));
         self.publish.check(checks.section("publish"));
         self.subscribe.check(checks.section("subscribe"));
         self.dead_letters.check(checks.section("dead_letters"));
         self.shutdown.check(checks.section("shutdown"));
         self.log.check(checks.section("log"));
+        self.traces.check(checks.section("traces"));
 
         let same_port = self.admin.listen == self.server.listen && self.admin.listen.port() != 0;
         checks.section("admin").require(
@@ -106,6 +114,18 @@ impl Config {
             "is reachable from outside, and nobody is asked who they are: set auth.api_keys_file, \
              auth.token_issuers_file or tls.client_ca_file, or server.allow_anonymous where something in \
              front authenticates",
+        );
+        let others = [self.server.listen, self.admin.listen];
+        let is_apart = |listen: SocketAddr| listen.port() == 0 || !others.contains(&listen);
+        checks.section("console").require(
+            self.console.listen.is_none_or(is_apart),
+            "listen",
+            "must differ from server.listen and admin.listen: the console has a listener of its own",
+        );
+        checks.section("console").require(
+            self.console.is_local() || self.asks_callers() || self.server.allow_anonymous,
+            "listen",
+            "is reachable from outside, and nobody is asked who they are: see server.listen",
         );
         checks.finish()
     }
@@ -129,7 +149,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, net::SocketAddr};
+    use std::collections::BTreeSet;
 
     use super::*;
 
@@ -198,6 +218,19 @@ mod tests {
         config.tls.key_file = "a.key".parse().unwrap();
         assert_eq!(config.validate().unwrap_err().keys(), ["server.listen"]);
         config.tls.client_ca_file = Some("ca.pem".into());
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_console_has_a_listener_of_its_own_that_asks_as_the_other_does() {
+        let mut config = Config::default();
+        config.console.listen = Some(config.admin.listen);
+        assert_eq!(config.validate().unwrap_err().keys(), ["console.listen"]);
+
+        config.console.listen = Some(SocketAddr::from(([0, 0, 0, 0], 50053)));
+        assert_eq!(config.validate().unwrap_err().keys(), ["console.listen"]);
+
+        config.auth.api_keys_file = Some("keys.toml".into());
         assert_eq!(config.validate(), Ok(()));
     }
 

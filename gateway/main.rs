@@ -28,7 +28,7 @@ fn run(command: &Command) -> Result<u8, Failure> {
         Command::Dev(args) => {
             let config = args.load().map_err(Failure::usage)?;
             with_runtime(config, async |config, shutdown| {
-                dev(args, config, shutdown).await
+                Box::pin(dev(args, config, shutdown)).await
             })
         }
         Command::Config(args) => args.run().map(|()| 0),
@@ -65,6 +65,7 @@ async fn serve(config: Config, shutdown: Shutdown) -> Result<u8, Failure> {
 
 async fn dev(args: &DevArgs, mut config: Config, shutdown: Shutdown) -> Result<u8, Failure> {
     config.web = config.web.or_local();
+    config.console = config.console.or_local();
     let Some(options) = args.options() else {
         let nats_url = config.nats.url.clone();
         let app = bind(config).await?;
@@ -91,13 +92,15 @@ async fn dev(args: &DevArgs, mut config: Config, shutdown: Shutdown) -> Result<u
 }
 
 fn welcome(app: &App, nats_url: &ServerUrls, store: Option<&Path>) -> Result<(), Failure> {
-    let printed = print_welcome(app.public_addr(), app.admin_addr(), nats_url, store);
+    let (public, admin) = (app.public_addr(), app.admin_addr());
+    let printed = print_welcome(public, admin, app.console_url(), nats_url, store);
     printed.map_err(Failure::other)
 }
 
 async fn bind(config: Config) -> Result<App, Failure> {
     let app = App::bind(config).await.map_err(Failure::unavailable)?;
-    tracing::info!(public = %app.public_addr(), admin = %app.admin_addr(), "listening");
+    let console = app.console_addr().map(tracing::field::display);
+    tracing::info!(public = %app.public_addr(), admin = %app.admin_addr(), console, "listening");
     Ok(app)
 }
 

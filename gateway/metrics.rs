@@ -9,8 +9,10 @@ mod consuming;
 mod labels;
 mod listener;
 mod nats;
+mod process;
 mod publishing;
 mod share;
+mod traces;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,11 +26,12 @@ pub use prometheus_client::metrics::counter::Counter;
 
 pub use self::calls::{Calls, Method, OpenCall};
 pub use self::consuming::{Consuming, SessionGuard};
-pub use self::labels::{PublishOutcome, Refusal, SettlementKind, SettlementOutcome};
+pub use self::labels::{DroppedSpans, PublishOutcome, Refusal, SettlementKind, SettlementOutcome};
 pub use self::listener::Listener;
 pub use self::nats::Nats;
 pub use self::publishing::Publishing;
 pub use self::share::Share;
+pub use self::traces::Traces;
 
 use self::catalogue::{Catalogue, label};
 
@@ -45,6 +48,8 @@ pub struct Metrics {
     pub nats: Nats,
     /// Callers' connections, and who is refused.
     pub listener: Listener,
+    /// The spans of traces.
+    pub traces: Traces,
     ready: Gauge,
     draining: Gauge,
     registry: Arc<Registry>,
@@ -66,6 +71,7 @@ impl Metrics {
         let consuming = Consuming::register(&mut catalogue);
         let nats = Nats::register(&mut catalogue);
         let listener = Listener::register(&mut catalogue);
+        let traces = Traces::register(&mut catalogue);
 
         catalogue.section("The gateway itself");
         let (ready, draining) = (Gauge::default(), Gauge::default());
@@ -77,6 +83,8 @@ impl Metrics {
         let help = "1 from the signal to end on";
         catalogue.add("jetgate_draining", help, &[], draining.clone());
 
+        process::register(&mut catalogue);
+
         let (registry, reference) = catalogue.finish();
         Self {
             calls,
@@ -84,6 +92,7 @@ impl Metrics {
             consuming,
             nats,
             listener,
+            traces,
             ready,
             draining,
             registry: Arc::new(registry),

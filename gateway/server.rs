@@ -18,7 +18,6 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::{Service, ServiceBuilder};
 
 use crate::auth::Authenticator;
-use crate::config::Config;
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::proto::DESCRIPTORS;
@@ -34,7 +33,8 @@ use crate::service::gateway::Gateway;
 use crate::service::publisher::Publisher;
 use crate::service::stream::StreamService;
 use crate::service::subscriber::Subscriber;
-use crate::web::{Answer, Web};
+use crate::traces::Tracer;
+use crate::web::{self, Answer, Web};
 
 /// The full names of the gateway's own services.
 pub(crate) const SERVICES: [&str; 6] = [
@@ -57,11 +57,12 @@ pub(crate) struct Services<H: Health> {
     pub(crate) health: HealthServer<H>,
 }
 
-/// The whole stack.
-pub(crate) fn stack<H: Health>(
-    services: Services<H>,
-    config: &Config,
+/// The whole stack of a listener, for pages of the origins that `web` names.
+pub(crate) fn stack(
+    routes: Routes,
+    web: &web::Config,
     authenticator: Authenticator,
+    tracer: Option<Tracer>,
     metrics: Metrics,
 ) -> impl Service<
     Request<Incoming>,
@@ -70,16 +71,16 @@ pub(crate) fn stack<H: Health>(
     Future: Send,
 > + Clone
 + Send
-+ use<H> {
++ use<> {
     // The layers are cloned for each call; the metrics are many handles.
     let metrics = Arc::new(metrics);
     let refused = metrics.clone();
-    let web = config.web.clone();
+    let web = web.clone();
     ServiceBuilder::new()
         // Behind it every call is gRPC.
         .layer_fn(move |inner| Web::new(inner, &web, refused.clone()))
         // Sees every call and every status, those of the layers below included.
-        .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone()))
+        .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone(), tracer.clone()))
         // Behind it every call has a caller.
         .layer_fn(move |inner| authenticate::Authenticate::new(inner, authenticator.clone()))
         // Behind it no caller takes more than it may.
@@ -88,10 +89,11 @@ pub(crate) fn stack<H: Health>(
         .layer_fn(audit::Audit::new)
         // Gives a reason to what tonic refuses by itself.
         .layer_fn(rescue::Rescue::new)
-        .service(routes(services, &config.server))
+        .service(routes)
 }
 
-fn routes<H: Health>(services: Services<H>, config: &listener::Config) -> Routes {
+/// The services, which all listeners share.
+pub(crate) fn routes<H: Health>(services: Services<H>, config: &listener::Config) -> Routes {
     let most = config.max_request_bytes.as_usize();
     let mut routes = Routes::builder();
     routes

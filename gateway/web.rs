@@ -32,6 +32,13 @@ impl Config {
         !self.origins.is_empty()
     }
 
+    /// Every page there is: something in front has judged where they are from.
+    pub(crate) fn judged_before() -> Self {
+        Self {
+            origins: Origins::any(),
+        }
+    }
+
     /// These, with the pages of this machine where no others are named.
     #[must_use]
     pub fn or_local(self) -> Self {

@@ -43,6 +43,7 @@ fn dev(store: &Path) -> Process {
         "dev".into(),
         "--listen=127.0.0.1:0".into(),
         "--admin-listen=127.0.0.1:0".into(),
+        "--console-listen=127.0.0.1:0".into(),
         flag("--store-dir=", store),
         flag("--nats-server=", nats_server_path()),
     ])
@@ -209,6 +210,11 @@ async fn dev_serves_pages_of_this_machine() {
     assert_eq!(page.ask(path, "content-type").await.status(), 204);
     let mut page = Page::of("http://other.test:5173", address).await;
     assert_eq!(page.ask(path, "content-type").await.status(), 403);
+
+    let console = process.address_after("console  http://").await;
+    let (code, text) = http_get(&format!("http://{console}/")).await.unwrap();
+    assert_eq!(code, 200);
+    assert!(text.contains("jetgate console"), "{text}");
 }
 
 #[tokio::test]
@@ -218,6 +224,7 @@ async fn dev_serves_beside_a_nats_server_that_runs() {
         "dev",
         "--listen=127.0.0.1:0",
         "--admin-listen=127.0.0.1:0",
+        "--console-listen=127.0.0.1:0",
         "--nats-url",
         &nats.url(),
     ]);

@@ -119,8 +119,12 @@ mod round_trips;
 mod tls;
 // What the gateway counts.
 mod metrics;
+// What a receiver of traces sees.
+mod traces;
 // Calls of pages in browsers.
 mod grpc_web;
+// The console: its files, and whose pages may call.
+mod console;
 // Behind the proxies that deployments have.
 mod proxies;
 // Who may call.

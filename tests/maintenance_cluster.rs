@@ -6,8 +6,8 @@ use jetgate::proto::pause_consumer_request::End;
 use jetgate::proto::purge_stream_request::Limit;
 use jetgate::proto::{
     ApplyConsumerRequest, ApplyOutcome, ApplyStreamRequest, ConsumerConfig, DeleteMessageRequest,
-    GetConsumerRequest, GetMessageRequest, PauseConsumerRequest, PurgeStreamRequest,
-    ResetConsumerRequest, ResumeConsumerRequest, StreamConfig,
+    GetConsumerRequest, GetMessageRequest, ListStreamsRequest, PauseConsumerRequest,
+    PurgeStreamRequest, ResetConsumerRequest, ResumeConsumerRequest, StreamConfig,
 };
 use serde_json::json;
 use tonic::Code;
@@ -61,6 +61,35 @@ async fn messages_are_read_and_removed() {
     };
     let purged = streams.purge_stream(purge).await.unwrap();
     assert_eq!(purged.into_inner().purged, 3);
+}
+
+#[tokio::test]
+async fn what_has_no_leader_is_named_in_lists() {
+    let (mut cluster, gateway) = start().await;
+    let mut wire = cluster.wire().await;
+    wire.create_stream(json!({ "name": "ALONE", "subjects": ["alone"] }))
+        .await;
+
+    cluster.kill(cluster.leader_of_stream("ALONE").await);
+
+    eventually(SOON * 2, async || {
+        let mut streams = gateway.streams();
+        let page = streams.list_streams(ListStreamsRequest::default()).await;
+        let page = page.ok()?.into_inner();
+        let listed = page
+            .streams
+            .iter()
+            .filter_map(|stream| stream.config.as_ref());
+        let listed: Vec<_> = listed.map(|config| config.name.as_str()).collect();
+        (listed == ["S"] && page.missing == ["ALONE"]).then_some(())
+    })
+    .await;
+    let other = ListStreamsRequest {
+        name: "S*".to_owned(),
+        ..ListStreamsRequest::default()
+    };
+    let page = gateway.streams().list_streams(other).await.unwrap();
+    assert_eq!(page.into_inner().missing, Vec::<String>::new());
 }
 
 #[tokio::test]

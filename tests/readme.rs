@@ -195,6 +195,7 @@ fn dev(folder: &Path) -> Process {
         "dev".into(),
         "--listen=127.0.0.1:0".into(),
         "--admin-listen=127.0.0.1:0".into(),
+        "--console-listen=127.0.0.1:0".into(),
         "--store-dir".into(),
         store.into_os_string(),
         "--nats-server".into(),

@@ -55,6 +55,16 @@ OVERVIEW = [
         ("Reconnects to NATS", "cps", [(rate("jetgate_nats_reconnects_total", "instance, role"), "{{instance}} {{role}}")]),
         ("Round trip to NATS", "s", quantiles("jetgate_nats_rtt_seconds")),
     ]),
+    ("Processes", [
+        ("Processor time, in cores", "short", [(rate("process_cpu_seconds_total", "instance"), "{{instance}}")]),
+        ("Resident memory", "bytes", [(f"sum by (instance) (process_resident_memory_bytes{{{G}}})", "{{instance}}")]),
+        ("Part of the files that may be open", "percentunit", [
+            (f"sum by (instance) (process_open_fds{{{G}}}) / sum by (instance) (process_max_fds{{{G}}})", "{{instance}}")]),
+        ("Tasks", "short", [
+            (f"sum by (instance) (jetgate_runtime_tasks{{{G}}})", "{{instance}}"),
+            (f"sum by (instance) (jetgate_runtime_waiting_tasks{{{G}}})", "{{instance}} waiting")]),
+        ("Spans of traces dropped", "ops", [(rate("jetgate_spans_dropped_total", "why"), "{{why}}")]),
+    ]),
 ]
 
 MESSAGES = [

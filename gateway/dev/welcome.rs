@@ -51,16 +51,24 @@ const STEPS: [(&str, &str, &str); 6] = [
 pub fn print_welcome(
     public: SocketAddr,
     admin: SocketAddr,
+    console: Option<String>,
     nats_url: &ServerUrls,
     store_dir: Option<&Path>,
 ) -> io::Result<()> {
-    let text = welcome(reachable(public), reachable(admin), nats_url, store_dir);
+    let text = welcome(
+        reachable(public),
+        reachable(admin),
+        console,
+        nats_url,
+        store_dir,
+    );
     io::stdout().lock().write_all(text.as_bytes())
 }
 
 fn welcome(
     public: SocketAddr,
     admin: SocketAddr,
+    console: Option<String>,
     nats_url: &ServerUrls,
     store_dir: Option<&Path>,
 ) -> String {
@@ -70,6 +78,9 @@ fn welcome(
          admin    http://{admin}/readyz, /livez, /metrics\n  \
          nats     {nats_url}\n"
     );
+    if let Some(console) = console {
+        text += &format!("  console  {console}\n");
+    }
     if let Some(store_dir) = store_dir {
         let store_dir = store_dir.display();
         text += &format!("  store    {store_dir} (delete it to begin anew)\n");
@@ -97,6 +108,7 @@ mod tests {
         let text = welcome(
             public,
             public,
+            None,
             &ServerUrls::default(),
             Some(Path::new("/store")),
         );

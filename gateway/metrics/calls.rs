@@ -129,6 +129,7 @@ impl Calls {
             method,
             began: Instant::now(),
             code: None,
+            reason: None,
         }
     }
 }
@@ -205,6 +206,7 @@ pub struct OpenCall {
     method: Arc<Method>,
     began: Instant,
     code: Option<Code>,
+    reason: Option<&'static str>,
 }
 
 impl OpenCall {
@@ -217,7 +219,8 @@ impl OpenCall {
     pub fn ends(&mut self, status: &Status) {
         self.code = Some(status.code());
         if status.code() != Code::Ok {
-            let reason = reason(status);
+            self.reason = reason(status);
+            let reason = self.reason.unwrap_or("NONE");
             let errors = &self.method.errors;
             errors.get_or_create(&ErrorLabels { reason }).inc();
         }
@@ -226,6 +229,19 @@ impl OpenCall {
     /// How it ends, as far as is known.
     pub fn code(&self) -> Code {
         self.code.unwrap_or(Code::Cancelled)
+    }
+
+    /// The reason of the error that it ends with, if it has one.
+    pub fn reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+
+    /// Whether the method is one of the gateway's own.
+    pub fn is_own(&self) -> bool {
+        let (service, method) = self.name();
+        METHODS
+            .iter()
+            .any(|(known, name, _)| (*known, *name) == (service, method))
     }
 
     /// How long it has lasted.
@@ -248,13 +264,11 @@ impl Drop for OpenCall {
 }
 
 /// The name of the reason, which is one of those that there are.
-fn reason(status: &Status) -> &'static str {
+fn reason(status: &Status) -> Option<&'static str> {
     const PREFIX: &str = "ERROR_REASON_";
     let info = status.get_details_error_info();
     let reason = info.and_then(|info| Reason::from_str_name(&format!("{PREFIX}{}", info.reason)));
-    reason.map_or("NONE", |reason| {
-        reason.as_str_name().trim_start_matches(PREFIX)
-    })
+    reason.map(|reason| reason.as_str_name().trim_start_matches(PREFIX))
 }
 
 #[cfg(test)]

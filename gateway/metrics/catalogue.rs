@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeMetric;
+use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Metric, Registry};
 
 /// How the page begins.
@@ -54,7 +56,12 @@ impl Catalogue {
         labels: &[Label],
         metric: impl Metric,
     ) {
-        let kind = EncodeMetric::metric_type(&metric);
+        self.describe(name, EncodeMetric::metric_type(&metric), labels, help);
+        self.registry.register(name, help, metric);
+    }
+
+    /// Describes a metric that a collector brings.
+    pub(super) fn describe(&mut self, name: &str, kind: MetricType, labels: &[Label], help: &str) {
         let kind = kind.as_str();
         let suffix = match kind {
             "counter" => "_total",
@@ -70,7 +77,11 @@ impl Catalogue {
             self.page,
             "| `{name}{suffix}` | {kind} | {labels} | {help} |"
         );
-        self.registry.register(name, help, metric);
+    }
+
+    /// Registers what finds the values of metrics whenever they are asked for.
+    pub(super) fn collect(&mut self, collector: impl Collector) {
+        self.registry.register_collector(Box::new(collector));
     }
 
     pub(super) fn finish(self) -> (Registry, String) {

@@ -56,6 +56,27 @@ pub enum Refusal {
     Protocol,
 }
 
+/// Why a span did not reach its receiver.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DroppedSpans {
+    /// More were made than could be sent.
+    QueueFull,
+    /// The receiver stayed away.
+    Unreachable,
+    /// It did not want them.
+    Rejected,
+}
+
+impl DroppedSpans {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Unreachable => "unreachable",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
 impl Refusal {
     pub(super) fn label(self) -> &'static str {
         match self {

@@ -4,25 +4,27 @@
 //! answers that every call needs are kept for a short time, and calls that miss at the same moment
 //! share one request.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+mod cache;
+mod index;
+mod streams;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tonic::Code;
 
 use super::Nats;
 use super::api::{ConsumerInfo, StreamConfig, StreamInfo};
 use super::error::too_late;
 use crate::deadline::Deadline;
-use crate::error::{Error, Reason, Result};
-use crate::names::{ConsumerName, StreamName, Subject, subject_matches};
-
-/// How old what is known of a stream may be.
-const STREAM_AGE: Duration = Duration::from_secs(30);
+use crate::error::{Reason, Result};
+use crate::names::{ConsumerName, StreamName, Subject};
+pub use cache::AsOf;
+use cache::Cache;
+pub use streams::StreamFacts;
+use streams::Streams;
 
 /// How old the knowledge may be which streams take a subject, or that none does.
 const NAMES_AGE: Duration = Duration::from_secs(1);
@@ -39,23 +41,10 @@ const LOOKUPS: usize = 16;
 /// More entries than this are not kept.
 const CAPACITY: usize = 10_000;
 
-/// What publishing needs to know of a stream.
-#[derive(Clone, Debug)]
-pub struct StreamFacts {
-    /// Its name.
-    pub name: String,
-    /// Its configuration.
-    pub config: Arc<StreamConfig>,
-    /// It never acknowledges a publish.
-    pub no_ack: bool,
-    /// How long it remembers message ids.
-    pub duplicate_window: Duration,
-}
-
 /// The answers that are kept.
 pub(super) struct Lookups {
     /// Read by every publish, which must not wait for another.
-    streams: RwLock<HashMap<String, (Instant, StreamFacts)>>,
+    streams: RwLock<Streams>,
     /// Who may ask for a stream now: a batch can miss a thousand times at once.
     turns: Semaphore,
     consumers: Cache<(String, String), ConsumerInfo>,
@@ -168,9 +157,7 @@ impl Nats {
 
     /// What is known of a stream, without asking.
     pub(super) fn known_stream_named(&self, name: &StreamName) -> Option<StreamFacts> {
-        let streams = self.lookups().streams();
-        let (asked, facts) = streams.get(name.as_str())?;
-        (asked.elapsed() < STREAM_AGE).then(|| facts.clone())
+        self.lookups().known().named(name.as_str(), Instant::now())
     }
 
     /// A stream by its name.
@@ -208,31 +195,9 @@ impl Nats {
     }
 }
 
-impl StreamFacts {
-    /// Fails for a stream with `no_ack`, which never answers: nobody could say what became of a message.
-    pub fn refuse_without_acks(&self) -> Result<()> {
-        if !self.no_ack {
-            return Ok(());
-        }
-        let text = format!(
-            "stream {} has no_ack: it never confirms a message",
-            self.name
-        );
-        Err(Error::new(Reason::StreamWithoutAcks, text).with("stream", &self.name))
-    }
-
-    /// Whether the stream takes a subject.
-    pub fn takes(&self, subject: &Subject) -> bool {
-        let filters = &self.config.subjects;
-        filters
-            .iter()
-            .any(|filter| subject_matches(filter, subject.as_str()))
-    }
-}
-
 impl Lookups {
     pub(super) fn forget_stream(&self, stream: &str) {
-        self.streams().remove(stream);
+        self.streams().forget(stream);
         self.names.clear();
     }
 
@@ -242,7 +207,7 @@ impl Lookups {
     }
 
     pub(super) fn forget_all(&self) {
-        self.streams().clear();
+        *self.streams() = Streams::default();
         self.names.clear();
         self.consumers.clear();
     }
@@ -258,13 +223,7 @@ impl Lookups {
     }
 
     fn known_stream(&self, subject: &Subject) -> Option<StreamFacts> {
-        let now = Instant::now();
-        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
-        let mut known = streams
-            .values()
-            .filter(|(asked, _)| now.duration_since(*asked) < STREAM_AGE)
-            .filter(|(_, facts)| facts.takes(subject));
-        known.next().map(|(_, facts)| facts.clone())
+        self.known().taking(subject, Instant::now())
     }
 
     fn learn_stream(&self, config: StreamConfig) -> StreamFacts {
@@ -274,160 +233,15 @@ impl Lookups {
             duplicate_window: config.duplicate_window(),
             config: Arc::new(config),
         };
-        let mut streams = self.streams();
-        if streams.len() >= CAPACITY {
-            streams.retain(|_, (asked, _)| asked.elapsed() < STREAM_AGE);
-        }
-        if streams.len() < CAPACITY {
-            streams.insert(facts.name.clone(), (Instant::now(), facts.clone()));
-        }
+        self.streams().learn(facts.clone(), Instant::now());
         facts
     }
 
-    fn streams(&self) -> RwLockWriteGuard<'_, HashMap<String, (Instant, StreamFacts)>> {
+    fn known(&self) -> RwLockReadGuard<'_, Streams> {
+        self.streams.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn streams(&self) -> RwLockWriteGuard<'_, Streams> {
         self.streams.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How old an answer may be.
-#[derive(Clone, Copy, Debug)]
-pub struct AsOf {
-    /// What exists may have been looked up then.
-    known: Instant,
-    /// What does not exist may come to exist at any time: it must have been looked up since then.
-    missing: Instant,
-}
-
-impl AsOf {
-    /// Looked up within this time; what does not exist, from now on.
-    pub fn within(age: Duration) -> Self {
-        let now = Instant::now();
-        Self {
-            known: now.checked_sub(age).unwrap_or(now),
-            missing: now,
-        }
-    }
-
-    /// Looked up since then, so that callers who began then share one request.
-    pub fn since(moment: Instant) -> Self {
-        Self {
-            known: moment,
-            missing: moment,
-        }
-    }
-
-    /// The same, but no older than `moment`.
-    #[must_use]
-    pub fn or_since(self, moment: Instant) -> Self {
-        Self {
-            known: self.known.max(moment),
-            ..self
-        }
-    }
-
-    /// The same, but what exists may be this much older.
-    #[must_use]
-    pub fn or_known_within(self, age: Duration) -> Self {
-        Self {
-            known: self.known.checked_sub(age).unwrap_or(self.known),
-            ..self
-        }
-    }
-}
-
-/// Answers by key, each with the time it was asked for; callers of one key wait for one another.
-struct Cache<K, V> {
-    entries: Mutex<HashMap<K, Entry<V>>>,
-}
-
-type Entry<V> = Arc<tokio::sync::Mutex<Option<(Instant, Result<Arc<V>>)>>>;
-
-impl<K, V> Default for Cache<K, V> {
-    fn default() -> Self {
-        Self {
-            entries: Mutex::default(),
-        }
-    }
-}
-
-impl<K: Eq + Hash, V> Cache<K, V> {
-    async fn get(
-        &self,
-        key: K,
-        as_of: AsOf,
-        ask: impl Future<Output = Result<V>>,
-    ) -> Result<Arc<V>> {
-        let entry = self.entry(key);
-        let mut answer = entry.lock().await;
-        match &*answer {
-            Some((at, Ok(known))) if *at >= as_of.known => return Ok(known.clone()),
-            Some((at, Err(missing))) if *at >= as_of.missing => return Err(missing.clone()),
-            _ => {}
-        }
-        let at = Instant::now();
-        let fresh = ask.await.map(Arc::new);
-        // Other failures say nothing of what exists; the next caller asks again.
-        *answer = match &fresh {
-            Err(error) if error.code() != Code::NotFound => None,
-            _ => Some((at, fresh.clone())),
-        };
-        fresh
-    }
-
-    fn remove(&self, key: &K) {
-        self.entries().remove(key);
-    }
-
-    fn clear(&self) {
-        self.entries().clear();
-    }
-
-    fn entries(&self) -> MutexGuard<'_, HashMap<K, Entry<V>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn entry(&self, key: K) -> Entry<V> {
-        let mut entries = self.entries();
-        if entries.len() >= CAPACITY {
-            // Entries in use are held by their users; the others cost one request to have again.
-            entries.retain(|_, entry| Arc::strong_count(entry) > 1);
-        }
-        entries.entry(key).or_default().clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn callers_of_one_key_share_a_request() {
-        let cache = Cache::<&str, u32>::default();
-        let asked = std::sync::atomic::AtomicU32::new(0);
-        let ask = || async {
-            tokio::task::yield_now().await;
-            Ok(asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-        };
-        let minute = AsOf::within(Duration::from_secs(60));
-
-        let (first, second) =
-            tokio::join!(cache.get("a", minute, ask()), cache.get("a", minute, ask()));
-
-        assert_eq!((*first.unwrap(), *second.unwrap()), (0, 0));
-        let now = AsOf::since(Instant::now());
-        assert_eq!(*cache.get("a", now, ask()).await.unwrap(), 1);
-        assert_eq!(*cache.get("a", now, ask()).await.unwrap(), 1);
-    }
-
-    #[tokio::test]
-    async fn what_is_missing_is_asked_for_again_by_the_next_call() {
-        let cache = Cache::<&str, u32>::default();
-        let missing = || async { Err(Error::new(Reason::ConsumerNotFound, "gone")) };
-        let call = AsOf::since(Instant::now()).or_known_within(Duration::from_secs(60));
-
-        assert!(cache.get("a", call, missing()).await.is_err());
-        assert!(cache.get("a", call, async { Ok(1) }).await.is_err());
-        let next = AsOf::within(Duration::from_secs(60));
-        assert_eq!(*cache.get("a", next, async { Ok(1) }).await.unwrap(), 1);
     }
 }

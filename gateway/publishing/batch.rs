@@ -19,6 +19,20 @@ pub enum Batch {
     Atomic(Vec<Outgoing>),
 }
 
+impl Batch {
+    /// The messages that can be sent, with their places.
+    pub fn messages_mut(&mut self) -> Vec<(usize, &mut Outgoing)> {
+        match self {
+            Self::Independent(items) | Self::Ordered(items) => {
+                let items = items.iter_mut().enumerate();
+                let sound = items.filter_map(|(place, item)| Some((place, item.as_mut().ok()?)));
+                sound.collect()
+            }
+            Self::Atomic(messages) => messages.iter_mut().enumerate().collect(),
+        }
+    }
+}
+
 impl Outlet {
     /// Publishes a batch: one result for each message, in order. An atomic batch fails as a whole.
     pub async fn batch(

@@ -9,6 +9,7 @@ mod clock;
 mod ending;
 mod ledger;
 mod opening;
+mod spans;
 mod speaking;
 mod stamps;
 mod way;
@@ -31,10 +32,12 @@ use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::{PublishFlow, PublishFrame, PublishStreamRequest, PublishStreamResponse};
 use crate::sessions::{Caller, Registration, Sessions};
+use crate::traces::Trace;
 use backlog::{Backlog, Numbered};
 use ending::Ending;
 use ledger::{Ledger, Verdict};
 use opening::unexpected;
+use spans::Spans;
 use speaking::Words;
 use stamps::Stamps;
 use way::{Event, Way};
@@ -73,6 +76,8 @@ struct Session {
     way: Way,
     ledger: Ledger,
     stamps: Stamps,
+    trace: Trace,
+    spans: Spans,
     counted: Counted,
     /// How many messages were stored.
     stored: u64,
@@ -282,6 +287,7 @@ impl Session {
             match message {
                 Ok(message) => {
                     self.stamps.taken(number, now);
+                    self.spans.taken(number, self.trace.sends(&message));
                     let known = known || self.terms.resumes;
                     self.way.publish(number, message, known, deadline);
                 }
@@ -299,6 +305,7 @@ impl Session {
                         self.answered(settled.number);
                     }
                     self.stored += u64::from(settled.outcome.is_ok());
+                    self.spans.settled(settled.number, &settled.outcome);
                     self.ledger.settle(settled.number, settled.outcome);
                 }
             }
@@ -308,6 +315,7 @@ impl Session {
                     self.answered(self.ledger.settled_through() + 1);
                 }
                 self.stored += progress.stored;
+                self.spans.settled_together(&progress);
                 self.ledger.settle_through(progress);
             }
         }

@@ -11,21 +11,27 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 use tower::Service;
-use tracing::debug;
+use tracing::{Instrument as _, Span, debug, field};
 
 use super::messages::{Messages, Received};
 use crate::metrics::{Metrics, OpenCall};
+use crate::traces::{CallSpan, Tracer};
 
 /// The layer's service.
 #[derive(Clone)]
 pub(super) struct Observe<S> {
     inner: S,
     metrics: Arc<Metrics>,
+    tracer: Option<Tracer>,
 }
 
 impl<S> Observe<S> {
-    pub(super) fn new(inner: S, metrics: Arc<Metrics>) -> Self {
-        Self { inner, metrics }
+    pub(super) fn new(inner: S, metrics: Arc<Metrics>, tracer: Option<Tracer>) -> Self {
+        Self {
+            inner,
+            metrics,
+            tracer,
+        }
     }
 }
 
@@ -42,12 +48,13 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<A>) -> Self::Future {
-        let mut call = Call(self.metrics.calls.begin(request.uri().path()));
-        let method = call.0.method().clone();
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let mut call = Call::begin(&self.metrics, self.tracer.as_ref(), &mut request);
+        let method = call.counted.method().clone();
         let request = request.map(|body| Received::new(body, method));
-        let response = self.inner.call(request);
-        Box::pin(async move {
+        let log = call.span.as_ref().map_or_else(Span::none, CallSpan::log);
+        let response = log.in_scope(|| self.inner.call(request));
+        let answering = async move {
             let response = response.await?;
             call.see(response.headers());
             Ok(response.map(|body| Observed {
@@ -55,26 +62,44 @@ where
                 messages: Messages::default(),
                 call,
             }))
-        })
+        };
+        Box::pin(answering.instrument(log))
     }
 }
 
 /// A call until it has ended.
-struct Call(OpenCall);
+struct Call {
+    counted: OpenCall,
+    /// Where it is traced.
+    span: Option<CallSpan>,
+}
 
 impl Call {
+    fn begin<A>(metrics: &Metrics, tracer: Option<&Tracer>, request: &mut Request<A>) -> Self {
+        let counted = metrics.calls.begin(request.uri().path());
+        let span = tracer.and_then(|it| it.call(request, counted.name(), counted.is_own()));
+        Self { counted, span }
+    }
+
     /// Looks for a status among headers or trailers.
     fn see(&mut self, headers: &HeaderMap) {
         if let Some(status) = Status::from_header_map(headers) {
-            self.0.ends(&status);
+            self.counted.ends(&status);
         }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let ((service, method), code) = (self.0.name(), self.0.code());
-        debug!(service, method, ?code, duration = ?self.0.lasted(), "call ended");
+        let ((service, method), code) = (self.counted.name(), self.counted.code());
+        let trace_id = self
+            .span
+            .as_ref()
+            .map(|span| field::display(span.trace_id()));
+        debug!(service, method, ?code, duration = ?self.counted.lasted(), trace_id, "call ended");
+        if let Some(span) = self.span.take() {
+            span.end(code, self.counted.reason());
+        }
     }
 }
 
@@ -97,7 +122,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Observed<B> {
         if let Some(Ok(frame)) = &frame {
             if let Some(data) = frame.data_ref() {
                 let complete = self.messages.pass(data);
-                self.call.0.method().sent.inc_by(complete);
+                self.call.counted.method().sent.inc_by(complete);
             }
             if let Some(trailers) = frame.trailers_ref() {
                 self.call.see(trailers);

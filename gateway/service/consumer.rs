@@ -114,17 +114,21 @@ impl ConsumerService {
                 answer.consumers,
                 answer.missing,
                 |info| &info.name,
-                |info| wanted.includes(info) && access.sees(&view.consumer(&info.name)),
+                |name, info| {
+                    let is_wanted = match info {
+                        Some(info) => wanted.includes(info),
+                        None => wanted.may_be(name),
+                    };
+                    is_wanted && access.sees(&view.consumer(name))
+                },
             );
         }
-        let (consumers, next_page_token) = scan.finish();
-        let consumers = consumers
-            .into_iter()
-            .map(convert::from_info)
-            .collect::<Result<_>>()?;
+        let page = scan.finish();
+        let consumers = page.items.into_iter().map(convert::from_info);
         Ok(proto::ListConsumersResponse {
-            consumers,
-            next_page_token,
+            consumers: consumers.collect::<Result<_>>()?,
+            next_page_token: page.next_page_token,
+            missing: page.missing,
         })
     }
 

@@ -1,6 +1,6 @@
 //! `GatewayService`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -36,6 +36,7 @@ pub struct Gateway {
     readiness: watch::Receiver<Readiness>,
     dead_letters: Option<DeadLetters>,
     limits: Limits,
+    started: SystemTime,
 }
 
 impl Gateway {
@@ -71,6 +72,7 @@ impl Gateway {
             readiness,
             dead_letters,
             limits,
+            started: SystemTime::now(),
         }
     }
 
@@ -135,6 +137,7 @@ impl GatewayService for Gateway {
             nats,
             dead_letters,
             identity: access.caller().name().to_owned(),
+            start_time: Some(self.started.into()),
             limits: Some(Limits {
                 max_message_bytes: max_payload as u64,
                 ..self.limits

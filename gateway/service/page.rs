@@ -90,7 +90,18 @@ pub(super) struct Scan<T> {
     offset: u32,
     is_at_end: bool,
     found: Vec<T>,
+    missing: Vec<String>,
     asks_left: u32,
+}
+
+/// A page that is done.
+#[derive(Debug, PartialEq)]
+pub(super) struct Listed<T> {
+    pub(super) items: Vec<T>,
+    /// The names of those that JetStream could not ask.
+    pub(super) missing: Vec<String>,
+    /// Empty on the last.
+    pub(super) next_page_token: String,
 }
 
 impl<T> Scan<T> {
@@ -101,6 +112,7 @@ impl<T> Scan<T> {
             offset: page.offset,
             is_at_end: false,
             found: Vec::new(),
+            missing: Vec::new(),
             asks_left: if is_narrow { MOST_ASKS } else { 1 },
         }
     }
@@ -115,14 +127,14 @@ impl<T> Scan<T> {
     }
 
     /// Takes what it answered: items in the order of their names, and the names of those that it could
-    /// not ask in time.
+    /// not ask in time. `keep` is told the name, and the item where there is one.
     pub(super) fn take(
         &mut self,
         total: u64,
         items: Vec<T>,
         missing: Vec<String>,
         name: impl Fn(&T) -> &str,
-        keep: impl Fn(&T) -> bool,
+        keep: impl Fn(&str, Option<&T>) -> bool,
     ) {
         let found = items
             .into_iter()
@@ -131,23 +143,30 @@ impl<T> Scan<T> {
         let mut entries: Vec<_> = found.chain(missing).collect();
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.is_at_end = entries.is_empty();
-        for (_, item) in entries {
+        for (name, item) in entries {
             if self.found.len() >= self.page.size {
                 break;
             }
             self.offset = self.offset.saturating_add(1);
-            self.found.extend(item.filter(&keep));
+            match item {
+                _ if !keep(&name, item.as_ref()) => {}
+                Some(item) => self.found.push(item),
+                None => self.missing.push(name),
+            }
         }
         self.is_at_end |= u64::from(self.offset) >= total;
     }
 
-    /// The page, and the token of the next; that is empty on the last.
-    pub(super) fn finish(self) -> (Vec<T>, String) {
-        let token = match self.is_at_end {
-            true => String::new(),
-            false => encode(self.offset),
-        };
-        (self.found, token)
+    /// The page.
+    pub(super) fn finish(self) -> Listed<T> {
+        Listed {
+            items: self.found,
+            missing: self.missing,
+            next_page_token: match self.is_at_end {
+                true => String::new(),
+                false => encode(self.offset),
+            },
+        }
     }
 }
 
@@ -193,49 +212,63 @@ mod tests {
     }
 
     /// The page that one answer of JetStream makes.
-    fn cut(page: Page, total: u64, items: &[&str], missing: &[&str]) -> (Vec<String>, String) {
+    fn cut(page: Page, total: u64, items: &[&str], missing: &[&str]) -> Listed<String> {
         let mut scan = Scan::new(page, false);
         assert_eq!(scan.next_offset(), Some(page.offset()));
-        scan.take(total, names(items), names(missing), |name| name, |_| true);
+        scan.take(
+            total,
+            names(items),
+            names(missing),
+            |name| name,
+            |_, _| true,
+        );
         assert_eq!(scan.next_offset(), None);
         scan.finish()
+    }
+
+    fn listed(items: &[&str], missing: &[&str], next: Option<u32>) -> Listed<String> {
+        Listed {
+            items: names(items),
+            missing: names(missing),
+            next_page_token: next.map(encode).unwrap_or_default(),
+        }
     }
 
     #[test]
     fn pages_follow_each_other() {
         let page = Page::parse(2, "").unwrap();
-        let (items, token) = cut(page, 3, &["a", "b", "c"], &[]);
-        assert_eq!(items, ["a", "b"]);
+        let first = cut(page, 3, &["a", "b", "c"], &[]);
+        assert_eq!(first, listed(&["a", "b"], &[], Some(2)));
 
-        let page = Page::parse(2, &token).unwrap();
+        let page = Page::parse(2, &first.next_page_token).unwrap();
         assert_eq!(page.offset(), 2);
-        assert_eq!(cut(page, 3, &["c"], &[]), (names(&["c"]), String::new()));
+        assert_eq!(cut(page, 3, &["c"], &[]), listed(&["c"], &[], None));
     }
 
     #[test]
     fn what_is_missing_keeps_its_place() {
         let page = Page::parse(2, "").unwrap();
-        let (items, token) = cut(page, 4, &["a", "c", "d"], &["b"]);
-        assert_eq!((items, token), (names(&["a", "c"]), encode(3)));
+        let page = cut(page, 4, &["a", "c", "d"], &["b"]);
+        assert_eq!(page, listed(&["a", "c"], &["b"], Some(3)));
     }
 
     #[test]
     fn a_page_behind_the_end_is_the_last() {
         let page = Page::parse(2, &encode(9)).unwrap();
-        assert_eq!(cut(page, 3, &[], &[]), (vec![], String::new()));
+        assert_eq!(cut(page, 3, &[], &[]), listed(&[], &[], None));
     }
 
     #[test]
     fn a_narrow_page_fills_from_several_answers() {
         let page = Page::parse(2, "").unwrap();
         let mut scan = Scan::new(page, true);
-        let keep = |name: &String| name.starts_with('x');
+        let keep = |name: &str, _: Option<&String>| name.starts_with('x');
         for items in [["a", "x1"], ["b", "c"], ["x2", "x3"]] {
             assert!(scan.next_offset().is_some());
             scan.take(7, names(&items), vec![], |name| name, keep);
         }
         assert_eq!(scan.next_offset(), None);
-        assert_eq!(scan.finish(), (names(&["x1", "x2"]), encode(5)));
+        assert_eq!(scan.finish(), listed(&["x1", "x2"], &[], Some(5)));
     }
 
     #[test]
@@ -244,11 +277,17 @@ mod tests {
         let mut scan = Scan::new(page, true);
         let mut asked = 0;
         while scan.next_offset().is_some() {
-            scan.take(1_000, names(&["a"]), vec![], |name| name, |_| false);
+            scan.take(
+                1_000,
+                names(&["a"]),
+                names(&["b"]),
+                |name| name,
+                |_, _| false,
+            );
             asked += 1;
         }
         assert_eq!(asked, MOST_ASKS);
-        assert_eq!(scan.finish(), (vec![], encode(MOST_ASKS)));
+        assert_eq!(scan.finish(), listed(&[], &[], Some(2 * MOST_ASKS)));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 
 use crate::auth::Access;
 use crate::convert::batch::batch;
@@ -15,8 +16,9 @@ use crate::proto::{
     ItemStatus, PublishBatchRequest, PublishBatchResponse, PublishRequest, PublishResponse,
     PublishResult, PublishStreamRequest, PublishStreamResponse,
 };
-use crate::publishing::{Accepted, MintMessageId, Orphans, may_publish, session};
+use crate::publishing::{Accepted, Batch, MintMessageId, Orphans, may_publish, session};
 use crate::sessions::Caller;
+use crate::traces::{Sending, Trace};
 
 /// The metadata entry that can hold the id of a message.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -36,22 +38,25 @@ impl Publisher {
     async fn publish_one(&self, request: Request<PublishRequest>) -> Result<PublishResponse> {
         let deadline = Deadline::of_call(request.metadata(), self.shared.config.timeout)?;
         let key = idempotency_key(&request)?.map(str::to_owned);
-        let access = Access::of(&request);
+        let (access, trace) = (Access::of(&request), Trace::of(&request));
         let request = request.into_inner();
         may_publish(&access, &request)?;
         let validate_only = request.validate_only;
         let mint = DefaultId::minted(self.shared.config.mint_message_id != MintMessageId::Never);
         let nats = self.shared.outlet.nats();
-        let message = outgoing(request, key.as_deref(), mint, nats.reserved())?;
+        let mut message = outgoing(request, key.as_deref(), mint, nats.reserved())?;
         nats.check_size(&message)?;
         if validate_only {
             return self.validate(&message, deadline).await;
         }
-        let outlet = self.shared.outlet.clone();
         let sent = sends(&access, 1)?;
+        let sending = trace.publishes(&mut message, nats.max_payload());
+        let outlet = self.shared.outlet.clone();
         let work = |begun| async move {
             let _sent = sent;
-            outlet.one(message, deadline, &begun).await
+            let outcome = outlet.one(message, deadline, &begun).await;
+            sending.end(outcome.as_ref().map(|accepted| &accepted.ack));
+            outcome
         };
         self.orphans.see_through(work).await.map(published)
     }
@@ -66,21 +71,42 @@ impl Publisher {
             return Err(Error::invalid(IDEMPOTENCY_KEY, why));
         }
         let reserved = self.shared.outlet.nats().reserved();
-        let access = Access::of(&request);
+        let (access, trace) = (Access::of(&request), Trace::of(&request));
         let request = request.into_inner();
         let sent = sends(&access, request.messages.len())?;
-        let batch = batch(
+        let mut batch = batch(
             request,
             self.shared.config.mint_message_id,
             reserved,
             |message| may_publish(&access, message),
         )?;
+        let sendings = self.trace_batch(&trace, &mut batch);
         let outlet = self.shared.outlet.clone();
         let work = |begun| async move {
             let _sent = sent;
-            outlet.batch(batch, deadline, &begun).await
+            let outcome = outlet.batch(batch, deadline, &begun).await;
+            for (place, sending) in sendings {
+                let item = outcome.as_ref().and_then(|items| items[place].as_ref());
+                sending.end(item.map(|accepted| &accepted.ack));
+            }
+            outcome
         };
         self.orphans.see_through(work).await.map(results)
+    }
+
+    /// The spans of those that have one, with their places.
+    fn trace_batch(&self, trace: &Trace, batch: &mut Batch) -> Vec<(usize, Sending)> {
+        if !trace.is_on() {
+            return Vec::new();
+        }
+        let most = self.shared.outlet.nats().max_payload();
+        let sendings = batch
+            .messages_mut()
+            .into_iter()
+            .map(|(place, message)| (place, trace.publishes_one_of_many(message, most)));
+        sendings
+            .filter(|(_, sending)| sending.is_traced())
+            .collect()
     }
 
     async fn validate(&self, message: &Outgoing, deadline: Deadline) -> Result<PublishResponse> {
@@ -177,7 +203,8 @@ impl PublisherService for Publisher {
             request.into_inner(),
             out,
         );
-        self.shared.sessions.tasks().spawn(serving);
+        let tasks = self.shared.sessions.tasks();
+        tasks.spawn(serving.in_current_span());
         Ok(Response::new(frames))
     }
 }

@@ -120,20 +120,15 @@ impl StreamService {
                 answer.streams,
                 answer.missing,
                 |info| &info.config.name,
-                |info| {
-                    let name = &info.config.name;
-                    pattern.matches(name) && access.sees(&view.stream(name))
-                },
+                |name, _| pattern.matches(name) && access.sees(&view.stream(name)),
             );
         }
-        let (streams, next_page_token) = scan.finish();
-        let streams = streams
-            .into_iter()
-            .map(convert::from_info)
-            .collect::<Result<_>>()?;
+        let page = scan.finish();
+        let streams = page.items.into_iter().map(convert::from_info);
         Ok(proto::ListStreamsResponse {
-            streams,
-            next_page_token,
+            streams: streams.collect::<Result<_>>()?,
+            next_page_token: page.next_page_token,
+            missing: page.missing,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 
 use crate::auth::Access;
 use crate::convert::open::{self, Limits, Open};
@@ -19,6 +20,7 @@ use crate::proto::{
 use crate::sessions::Caller;
 use crate::subscription::config::Config;
 use crate::subscription::{Durable, Frame, Session, Shared, acknowledge, consume, fetch};
+use crate::traces::Trace;
 
 /// How long opening a session, or an acknowledgement without a deadline, may take.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,7 +63,8 @@ impl Subscriber {
         let open = Open::check(request.into_inner().into(), &self.limits)?;
         let (out, frames) = channel();
         let session = Session::open(self.shared.clone(), open, who, None, out, deadline).await?;
-        self.shared.sessions.tasks().spawn(session.run());
+        let tasks = self.shared.sessions.tasks();
+        tasks.spawn(session.run().in_current_span());
         Ok(frames)
     }
 
@@ -71,7 +74,8 @@ impl Subscriber {
         let who = Caller::of(&request);
         let (shared, limits) = (self.shared.clone(), self.limits.clone());
         let serving = consume(shared, limits, who, request.into_inner(), out);
-        self.shared.sessions.tasks().spawn(serving);
+        let tasks = self.shared.sessions.tasks();
+        tasks.spawn(serving.in_current_span());
         frames
     }
 
@@ -82,7 +86,7 @@ impl Subscriber {
         let has_deadline = request.metadata().contains_key("grpc-timeout");
         let longest = MAX_WAIT.1 + DEFAULT_TIMEOUT;
         let deadline = Deadline::of_call(request.metadata(), longest)?;
-        let access = Access::of(&request);
+        let (access, trace) = (Access::of(&request), Trace::of(&request));
         let request = request.into_inner();
         let stream = StreamName::parse("stream", &request.stream)?;
         let consumer = ConsumerName::parse("consumer", &request.consumer)?;
@@ -96,6 +100,7 @@ impl Subscriber {
         };
         let request = fetch::Request {
             access,
+            trace,
             batch: batch(request.batch)?,
             wait: deadline.at_most(wait),
             deadline: attach,

@@ -7,6 +7,7 @@ use tonic::Request;
 use crate::auth::{self, Access};
 use crate::error::{Error, Result};
 use crate::listener::PeerAddr;
+use crate::traces::Trace;
 
 /// The longest name, and how much of a user-agent is kept: every session holds both.
 const LONGEST: usize = 128;
@@ -22,6 +23,8 @@ pub struct Caller {
     pub(super) name: Box<str>,
     /// Who it has proven to be, and what it may do.
     pub access: Access,
+    /// The trace of its call.
+    pub trace: Trace,
 }
 
 /// What the books keep of a caller: every session holds one.
@@ -44,6 +47,7 @@ impl Caller {
             user_agent: user_agent[..user_agent.len().min(LONGEST)].into(),
             name: Box::default(),
             access: Access::of(request),
+            trace: Trace::of(request),
         }
     }
 

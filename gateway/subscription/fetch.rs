@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::ending::give_back;
 use super::labels::{self, Labeller, Now};
@@ -19,6 +20,7 @@ use crate::error::{Error, Reason, Result};
 use crate::nats::pull::{Ask, Delivery, End, Event};
 use crate::proto::{FetchResponse, PayloadFormat};
 use crate::token::{AckSubject, Route};
+use crate::traces::Trace;
 
 /// The pause before asking again after a refusal that may pass.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -31,6 +33,8 @@ const HEAD_START: Duration = Duration::from_millis(100);
 pub struct Request {
     /// What the caller may do.
     pub access: Access,
+    /// The call's trace.
+    pub trace: Trace,
     /// At most this many messages.
     pub batch: u32,
     /// Until when to wait for them.
@@ -57,7 +61,8 @@ pub async fn fetch(shared: Shared, durable: Durable, request: Request) -> Result
     let source = Source::Durable(Box::new(durable));
     let (answer, answered) = oneshot::channel();
     let tasks = shared.sessions.tasks().clone();
-    tasks.spawn(async move { Fetch::run(shared, source, request, answer).await });
+    let fetching = async move { Fetch::run(shared, source, request, answer).await };
+    tasks.spawn(fetching.in_current_span());
     answered
         .await
         .unwrap_or_else(|_| Err(Error::new(Reason::Internal, "the fetch was lost")))
@@ -299,7 +304,8 @@ impl Fetch {
         let attempts = self.batch.iter().map(|(_, it)| it.ack.delivered);
         self.shared.metrics.consuming.delivered(attempts);
         let mut taken: Vec<AckSubject> = self.batch.iter().map(|(_, it)| it.ack.clone()).collect();
-        let mut labeller = Labeller::new(account, Route::default());
+        let trace = self.request.trace.clone();
+        let mut labeller = Labeller::new(account, Route::default(), trace);
         let format = self.request.format;
         let now = Now::read();
         let label = |(arrival, it)| labeller.label(it, (arrival, now), &terms, format);

@@ -9,6 +9,7 @@ use crate::convert::received::{Labels, received};
 use crate::nats::pull::Delivery;
 use crate::proto::{PayloadFormat, ReceivedMessage};
 use crate::token::{AckToken, Route};
+use crate::traces::Trace;
 
 /// What a delivery takes in a response for token, times and numbers, beside its names.
 const OVERHEAD: usize = 240;
@@ -59,14 +60,16 @@ pub(super) struct Labeller {
     account: u32,
     route: Route,
     delivered: u64,
+    trace: Trace,
 }
 
 impl Labeller {
-    pub(super) fn new(account: u32, route: Route) -> Self {
+    pub(super) fn new(account: u32, route: Route, trace: Trace) -> Self {
         Self {
             account,
             route,
             delivered: 0,
+            trace,
         }
     }
 
@@ -102,6 +105,8 @@ impl Labeller {
         format: PayloadFormat,
     ) -> ReceivedMessage {
         self.delivered += 1;
+        self.trace
+            .delivers(&delivery, now.steady.saturating_duration_since(arrival));
         let delivery_id = if self.route.session == 0 {
             0
         } else {
@@ -173,6 +178,7 @@ mod tests {
                     gateway: u64::MAX,
                     session: u64::MAX,
                 },
+                Trace::default(),
             );
             let terms = Terms::example();
             let now = Now::read();

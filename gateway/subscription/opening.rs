@@ -94,7 +94,7 @@ impl Session {
         out: Output<Frame>,
         deadline: Deadline,
     ) -> Result<Box<Self>> {
-        let access = who.access.clone();
+        let (access, trace) = (who.access.clone(), who.trace.clone());
         permit::may_open(&access, &open.stream, &open.source)?;
         let registration = shared.sessions.register(Description {
             kind: match caller {
@@ -129,7 +129,7 @@ impl Session {
             super::source::delete(&shared.nats, source.stream(), &attached.facts.consumer).await;
             return Err(error);
         }
-        let labeller = Labeller::new(account, registration.route);
+        let labeller = Labeller::new(account, registration.route, trace);
         let jitter = 1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64();
         let mut session = Box::new(Self {
             heartbeat: Clock::new(settings.heartbeat),

@@ -1,7 +1,6 @@
 //! Settlements that wait for the connection only: sent in order, and kept while NATS is away.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,10 +128,14 @@ async fn send<T>(
 /// that are not kept do not matter.
 fn name(subject: &mut String, origin: &Origin, found: Found) {
     let (stream, consumer) = (found.key.stream_sequence, found.key.consumer_sequence);
+    let mut digits = itoa::Buffer::new();
     subject.clear();
     subject.push_str(origin.prefix());
-    // A String takes whatever is written.
-    let _ = write!(subject, "{}.{stream}.{consumer}.0.0", found.attempt);
+    for number in [found.attempt, stream, consumer] {
+        subject.push_str(digits.format(number));
+        subject.push('.');
+    }
+    subject.push_str("0.0");
 }
 
 fn first_expiry<T>(queue: &VecDeque<Outgoing<T>>) -> Instant {

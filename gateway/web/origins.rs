@@ -36,13 +36,18 @@ impl Origins {
         Self(origins.into_iter().flatten().collect())
     }
 
+    /// Every page.
+    pub(super) fn any() -> Self {
+        Self(vec![Pattern::Any])
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether a page of this origin may call.
-    pub(super) fn allow(&self, origin: &str) -> bool {
+    pub(crate) fn allow(&self, origin: &str) -> bool {
         self.0.iter().any(|pattern| pattern.allows(origin))
     }
 }

@@ -6,6 +6,7 @@
 )]
 
 mod consuming;
+mod envoy;
 mod fast_ingest;
 mod measure;
 mod native;

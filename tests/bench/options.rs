@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// The nats-server that both sides use
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) nats_server: PathBuf,
+    /// Envoy, for the rows that are measured through it; they are left out without
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) envoy: Option<PathBuf>,
     /// Where nats-server keeps its files; a folder in it is made and removed again
     #[arg(long, value_name = "FOLDER", default_value_os_t = std::env::temp_dir())]
     pub(crate) store: PathBuf,

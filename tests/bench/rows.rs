@@ -1,6 +1,7 @@
 //! Every row: its name, the table that it belongs to, and where it is measured.
 
 mod consume;
+mod envoy;
 mod idle;
 mod latency;
 mod publish_stream;
@@ -11,6 +12,7 @@ use crate::options::Options;
 use crate::report::{Cell, Report, Table};
 use crate::stage::Storage::{self, File, Memory};
 use consume::Manner;
+use envoy::Load;
 
 /// A row.
 #[derive(Clone, Copy)]
@@ -27,6 +29,8 @@ enum Row {
     Consume { manner: Manner },
     /// From publish to delivery.
     Latency,
+    /// Streams through a proxy.
+    Envoy { load: envoy::Load },
     /// Sessions without messages.
     Idle { sessions: usize, consumers: usize },
 }
@@ -72,6 +76,13 @@ const TABLES: &[(Table, &[(&str, Row)])] = &[
             ("consume/unary", consume(Manner::Unary)),
         ],
     ),
+    (
+        envoy::TABLE,
+        &[
+            ("envoy/publish-stream", through_envoy(Load::PublishStream)),
+            ("envoy/consume", through_envoy(Load::Consume)),
+        ],
+    ),
     (latency::TABLE, &[("latency", Row::Latency)]),
     (
         idle::TABLE,
@@ -97,6 +108,10 @@ const fn consume(manner: Manner) -> Row {
     Row::Consume { manner }
 }
 
+const fn through_envoy(load: Load) -> Row {
+    Row::Envoy { load }
+}
+
 const fn idle(sessions: usize, consumers: usize) -> Row {
     Row::Idle {
         sessions,
@@ -117,6 +132,10 @@ pub(crate) async fn run(options: &Options, report: &mut Report) {
     for (table, rows) in TABLES {
         let mut measured = Vec::new();
         for (name, row) in rows.iter().filter(|(name, _)| options.wants(name)) {
+            if matches!(row, Row::Envoy { .. }) && options.envoy.is_none() {
+                eprintln!("LEFT OUT: {name}: --envoy names no program");
+                continue;
+            }
             eprintln!("measuring {name}");
             measured.push((*name, row.measure(options).await));
         }
@@ -138,6 +157,7 @@ impl Row {
                 publish_stream::cumulative(options, storage, ids).await
             }
             Self::Consume { manner } => consume::row(options, manner).await,
+            Self::Envoy { load } => envoy::row(options, load).await,
             Self::Latency => latency::row(options).await,
             Self::Idle {
                 sessions,

@@ -88,6 +88,11 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Where the gateway listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A connection to the gateway, with tonic's own defaults.
     pub(crate) async fn channel(&self) -> Result<Channel> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;
@@ -211,7 +216,7 @@ async fn start_gateway(
 }
 
 /// Waits until the gateway has found JetStream.
-async fn ready(channel: Channel) -> Result<()> {
+pub(crate) async fn ready(channel: Channel) -> Result<()> {
     let mut health = HealthClient::new(channel);
     loop {
         let status = health.check(HealthCheckRequest::default()).await?;

@@ -146,6 +146,12 @@ class Chart(unittest.TestCase):
         cargo = re.search(r'(?m)^version = "(.+)"', (ROOT / "Cargo.toml").read_text())[1]
         self.assertRegex((CHART / "Chart.yaml").read_text(), f'(?m)^appVersion: "{re.escape(cargo)}"$')
 
+    def test_numbers_are_written_as_they_are(self):
+        config = {"traces": {"sample_ratio": 0.001}, "subscribe": {"max_sessions": 20_000_000}}
+        _, written = chart.gateway_config(chart.render(merged(ANYBODY, {"config": config})))
+        for section, keys in config.items():
+            self.assertEqual({key: written[section][key] for key in keys}, keys)
+
     def test_profiles_render_alone_and_together(self):
         chart.render(profiles=["values-dev.yaml"])
         chart.render(ANYBODY, profiles=["values-ha.yaml"])

@@ -137,11 +137,14 @@ class Gateway(Server):
     """A gateway, configured by environment variables alone."""
 
     def __init__(
-        self, binary: str, folder: pathlib.Path, number: int, ports: tuple[int, int], settings: dict[str, str]
+        self, binary: str, folder: pathlib.Path, number: int, ports: list[int], settings: dict[str, str]
     ) -> None:
-        self.address = f"127.0.0.1:{ports[0]}"
-        self._admin = f"http://127.0.0.1:{ports[1]}/readyz"
-        settings = {"server.listen": self.address, "admin.listen": f"127.0.0.1:{ports[1]}", **settings}
+        self.address, admin, *console = (f"127.0.0.1:{port}" for port in ports)
+        self.console = console[0] if console else ""
+        self._admin = f"http://{admin}/readyz"
+        settings = {"server.listen": self.address, "admin.listen": admin, **settings}
+        if self.console:
+            settings["console.listen"] = self.console
         environment = {"JETGATE_" + key.upper().replace(".", "_"): value for key, value in settings.items()}
         super().__init__(f"gateway{number}", folder, [binary, "serve"], environment)
 

@@ -40,6 +40,7 @@ class World:
         gateways: int = 1,
         tls: bool = False,
         api_key: bool = False,
+        console: bool = False,
         config: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         if self.gateways:
@@ -53,7 +54,7 @@ class World:
             settings["auth.api_keys_file"] = str(self._make_api_key())
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self._start_servers(nats, gateways, settings)
+                self._start_servers(nats, gateways, console, settings)
                 break
             except WorldError:
                 self._kill_all()
@@ -64,6 +65,7 @@ class World:
     def addresses(self) -> dict[str, Any]:
         return {
             "gateways": [gateway.address for gateway in self.gateways],
+            "consoles": [gateway.console for gateway in self.gateways if gateway.console],
             "nats": [f"nats://127.0.0.1:{server.port}" for server in self.nats],
             **self.facts,
         }
@@ -111,8 +113,8 @@ class World:
         self._kill_all()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start_servers(self, nats: int, gateways: int, settings: dict[str, str]) -> None:
-        ports = free_ports(2 * nats + 2 * gateways)
+    def _start_servers(self, nats: int, gateways: int, console: bool, settings: dict[str, str]) -> None:
+        ports = free_ports(2 * nats + 3 * gateways)
         routes = ports[nats : 2 * nats]
         binary = required("JETGATE_TEST_NATS_SERVER")
         self.nats = [NatsServer(binary, self.folder, n, ports[n], routes) for n in range(nats)]
@@ -126,8 +128,8 @@ class World:
         urls = ",".join(f"nats://127.0.0.1:{server.port}" for server in self.nats)
         mine = ports[2 * nats :]
         for n in range(gateways):
-            pair = (mine[2 * n], mine[2 * n + 1])
-            gateway = Gateway(required("JETGATE_BIN"), self.folder, n, pair, {"nats.url": urls, **settings})
+            own = mine[3 * n : 3 * n + (3 if console else 2)]
+            gateway = Gateway(required("JETGATE_BIN"), self.folder, n, own, {"nats.url": urls, **settings})
             self.gateways.append(gateway)
             gateway.start()
 

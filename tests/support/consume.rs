@@ -70,11 +70,16 @@ pub(crate) struct Consume {
 impl Consume {
     /// Begins the call and sends nothing.
     pub(crate) async fn begin(clients: &Clients) -> Self {
-        Self::try_begin(clients).await.unwrap()
+        Self::try_begin(clients, None).await.unwrap()
     }
 
-    async fn try_begin(clients: &Clients) -> Result<Self, Status> {
+    /// Begins the call, where `first` is said without waiting for an answer.
+    async fn try_begin(clients: &Clients, first: Option<ConsumeOpen>) -> Result<Self, Status> {
         let (requests, outgoing) = mpsc::channel(UNSENT);
+        if let Some(open) = first {
+            let frame = Some(Request::Open(open));
+            requests.send(ConsumeRequest { frame }).await.unwrap();
+        }
         let outgoing = ReceiverStream::new(outgoing);
         let mut subscriber = clients.subscriber();
         let call = timeout(SOON, subscriber.consume(outgoing)).await;
@@ -96,13 +101,25 @@ impl Consume {
 
     /// The same where it may be refused.
     pub(crate) async fn try_open(clients: &Clients, open: ConsumeOpen) -> Result<Self, Status> {
-        let mut consume = Self::try_begin(clients).await?;
+        let mut consume = Self::try_begin(clients, None).await?;
         consume.send(Request::Open(open));
-        match consume.try_frame().await? {
-            Some(Frame::Opened(opened)) => consume.opened = opened,
+        consume.until_opened().await?;
+        Ok(consume)
+    }
+
+    /// Opens a session as most clients do, which do not wait for the response's headers.
+    pub(crate) async fn open_at_once(clients: &Clients, open: ConsumeOpen) -> Self {
+        let mut consume = Self::try_begin(clients, Some(open)).await.unwrap();
+        consume.until_opened().await.unwrap();
+        consume
+    }
+
+    async fn until_opened(&mut self) -> Result<(), Status> {
+        match self.try_frame().await? {
+            Some(Frame::Opened(opened)) => self.opened = opened,
             other => panic!("the first frame is not opened: {other:?}"),
         }
-        Ok(consume)
+        Ok(())
     }
 
     /// Sends a frame.

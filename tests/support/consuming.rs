@@ -14,7 +14,7 @@ use jetgate::proto::{
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, IntoRequest, Status, Streaming};
 
 use super::{Clients, Gateway, NatsServer, SOON, Wire, start_with_stream};
 
@@ -182,14 +182,17 @@ pub(crate) struct Session {
 
 impl Session {
     /// Opens a session and waits for its first event.
-    pub(crate) async fn open(clients: &Clients, request: SubscribeRequest) -> Self {
+    pub(crate) async fn open(
+        clients: &Clients,
+        request: impl IntoRequest<SubscribeRequest>,
+    ) -> Self {
         Self::try_open(clients, request).await.unwrap()
     }
 
     /// The same where it may be refused.
     pub(crate) async fn try_open(
         clients: &Clients,
-        request: SubscribeRequest,
+        request: impl IntoRequest<SubscribeRequest>,
     ) -> Result<Self, Status> {
         let opening = async {
             let mut events = clients.subscriber().subscribe(request).await?.into_inner();

@@ -30,6 +30,7 @@ use super::{SOON, eventually};
 pub(crate) struct Gateway {
     public: SocketAddr,
     admin: SocketAddr,
+    console: Option<SocketAddr>,
     clients: Clients,
     shutdown: Shutdown,
     task: Option<JoinHandle<()>>,
@@ -59,12 +60,14 @@ impl Gateway {
         let shutdown = Shutdown::new(&config.shutdown);
         let app = App::bind(config).await.unwrap();
         let (public, admin) = (app.public_addr(), app.admin_addr());
+        let console = app.console_addr();
         let handle = shutdown.clone();
         let task = tokio::spawn(async move { app.run(handle).await });
         let clients = Clients::at(public);
         Self {
             public,
             admin,
+            console,
             clients,
             shutdown,
             task: Some(task),
@@ -96,6 +99,11 @@ impl Gateway {
     /// A URL of the admin port: `admin_url("/readyz")`.
     pub(crate) fn admin_url(&self, path: &str) -> String {
         format!("http://{}{path}", self.admin)
+    }
+
+    /// Where the console is.
+    pub(crate) fn console(&self) -> SocketAddr {
+        self.console.expect("the gateway has a console")
     }
 
     /// Asks the gateway to drain and returns at once.

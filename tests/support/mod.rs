@@ -19,6 +19,7 @@ mod gateway;
 mod http;
 mod lossy;
 mod nats;
+pub(crate) mod otlp;
 pub(crate) mod page;
 pub(crate) mod pki;
 mod process;

@@ -78,6 +78,15 @@ impl Page {
         self.send(request, body.into()).await
     }
 
+    /// A file that the address has.
+    pub(crate) async fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Response<Incoming> {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request, Bytes::new()).await
+    }
+
     async fn send(
         &mut self,
         request: hyper::http::request::Builder,

@@ -462,6 +462,9 @@ type ListConsumersResponse struct {
 	// missed or come twice. Consumers without a leader are left out, so a page may be shorter than
 	// asked for.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The names of consumers of this page that are left out: they have no leader, or it did not answer.
+	// Whether they take `subject` is not known.
+	Missing       []string `protobuf:"bytes,3,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -508,6 +511,13 @@ func (x *ListConsumersResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListConsumersResponse) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
 }
 
 // Asks to change a consumer.
@@ -1591,10 +1601,11 @@ const file_jetgate_v1_consumer_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x18\n" +
-	"\asubject\x18\x05 \x01(\tR\asubject\"s\n" +
+	"\asubject\x18\x05 \x01(\tR\asubject\"\x8d\x01\n" +
 	"\x15ListConsumersResponse\x122\n" +
 	"\tconsumers\x18\x01 \x03(\v2\x14.jetgate.v1.ConsumerR\tconsumers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb4\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x18\n" +
+	"\amissing\x18\x03 \x03(\tR\amissing\"\xb4\x01\n" +
 	"\x15UpdateConsumerRequest\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x122\n" +
 	"\x06config\x18\x02 \x01(\v2\x1a.jetgate.v1.ConsumerConfigR\x06config\x12;\n" +

@@ -12,6 +12,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -196,7 +197,9 @@ type GetInfoResponse struct {
 	DeadLetters *DeadLetterInfo `protobuf:"bytes,10,opt,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
 	// Who the caller has proven to be: the name of its API key, certificate or token. Empty where nobody
 	// is asked.
-	Identity      string `protobuf:"bytes,11,opt,name=identity,proto3" json:"identity,omitempty"`
+	Identity string `protobuf:"bytes,11,opt,name=identity,proto3" json:"identity,omitempty"`
+	// When this replica was started.
+	StartTime     *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -278,6 +281,13 @@ func (x *GetInfoResponse) GetIdentity() string {
 		return x.Identity
 	}
 	return ""
+}
+
+func (x *GetInfoResponse) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
 }
 
 // The NATS server behind a gateway.
@@ -1191,8 +1201,8 @@ var File_jetgate_v1_gateway_proto protoreflect.FileDescriptor
 const file_jetgate_v1_gateway_proto_rawDesc = "" +
 	"\n" +
 	"\x18jetgate/v1/gateway.proto\x12\n" +
-	"jetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16jetgate/v1/error.proto\x1a\x1djetgate/v1/live_session.proto\"\x10\n" +
-	"\x0eGetInfoRequest\"\xab\x02\n" +
+	"jetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16jetgate/v1/error.proto\x1a\x1djetgate/v1/live_session.proto\"\x10\n" +
+	"\x0eGetInfoRequest\"\xe6\x02\n" +
 	"\x0fGetInfoResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
@@ -1202,7 +1212,9 @@ const file_jetgate_v1_gateway_proto_rawDesc = "" +
 	"\x06limits\x18\x05 \x01(\v2\x12.jetgate.v1.LimitsR\x06limits\x12=\n" +
 	"\fdead_letters\x18\n" +
 	" \x01(\v2\x1a.jetgate.v1.DeadLetterInfoR\vdeadLetters\x12\x1a\n" +
-	"\bidentity\x18\v \x01(\tR\bidentity\"\xab\x03\n" +
+	"\bidentity\x18\v \x01(\tR\bidentity\x129\n" +
+	"\n" +
+	"start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xab\x03\n" +
 	"\bNatsInfo\x12\x1f\n" +
 	"\vserver_name\x18\x01 \x01(\tR\n" +
 	"serverName\x12%\n" +
@@ -1331,45 +1343,47 @@ var file_jetgate_v1_gateway_proto_goTypes = []any{
 	(*ListErrorReasonsResponse)(nil), // 12: jetgate.v1.ListErrorReasonsResponse
 	(*ErrorReasonInfo)(nil),          // 13: jetgate.v1.ErrorReasonInfo
 	nil,                              // 14: jetgate.v1.NatsInfo.TiersEntry
-	(*durationpb.Duration)(nil),      // 15: google.protobuf.Duration
-	(ErrorReason)(0),                 // 16: jetgate.v1.ErrorReason
-	(StatusCode)(0),                  // 17: jetgate.v1.StatusCode
-	(Retry)(0),                       // 18: jetgate.v1.Retry
-	(*ListSessionsRequest)(nil),      // 19: jetgate.v1.ListSessionsRequest
-	(*TerminateSessionRequest)(nil),  // 20: jetgate.v1.TerminateSessionRequest
-	(*ListSessionsResponse)(nil),     // 21: jetgate.v1.ListSessionsResponse
-	(*TerminateSessionResponse)(nil), // 22: jetgate.v1.TerminateSessionResponse
+	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),      // 16: google.protobuf.Duration
+	(ErrorReason)(0),                 // 17: jetgate.v1.ErrorReason
+	(StatusCode)(0),                  // 18: jetgate.v1.StatusCode
+	(Retry)(0),                       // 19: jetgate.v1.Retry
+	(*ListSessionsRequest)(nil),      // 20: jetgate.v1.ListSessionsRequest
+	(*TerminateSessionRequest)(nil),  // 21: jetgate.v1.TerminateSessionRequest
+	(*ListSessionsResponse)(nil),     // 22: jetgate.v1.ListSessionsResponse
+	(*TerminateSessionResponse)(nil), // 23: jetgate.v1.TerminateSessionResponse
 }
 var file_jetgate_v1_gateway_proto_depIdxs = []int32{
 	0,  // 0: jetgate.v1.GetInfoResponse.state:type_name -> jetgate.v1.GatewayState
 	4,  // 1: jetgate.v1.GetInfoResponse.nats:type_name -> jetgate.v1.NatsInfo
 	8,  // 2: jetgate.v1.GetInfoResponse.limits:type_name -> jetgate.v1.Limits
 	10, // 3: jetgate.v1.GetInfoResponse.dead_letters:type_name -> jetgate.v1.DeadLetterInfo
-	5,  // 4: jetgate.v1.NatsInfo.features:type_name -> jetgate.v1.Feature
-	6,  // 5: jetgate.v1.NatsInfo.usage:type_name -> jetgate.v1.AccountUsage
-	14, // 6: jetgate.v1.NatsInfo.tiers:type_name -> jetgate.v1.NatsInfo.TiersEntry
-	7,  // 7: jetgate.v1.AccountUsage.limits:type_name -> jetgate.v1.AccountLimits
-	15, // 8: jetgate.v1.Limits.drain:type_name -> google.protobuf.Duration
-	9,  // 9: jetgate.v1.Limits.caller:type_name -> jetgate.v1.CallerLimits
-	1,  // 10: jetgate.v1.DeadLetterInfo.state:type_name -> jetgate.v1.DeadLetterState
-	13, // 11: jetgate.v1.ListErrorReasonsResponse.reasons:type_name -> jetgate.v1.ErrorReasonInfo
-	16, // 12: jetgate.v1.ErrorReasonInfo.reason:type_name -> jetgate.v1.ErrorReason
-	17, // 13: jetgate.v1.ErrorReasonInfo.code:type_name -> jetgate.v1.StatusCode
-	18, // 14: jetgate.v1.ErrorReasonInfo.retry:type_name -> jetgate.v1.Retry
-	6,  // 15: jetgate.v1.NatsInfo.TiersEntry.value:type_name -> jetgate.v1.AccountUsage
-	2,  // 16: jetgate.v1.GatewayService.GetInfo:input_type -> jetgate.v1.GetInfoRequest
-	11, // 17: jetgate.v1.GatewayService.ListErrorReasons:input_type -> jetgate.v1.ListErrorReasonsRequest
-	19, // 18: jetgate.v1.GatewayService.ListSessions:input_type -> jetgate.v1.ListSessionsRequest
-	20, // 19: jetgate.v1.GatewayService.TerminateSession:input_type -> jetgate.v1.TerminateSessionRequest
-	3,  // 20: jetgate.v1.GatewayService.GetInfo:output_type -> jetgate.v1.GetInfoResponse
-	12, // 21: jetgate.v1.GatewayService.ListErrorReasons:output_type -> jetgate.v1.ListErrorReasonsResponse
-	21, // 22: jetgate.v1.GatewayService.ListSessions:output_type -> jetgate.v1.ListSessionsResponse
-	22, // 23: jetgate.v1.GatewayService.TerminateSession:output_type -> jetgate.v1.TerminateSessionResponse
-	20, // [20:24] is the sub-list for method output_type
-	16, // [16:20] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	15, // 4: jetgate.v1.GetInfoResponse.start_time:type_name -> google.protobuf.Timestamp
+	5,  // 5: jetgate.v1.NatsInfo.features:type_name -> jetgate.v1.Feature
+	6,  // 6: jetgate.v1.NatsInfo.usage:type_name -> jetgate.v1.AccountUsage
+	14, // 7: jetgate.v1.NatsInfo.tiers:type_name -> jetgate.v1.NatsInfo.TiersEntry
+	7,  // 8: jetgate.v1.AccountUsage.limits:type_name -> jetgate.v1.AccountLimits
+	16, // 9: jetgate.v1.Limits.drain:type_name -> google.protobuf.Duration
+	9,  // 10: jetgate.v1.Limits.caller:type_name -> jetgate.v1.CallerLimits
+	1,  // 11: jetgate.v1.DeadLetterInfo.state:type_name -> jetgate.v1.DeadLetterState
+	13, // 12: jetgate.v1.ListErrorReasonsResponse.reasons:type_name -> jetgate.v1.ErrorReasonInfo
+	17, // 13: jetgate.v1.ErrorReasonInfo.reason:type_name -> jetgate.v1.ErrorReason
+	18, // 14: jetgate.v1.ErrorReasonInfo.code:type_name -> jetgate.v1.StatusCode
+	19, // 15: jetgate.v1.ErrorReasonInfo.retry:type_name -> jetgate.v1.Retry
+	6,  // 16: jetgate.v1.NatsInfo.TiersEntry.value:type_name -> jetgate.v1.AccountUsage
+	2,  // 17: jetgate.v1.GatewayService.GetInfo:input_type -> jetgate.v1.GetInfoRequest
+	11, // 18: jetgate.v1.GatewayService.ListErrorReasons:input_type -> jetgate.v1.ListErrorReasonsRequest
+	20, // 19: jetgate.v1.GatewayService.ListSessions:input_type -> jetgate.v1.ListSessionsRequest
+	21, // 20: jetgate.v1.GatewayService.TerminateSession:input_type -> jetgate.v1.TerminateSessionRequest
+	3,  // 21: jetgate.v1.GatewayService.GetInfo:output_type -> jetgate.v1.GetInfoResponse
+	12, // 22: jetgate.v1.GatewayService.ListErrorReasons:output_type -> jetgate.v1.ListErrorReasonsResponse
+	22, // 23: jetgate.v1.GatewayService.ListSessions:output_type -> jetgate.v1.ListSessionsResponse
+	23, // 24: jetgate.v1.GatewayService.TerminateSession:output_type -> jetgate.v1.TerminateSessionResponse
+	21, // [21:25] is the sub-list for method output_type
+	17, // [17:21] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_jetgate_v1_gateway_proto_init() }

@@ -427,6 +427,8 @@ type ListStreamsResponse struct {
 	// missed or come twice. Streams without a leader are left out, so a page may be shorter than asked
 	// for.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The names of streams of this page that are left out: they have no leader, or it did not answer.
+	Missing       []string `protobuf:"bytes,3,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -473,6 +475,13 @@ func (x *ListStreamsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListStreamsResponse) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
 }
 
 // Asks to change a stream.
@@ -1018,10 +1027,11 @@ const file_jetgate_v1_stream_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x18\n" +
 	"\asubject\x18\x03 \x01(\tR\asubject\x12\x12\n" +
-	"\x04name\x18\x04 \x01(\tR\x04name\"k\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\"\x85\x01\n" +
 	"\x13ListStreamsResponse\x12,\n" +
 	"\astreams\x18\x01 \x03(\v2\x12.jetgate.v1.StreamR\astreams\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x98\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x18\n" +
+	"\amissing\x18\x03 \x03(\tR\amissing\"\x98\x01\n" +
 	"\x13UpdateStreamRequest\x120\n" +
 	"\x06config\x18\x01 \x01(\v2\x18.jetgate.v1.StreamConfigR\x06config\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +

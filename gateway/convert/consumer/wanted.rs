@@ -25,6 +25,11 @@ impl Wanted {
         self.name.is_any() && self.subject.is_none()
     }
 
+    /// Whether a consumer that nothing is known of but its name may be meant.
+    pub fn may_be(&self, name: &str) -> bool {
+        self.name.matches(name)
+    }
+
     /// Whether this consumer is meant: one without filters takes every subject.
     pub fn includes(&self, info: &ConsumerInfo) -> bool {
         let takes = |subject: &SubjectFilter| {

@@ -89,7 +89,8 @@ impl Waiting {
         } else {
             let verdict = self.look(subject);
             if verdict.is_none() {
-                self.lookups.push(self.look_up(subject.clone(), item.deadline));
+                self.lookups
+                    .push(self.look_up(subject.clone(), item.deadline));
             }
             let waiters = Waiters { count: 1, verdict };
             self.subjects.insert(subject.clone(), waiters);

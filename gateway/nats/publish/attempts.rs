@@ -252,6 +252,9 @@ pub(in crate::nats) fn unknown(code: Code, text: &str) -> Error {
 
 /// What an answer says of the message; `None` where it is not a stream's.
 pub(in crate::nats) fn judge(answer: &[u8]) -> Option<Attempt> {
+    if let Some(ack) = plain(answer) {
+        return Some(Attempt::Stored(ack));
+    }
     let answer: Answer = serde_json::from_slice(answer).ok()?;
     Some(match answer.error {
         // An earlier message of this id is on its way: this one was not stored, but that one may be.
@@ -269,7 +272,26 @@ pub(in crate::nats) fn judge(answer: &[u8]) -> Option<Attempt> {
     })
 }
 
-/// An acknowledgement or an error, read in one go: this is done for every message.
+/// The acknowledgement that nearly every message gets, which says nothing but where it is stored: read
+/// without a parser, as this is done for each. Whatever else it may be, is left to the parser.
+fn plain(answer: &[u8]) -> Option<PubAck> {
+    let rest = answer.strip_prefix(br#"{"stream":""#)?;
+    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    let (stream, rest) = rest.split_at(end);
+    let number = rest.strip_prefix(br#"","seq":"#)?.strip_suffix(b"}")?;
+    if !number.first()?.is_ascii_digit() {
+        return None;
+    }
+    Some(PubAck {
+        stream: str::from_utf8(stream).ok()?.to_owned(),
+        seq: str::from_utf8(number).ok()?.parse().ok()?,
+        duplicate: false,
+        domain: String::new(),
+        val: None,
+    })
+}
+
+/// An acknowledgement or an error.
 #[derive(Deserialize)]
 struct Answer {
     error: Option<ApiError>,
@@ -285,6 +307,23 @@ struct Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_acknowledgement_needs_no_parser() {
+        let ack = plain(br#"{"stream":"S","seq":7}"#).unwrap();
+        assert_eq!((&*ack.stream, ack.seq, ack.duplicate), ("S", 7, false));
+        for other in [
+            r#"{"stream":"S","seq":7,"duplicate":true}"#,
+            r#"{"stream":"S","seq":7,"domain":"hub"}"#,
+            r#"{"stream":"S\u0041","seq":7}"#,
+            r#"{"stream":"S","seq":+7}"#,
+            r#"{"stream":"S","seq":}"#,
+            r#"{"stream":"S","seq":18446744073709551616}"#,
+            r#"{"stream":"S"#,
+        ] {
+            assert_eq!(plain(other.as_bytes()), None, "{other}");
+        }
+    }
 
     #[test]
     fn only_an_acknowledgement_reads_as_one() {

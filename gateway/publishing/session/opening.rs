@@ -8,6 +8,7 @@ use tonic::Streaming;
 use super::answers::{Answers, Style};
 use super::backlog::Backlog;
 use super::ledger::{Ledger, Rules};
+use super::spans::Spans;
 use super::stamps::Stamps;
 use super::way::Way;
 use super::{Counted, Reading, Session, Shared, Words, unreadable};
@@ -40,7 +41,7 @@ pub(super) async fn open(
     out: Out,
 ) -> Result<Session, (Error, Out)> {
     let draining = shared.sessions.draining().clone();
-    let access = who.access.clone();
+    let (access, trace) = (who.access.clone(), who.trace.clone());
     let agreeing = async {
         let open = first_frame(&mut requests).await?;
         let who = who
@@ -81,6 +82,8 @@ pub(super) async fn open(
     let mut session = Session {
         stored: 0,
         stamps: Stamps::default(),
+        trace,
+        spans: Spans::default(),
         counted,
         ledger: Ledger::new(terms.window, rules, Answers::new(style(&terms))),
         registration,

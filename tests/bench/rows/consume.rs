@@ -60,12 +60,7 @@ enum Side {
 /// A row.
 pub(super) async fn row(options: &Options, manner: Manner) -> Result<Vec<Cell>> {
     let stage = Stage::start(options, &[]).await?;
-    let messages = (options.time.as_secs_f64() * MESSAGES).max(1.0) as u64;
-    stage
-        .empty_stream(Storage::Memory, serde_json::json!({}))
-        .await?;
-    let native = stage.native(4096).await?;
-    pipelined(&native, false, Amount::Messages(messages)).await?;
+    let messages = fill(&stage, options).await?;
     let channel = stage.channel().await?;
 
     let rounds = alternate(options, [Side::Native, Side::Gateway], async |side, _| {
@@ -101,6 +96,17 @@ pub(super) async fn row(options: &Options, manner: Manner) -> Result<Vec<Cell>> 
     ])
 }
 
+/// Fills the stream with what every side reads, and returns how many messages that are.
+pub(super) async fn fill(stage: &Stage, options: &Options) -> Result<u64> {
+    let messages = (options.time.as_secs_f64() * MESSAGES).max(1.0) as u64;
+    stage
+        .empty_stream(Storage::Memory, serde_json::json!({}))
+        .await?;
+    let native = stage.native(4096).await?;
+    pipelined(&native, false, Amount::Messages(messages)).await?;
+    Ok(messages)
+}
+
 async fn consume_natively(consumer: &PullConsumer, messages: u64) -> Result<Round> {
     let started = Instant::now();
     let mut delivered = consumer
@@ -121,7 +127,7 @@ async fn consume_natively(consumer: &PullConsumer, messages: u64) -> Result<Roun
     Ok(Round::of(messages, started))
 }
 
-async fn consume(channel: &Channel, messages: u64, manner: Manner) -> Result<Round> {
+pub(super) async fn consume(channel: &Channel, messages: u64, manner: Manner) -> Result<Round> {
     let started = Instant::now();
     let client = SubscriberServiceClient::new(channel.clone());
     let mut session = Session::open(client, CONSUMER, WINDOW).await?;

@@ -153,7 +153,7 @@ async fn measure<const N: usize>(
 }
 
 /// Publishes until the time is over, and waits for every answer.
-async fn publish(
+pub(super) async fn publish(
     mut client: PublisherServiceClient<Channel>,
     mode: PublishAckMode,
     ids: bool,

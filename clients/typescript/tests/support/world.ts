@@ -16,6 +16,7 @@ export interface WorldOptions {
   gateways?: number;
   tls?: boolean;
   api_key?: boolean;
+  console?: boolean;
   config?: Record<string, string>;
 }
 
@@ -25,6 +26,7 @@ export type Answer = Record<string, unknown>;
 /** The servers of one test. */
 export class World {
   gateways: string[] = [];
+  consoles: string[] = [];
   nats: string[] = [];
   apiKey: string | undefined;
   ca: Buffer | undefined;
@@ -45,6 +47,7 @@ export class World {
     const world = new World(spawn("python3", [script], { env: { ...process.env, ...binaries() } }));
     const answer = await world.command({ do: "start", ...options });
     world.gateways = answer.gateways as string[];
+    world.consoles = answer.consoles as string[];
     world.nats = answer.nats as string[];
     world.apiKey = answer.api_key as string | undefined;
     world.ca = answer.ca_file ? readFileSync(answer.ca_file as string) : undefined;

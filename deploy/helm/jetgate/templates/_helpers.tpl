@@ -100,7 +100,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if kindIs "string" . -}}
 {{- toJson . -}}
 {{- else if kindIs "float64" . -}}
-{{- int64 . -}}
+{{- /* Every number of a values file is one. */ -}}
+{{- ternary (int64 .) (toJson .) (eq (float64 (int64 .)) .) -}}
 {{- else -}}
 {{- . -}}
 {{- end -}}

@@ -30,7 +30,7 @@ from jetgate.v1 import consumer_config_pb2 as jetgate_dot_v1_dot_consumer__confi
 from jetgate.v1 import types_pb2 as jetgate_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19jetgate/v1/consumer.proto\x12\njetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16jetgate/v1/apply.proto\x1a jetgate/v1/consumer_config.proto\x1a\x16jetgate/v1/types.proto\"S\n\x15\x43reateConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12*\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x1a.jetgate.v1.ConsumerConfig\"@\n\x16\x43reateConsumerResponse\x12&\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x14.jetgate.v1.Consumer\"w\n\x14\x41pplyConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12*\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x1a.jetgate.v1.ConsumerConfig\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"\x94\x01\n\x15\x41pplyConsumerResponse\x12&\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x14.jetgate.v1.Consumer\x12)\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.jetgate.v1.ApplyOutcome\x12(\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x17.jetgate.v1.FieldChange\"6\n\x12GetConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"=\n\x13GetConsumerResponse\x12&\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x14.jetgate.v1.Consumer\"l\n\x14ListConsumersRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\"Y\n\x15ListConsumersResponse\x12\'\n\tconsumers\x18\x01 \x03(\x0b\x32\x14.jetgate.v1.Consumer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x92\x01\n\x15UpdateConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12*\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x1a.jetgate.v1.ConsumerConfig\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"@\n\x16UpdateConsumerResponse\x12&\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x14.jetgate.v1.Consumer\"9\n\x15\x44\x65leteConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteConsumerResponse\"\xa2\x01\n\x14PauseConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x31\n\x0bpause_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12.\n\tpause_for\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x42\x05\n\x03\x65nd\"\x8c\x01\n\x15PauseConsumerResponse\x12\x0e\n\x06paused\x18\x01 \x01(\x08\x12/\n\x0bpause_until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0fpause_remaining\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"9\n\x15ResumeConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"\x18\n\x16ResumeConsumerResponse\"\\\n\x14ResetConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x15\n\x08sequence\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\x0b\n\t_sequence\"W\n\x15ResetConsumerResponse\x12&\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x14.jetgate.v1.Consumer\x12\x16\n\x0ereset_sequence\x18\x02 \x01(\x04\"G\n\x14UnpinConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\r\n\x05group\x18\x03 \x01(\t\"\x17\n\x15UnpinConsumerResponse\"\xe7\x01\n\x08\x43onsumer\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1a.jetgate.v1.ConsumerConfig\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05state\x18\x05 \x01(\x0b\x32\x19.jetgate.v1.ConsumerState\x12(\n\x07\x63luster\x18\x06 \x01(\x0b\x32\x17.jetgate.v1.ClusterInfo\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"\xc2\x02\n\rConsumerState\x12+\n\tdelivered\x18\x01 \x01(\x0b\x32\x18.jetgate.v1.SequencePair\x12+\n\tack_floor\x18\x02 \x01(\x0b\x32\x18.jetgate.v1.SequencePair\x12\x17\n\x0fnum_ack_pending\x18\x03 \x01(\x04\x12\x17\n\x0fnum_redelivered\x18\x04 \x01(\x04\x12\x13\n\x0bnum_waiting\x18\x05 \x01(\x04\x12\x13\n\x0bnum_pending\x18\x06 \x01(\x04\x12\x0e\n\x06paused\x18\x07 \x01(\x08\x12\x32\n\x0fpause_remaining\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x0fpriority_groups\x18\t \x03(\x0b\x32\x1e.jetgate.v1.PriorityGroupState\"n\n\x12PriorityGroupState\x12\r\n\x05group\x18\x01 \x01(\t\x12\x18\n\x10pinned_client_id\x18\x02 \x01(\t\x12/\n\x0bpinned_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"s\n\x0cSequencePair\x12\x19\n\x11\x63onsumer_sequence\x18\x01 \x01(\x04\x12\x17\n\x0fstream_sequence\x18\x02 \x01(\x04\x12/\n\x0blast_active\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xf3\x06\n\x0f\x43onsumerService\x12W\n\x0e\x43reateConsumer\x12!.jetgate.v1.CreateConsumerRequest\x1a\".jetgate.v1.CreateConsumerResponse\x12T\n\rApplyConsumer\x12 .jetgate.v1.ApplyConsumerRequest\x1a!.jetgate.v1.ApplyConsumerResponse\x12N\n\x0bGetConsumer\x12\x1e.jetgate.v1.GetConsumerRequest\x1a\x1f.jetgate.v1.GetConsumerResponse\x12T\n\rListConsumers\x12 .jetgate.v1.ListConsumersRequest\x1a!.jetgate.v1.ListConsumersResponse\x12W\n\x0eUpdateConsumer\x12!.jetgate.v1.UpdateConsumerRequest\x1a\".jetgate.v1.UpdateConsumerResponse\x12W\n\x0e\x44\x65leteConsumer\x12!.jetgate.v1.DeleteConsumerRequest\x1a\".jetgate.v1.DeleteConsumerResponse\x12T\n\rPauseConsumer\x12 .jetgate.v1.PauseConsumerRequest\x1a!.jetgate.v1.PauseConsumerResponse\x12W\n\x0eResumeConsumer\x12!.jetgate.v1.ResumeConsumerRequest\x1a\".jetgate.v1.ResumeConsumerResponse\x12T\n\rResetConsumer\x12 .jetgate.v1.ResetConsumerRequest\x1a!.jetgate.v1.ResetConsumerResponse\x12T\n\rUnpinConsumer\x12 .jetgate.v1.UnpinConsumerRequest\x1a!.jetgate.v1.UnpinConsumerResponseB\x02P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19jetgate/v1/consumer.proto\x12\njetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16jetgate/v1/apply.proto\x1a jetgate/v1/consumer_config.proto\x1a\x16jetgate/v1/types.proto\"S\n\x15\x43reateConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12*\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x1a.jetgate.v1.ConsumerConfig\"@\n\x16\x43reateConsumerResponse\x12&\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x14.jetgate.v1.Consumer\"w\n\x14\x41pplyConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12*\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x1a.jetgate.v1.ConsumerConfig\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"\x94\x01\n\x15\x41pplyConsumerResponse\x12&\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x14.jetgate.v1.Consumer\x12)\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.jetgate.v1.ApplyOutcome\x12(\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x17.jetgate.v1.FieldChange\"6\n\x12GetConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"=\n\x13GetConsumerResponse\x12&\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x14.jetgate.v1.Consumer\"l\n\x14ListConsumersRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\"j\n\x15ListConsumersResponse\x12\'\n\tconsumers\x18\x01 \x03(\x0b\x32\x14.jetgate.v1.Consumer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0f\n\x07missing\x18\x03 \x03(\t\"\x92\x01\n\x15UpdateConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12*\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x1a.jetgate.v1.ConsumerConfig\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"@\n\x16UpdateConsumerResponse\x12&\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x14.jetgate.v1.Consumer\"9\n\x15\x44\x65leteConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteConsumerResponse\"\xa2\x01\n\x14PauseConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x31\n\x0bpause_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12.\n\tpause_for\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x42\x05\n\x03\x65nd\"\x8c\x01\n\x15PauseConsumerResponse\x12\x0e\n\x06paused\x18\x01 \x01(\x08\x12/\n\x0bpause_until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0fpause_remaining\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"9\n\x15ResumeConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"\x18\n\x16ResumeConsumerResponse\"\\\n\x14ResetConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x15\n\x08sequence\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\x0b\n\t_sequence\"W\n\x15ResetConsumerResponse\x12&\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x14.jetgate.v1.Consumer\x12\x16\n\x0ereset_sequence\x18\x02 \x01(\x04\"G\n\x14UnpinConsumerRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\r\n\x05group\x18\x03 \x01(\t\"\x17\n\x15UnpinConsumerResponse\"\xe7\x01\n\x08\x43onsumer\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1a.jetgate.v1.ConsumerConfig\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05state\x18\x05 \x01(\x0b\x32\x19.jetgate.v1.ConsumerState\x12(\n\x07\x63luster\x18\x06 \x01(\x0b\x32\x17.jetgate.v1.ClusterInfo\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"\xc2\x02\n\rConsumerState\x12+\n\tdelivered\x18\x01 \x01(\x0b\x32\x18.jetgate.v1.SequencePair\x12+\n\tack_floor\x18\x02 \x01(\x0b\x32\x18.jetgate.v1.SequencePair\x12\x17\n\x0fnum_ack_pending\x18\x03 \x01(\x04\x12\x17\n\x0fnum_redelivered\x18\x04 \x01(\x04\x12\x13\n\x0bnum_waiting\x18\x05 \x01(\x04\x12\x13\n\x0bnum_pending\x18\x06 \x01(\x04\x12\x0e\n\x06paused\x18\x07 \x01(\x08\x12\x32\n\x0fpause_remaining\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x0fpriority_groups\x18\t \x03(\x0b\x32\x1e.jetgate.v1.PriorityGroupState\"n\n\x12PriorityGroupState\x12\r\n\x05group\x18\x01 \x01(\t\x12\x18\n\x10pinned_client_id\x18\x02 \x01(\t\x12/\n\x0bpinned_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"s\n\x0cSequencePair\x12\x19\n\x11\x63onsumer_sequence\x18\x01 \x01(\x04\x12\x17\n\x0fstream_sequence\x18\x02 \x01(\x04\x12/\n\x0blast_active\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xf3\x06\n\x0f\x43onsumerService\x12W\n\x0e\x43reateConsumer\x12!.jetgate.v1.CreateConsumerRequest\x1a\".jetgate.v1.CreateConsumerResponse\x12T\n\rApplyConsumer\x12 .jetgate.v1.ApplyConsumerRequest\x1a!.jetgate.v1.ApplyConsumerResponse\x12N\n\x0bGetConsumer\x12\x1e.jetgate.v1.GetConsumerRequest\x1a\x1f.jetgate.v1.GetConsumerResponse\x12T\n\rListConsumers\x12 .jetgate.v1.ListConsumersRequest\x1a!.jetgate.v1.ListConsumersResponse\x12W\n\x0eUpdateConsumer\x12!.jetgate.v1.UpdateConsumerRequest\x1a\".jetgate.v1.UpdateConsumerResponse\x12W\n\x0e\x44\x65leteConsumer\x12!.jetgate.v1.DeleteConsumerRequest\x1a\".jetgate.v1.DeleteConsumerResponse\x12T\n\rPauseConsumer\x12 .jetgate.v1.PauseConsumerRequest\x1a!.jetgate.v1.PauseConsumerResponse\x12W\n\x0eResumeConsumer\x12!.jetgate.v1.ResumeConsumerRequest\x1a\".jetgate.v1.ResumeConsumerResponse\x12T\n\rResetConsumer\x12 .jetgate.v1.ResetConsumerRequest\x1a!.jetgate.v1.ResetConsumerResponse\x12T\n\rUnpinConsumer\x12 .jetgate.v1.UnpinConsumerRequest\x1a!.jetgate.v1.UnpinConsumerResponseB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,39 +53,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCONSUMERSREQUEST']._serialized_start=764
   _globals['_LISTCONSUMERSREQUEST']._serialized_end=872
   _globals['_LISTCONSUMERSRESPONSE']._serialized_start=874
-  _globals['_LISTCONSUMERSRESPONSE']._serialized_end=963
-  _globals['_UPDATECONSUMERREQUEST']._serialized_start=966
-  _globals['_UPDATECONSUMERREQUEST']._serialized_end=1112
-  _globals['_UPDATECONSUMERRESPONSE']._serialized_start=1114
-  _globals['_UPDATECONSUMERRESPONSE']._serialized_end=1178
-  _globals['_DELETECONSUMERREQUEST']._serialized_start=1180
-  _globals['_DELETECONSUMERREQUEST']._serialized_end=1237
-  _globals['_DELETECONSUMERRESPONSE']._serialized_start=1239
-  _globals['_DELETECONSUMERRESPONSE']._serialized_end=1263
-  _globals['_PAUSECONSUMERREQUEST']._serialized_start=1266
-  _globals['_PAUSECONSUMERREQUEST']._serialized_end=1428
-  _globals['_PAUSECONSUMERRESPONSE']._serialized_start=1431
-  _globals['_PAUSECONSUMERRESPONSE']._serialized_end=1571
-  _globals['_RESUMECONSUMERREQUEST']._serialized_start=1573
-  _globals['_RESUMECONSUMERREQUEST']._serialized_end=1630
-  _globals['_RESUMECONSUMERRESPONSE']._serialized_start=1632
-  _globals['_RESUMECONSUMERRESPONSE']._serialized_end=1656
-  _globals['_RESETCONSUMERREQUEST']._serialized_start=1658
-  _globals['_RESETCONSUMERREQUEST']._serialized_end=1750
-  _globals['_RESETCONSUMERRESPONSE']._serialized_start=1752
-  _globals['_RESETCONSUMERRESPONSE']._serialized_end=1839
-  _globals['_UNPINCONSUMERREQUEST']._serialized_start=1841
-  _globals['_UNPINCONSUMERREQUEST']._serialized_end=1912
-  _globals['_UNPINCONSUMERRESPONSE']._serialized_start=1914
-  _globals['_UNPINCONSUMERRESPONSE']._serialized_end=1937
-  _globals['_CONSUMER']._serialized_start=1940
-  _globals['_CONSUMER']._serialized_end=2171
-  _globals['_CONSUMERSTATE']._serialized_start=2174
-  _globals['_CONSUMERSTATE']._serialized_end=2496
-  _globals['_PRIORITYGROUPSTATE']._serialized_start=2498
-  _globals['_PRIORITYGROUPSTATE']._serialized_end=2608
-  _globals['_SEQUENCEPAIR']._serialized_start=2610
-  _globals['_SEQUENCEPAIR']._serialized_end=2725
-  _globals['_CONSUMERSERVICE']._serialized_start=2728
-  _globals['_CONSUMERSERVICE']._serialized_end=3611
+  _globals['_LISTCONSUMERSRESPONSE']._serialized_end=980
+  _globals['_UPDATECONSUMERREQUEST']._serialized_start=983
+  _globals['_UPDATECONSUMERREQUEST']._serialized_end=1129
+  _globals['_UPDATECONSUMERRESPONSE']._serialized_start=1131
+  _globals['_UPDATECONSUMERRESPONSE']._serialized_end=1195
+  _globals['_DELETECONSUMERREQUEST']._serialized_start=1197
+  _globals['_DELETECONSUMERREQUEST']._serialized_end=1254
+  _globals['_DELETECONSUMERRESPONSE']._serialized_start=1256
+  _globals['_DELETECONSUMERRESPONSE']._serialized_end=1280
+  _globals['_PAUSECONSUMERREQUEST']._serialized_start=1283
+  _globals['_PAUSECONSUMERREQUEST']._serialized_end=1445
+  _globals['_PAUSECONSUMERRESPONSE']._serialized_start=1448
+  _globals['_PAUSECONSUMERRESPONSE']._serialized_end=1588
+  _globals['_RESUMECONSUMERREQUEST']._serialized_start=1590
+  _globals['_RESUMECONSUMERREQUEST']._serialized_end=1647
+  _globals['_RESUMECONSUMERRESPONSE']._serialized_start=1649
+  _globals['_RESUMECONSUMERRESPONSE']._serialized_end=1673
+  _globals['_RESETCONSUMERREQUEST']._serialized_start=1675
+  _globals['_RESETCONSUMERREQUEST']._serialized_end=1767
+  _globals['_RESETCONSUMERRESPONSE']._serialized_start=1769
+  _globals['_RESETCONSUMERRESPONSE']._serialized_end=1856
+  _globals['_UNPINCONSUMERREQUEST']._serialized_start=1858
+  _globals['_UNPINCONSUMERREQUEST']._serialized_end=1929
+  _globals['_UNPINCONSUMERRESPONSE']._serialized_start=1931
+  _globals['_UNPINCONSUMERRESPONSE']._serialized_end=1954
+  _globals['_CONSUMER']._serialized_start=1957
+  _globals['_CONSUMER']._serialized_end=2188
+  _globals['_CONSUMERSTATE']._serialized_start=2191
+  _globals['_CONSUMERSTATE']._serialized_end=2513
+  _globals['_PRIORITYGROUPSTATE']._serialized_start=2515
+  _globals['_PRIORITYGROUPSTATE']._serialized_end=2625
+  _globals['_SEQUENCEPAIR']._serialized_start=2627
+  _globals['_SEQUENCEPAIR']._serialized_end=2742
+  _globals['_CONSUMERSERVICE']._serialized_start=2745
+  _globals['_CONSUMERSERVICE']._serialized_end=3628
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from jetgate.v1 import error_pb2 as _error_pb2
 from jetgate.v1 import live_session_pb2 as _live_session_pb2
 from google.protobuf.internal import containers as _containers
@@ -41,7 +42,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("version", "gateway_id", "state", "nats", "limits", "dead_letters", "identity")
+    __slots__ = ("version", "gateway_id", "state", "nats", "limits", "dead_letters", "identity", "start_time")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +50,7 @@ class GetInfoResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
     version: str
     gateway_id: str
     state: GatewayState
@@ -56,7 +58,8 @@ class GetInfoResponse(_message.Message):
     limits: Limits
     dead_letters: DeadLetterInfo
     identity: str
-    def __init__(self, version: _Optional[str] = ..., gateway_id: _Optional[str] = ..., state: _Optional[_Union[GatewayState, str]] = ..., nats: _Optional[_Union[NatsInfo, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., dead_letters: _Optional[_Union[DeadLetterInfo, _Mapping]] = ..., identity: _Optional[str] = ...) -> None: ...
+    start_time: _timestamp_pb2.Timestamp
+    def __init__(self, version: _Optional[str] = ..., gateway_id: _Optional[str] = ..., state: _Optional[_Union[GatewayState, str]] = ..., nats: _Optional[_Union[NatsInfo, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., dead_letters: _Optional[_Union[DeadLetterInfo, _Mapping]] = ..., identity: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class NatsInfo(_message.Message):
     __slots__ = ("server_name", "server_version", "api_level", "domain", "streams", "consumers", "features", "usage", "tiers")

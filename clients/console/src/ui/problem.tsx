@@ -1,0 +1,47 @@
+// What is shown where data is not there yet, or cannot be had.
+
+import type { ComponentChildren } from "preact";
+import type { JetgateError } from "jetgate/web";
+import { type Polled, isDenied } from "../polled";
+
+/** An error of the gateway: why, and what is missing. */
+export function Problem({ error }: { error: JetgateError }) {
+  const permission = error.metadata.permission;
+  return (
+    <div class="problem" role="alert">
+      <strong>{isDenied(error) ? "You may not see or do this" : error.reason || error.codeName}</strong>
+      <span>{error.message}</span>
+      {permission && <span>Permission that is missing: <code>{permission}</code></span>}
+      {error.violations.map(({ field, description }) => (
+        <span key={field}>
+          <code>{field}</code> {description}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+/** What was polled, as soon as it is there; what goes wrong stands above it. */
+export function Shown<T>({ of, children }: { of: Polled<T>; children: (data: T) => ComponentChildren }) {
+  const { data, error } = of;
+  return (
+    <>
+      {error && !isAway(error) && <Problem error={error} />}
+      {data !== undefined ? children(data) : !error && <Loading />}
+      {data === undefined && error && isAway(error) && <Loading />}
+    </>
+  );
+}
+
+/** The page's head says it of everything at once. */
+function isAway(error: JetgateError): boolean {
+  return !error.reason || error.codeName === "UNAUTHENTICATED";
+}
+
+export function Loading() {
+  return (
+    <p class="loading" role="status">
+      Loading…
+    </p>
+  );
+}

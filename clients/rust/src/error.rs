@@ -1,0 +1,276 @@
+//! Why a call, or one message of it, failed.
+
+mod retry;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use crate::v1::{ErrorReason, ItemStatus};
+
+/// The beginning of the reasons' names in the contract.
+const PREFIX: &str = "ERROR_REASON_";
+
+/// Whether repeating a failed call may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Retry {
+    /// Not stated.
+    Unspecified,
+    /// The same request fails again.
+    Never,
+    /// The same request may succeed later; wait at least [`Error::retry_delay`].
+    Later,
+    /// Safe only with the same message id, inside the stream's duplicate window.
+    SameId,
+    /// Read the current state first, then decide.
+    AfterRead,
+}
+
+/// Why a call, or one message of it, failed. Programs branch on [`Error::reason`], never on the text.
+#[derive(Clone)]
+pub struct Error(Arc<Details>);
+
+#[derive(Debug)]
+struct Details {
+    code: Code,
+    reason: String,
+    message: String,
+    metadata: HashMap<String, String>,
+    violations: Vec<(String, String)>,
+    retry_delay: Option<Duration>,
+    is_unsent: bool,
+}
+
+impl Error {
+    /// The gRPC status.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// Which fault it is, in the contract's words. [`ErrorReason::Unspecified`] where no gateway answered, and
+    /// for reasons that are younger than this library: see [`Error::reason_name`].
+    pub fn reason(&self) -> ErrorReason {
+        let name = format!("{PREFIX}{}", self.0.reason);
+        ErrorReason::from_str_name(&name).unwrap_or(ErrorReason::Unspecified)
+    }
+
+    /// The reason's name, `STREAM_NOT_FOUND` for example. Empty where no gateway answered.
+    pub fn reason_name(&self) -> &str {
+        &self.0.reason
+    }
+
+    /// What went wrong, for people.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Facts that belong to the reason: `actual_sequence`, for example.
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.0.metadata
+    }
+
+    /// Which fields of the request are wrong, and why.
+    pub fn violations(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.0.violations.iter();
+        all.map(|(field, why)| (field.as_str(), why.as_str()))
+    }
+
+    /// How long to wait before a retry, where the gateway says so.
+    pub fn retry_delay(&self) -> Option<Duration> {
+        self.0.retry_delay
+    }
+
+    /// Whether repeating the call may help.
+    pub fn retry(&self) -> Retry {
+        if !self.0.reason.is_empty() {
+            return retry::of(self.reason());
+        }
+        match self.0.code {
+            Code::Unavailable
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::Internal
+            | Code::DeadlineExceeded => Retry::Later,
+            _ => Retry::Unspecified,
+        }
+    }
+
+    /// Whether a publish that failed may have been stored: repeat it with the same message id.
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.0.reason == "PUBLISH_OUTCOME_UNKNOWN"
+    }
+
+    /// Whether it says that what was called is closed.
+    pub fn is_closed(&self) -> bool {
+        self.0.code == Code::Cancelled && self.0.reason.is_empty()
+    }
+
+    /// No gateway was reached: what was asked for has surely not been done.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.0.is_unsent
+    }
+
+    /// A stream that ended so would end so again.
+    pub(crate) fn is_for_good(&self) -> bool {
+        match self.0.reason.is_empty() {
+            true => matches!(
+                self.0.code,
+                Code::Unimplemented
+                    | Code::Unauthenticated
+                    | Code::PermissionDenied
+                    | Code::InvalidArgument
+            ),
+            false => self.retry() != Retry::Later,
+        }
+    }
+
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self(Arc::new(Details {
+            code,
+            reason: String::new(),
+            message: message.into(),
+            metadata: HashMap::new(),
+            violations: Vec::new(),
+            retry_delay: None,
+            is_unsent: false,
+        }))
+    }
+
+    pub(crate) fn with_reason(reason: ErrorReason, code: Code, message: impl Into<String>) -> Self {
+        let mut error = Self::new(code, message);
+        if let Some(details) = Arc::get_mut(&mut error.0) {
+            details.reason = name(reason);
+        }
+        error
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Code::InvalidArgument, message)
+    }
+
+    /// What was used is closed.
+    pub(crate) fn closed(what: &str) -> Self {
+        Self::new(Code::Cancelled, format!("{what} is closed"))
+    }
+
+    /// A stream whose gateway says nothing, or not what it should.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(Code::Unavailable, message)
+    }
+
+    /// A message that was sent, and whose answer is lost.
+    pub(crate) fn outcome_unknown(why: &str) -> Self {
+        let text = format!("the message may be stored: {why}");
+        Self::with_reason(ErrorReason::PublishOutcomeUnknown, Code::Unavailable, text)
+    }
+
+    /// The failure of one item; nothing where it went well.
+    pub(crate) fn of_item(status: ItemStatus) -> Option<Self> {
+        if status.code == 0 {
+            return None;
+        }
+        Some(Self(Arc::new(Details {
+            code: Code::from_i32(status.code),
+            reason: name(status.reason()),
+            message: status.message,
+            metadata: status.metadata,
+            violations: Vec::new(),
+            retry_delay: None,
+            is_unsent: false,
+        })))
+    }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let info = details.error_info();
+        let violations = details.bad_request().map(|bad| {
+            let all = bad.field_violations.iter();
+            all.map(|it| (it.field.clone(), it.description.clone()))
+                .collect()
+        });
+        Self(Arc::new(Details {
+            code: status.code(),
+            reason: info.map(|info| info.reason.clone()).unwrap_or_default(),
+            message: status.message().to_owned(),
+            metadata: info.map(|info| info.metadata.clone()).unwrap_or_default(),
+            violations: violations.unwrap_or_default(),
+            retry_delay: details.retry_info().and_then(|info| info.retry_delay),
+            is_unsent: is_unsent(&status),
+        }))
+    }
+}
+
+fn name(reason: ErrorReason) -> String {
+    match reason {
+        ErrorReason::Unspecified => String::new(),
+        reason => reason.as_str_name().trim_start_matches(PREFIX).to_owned(),
+    }
+}
+
+/// No connection was made.
+fn is_unsent(status: &Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.reason.is_empty() {
+            write!(formatter, "{}: ", self.0.reason)?;
+        }
+        formatter.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, formatter)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contract_says_whether_a_retry_helps() {
+        let of = |reason| Error::with_reason(reason, Code::Unknown, "").retry();
+        assert_eq!(of(ErrorReason::StreamNotFound), Retry::Never);
+        assert_eq!(of(ErrorReason::Draining), Retry::Later);
+        assert_eq!(of(ErrorReason::PublishOutcomeUnknown), Retry::SameId);
+        assert_eq!(of(ErrorReason::WrongLastSequence), Retry::AfterRead);
+        assert_eq!(Error::unavailable("").retry(), Retry::Later);
+    }
+
+    #[test]
+    fn details_of_a_status_are_kept() {
+        let mut details = tonic_types::ErrorDetails::new();
+        let facts = HashMap::from([("stream".to_owned(), "ORDERS".to_owned())]);
+        details
+            .set_error_info("STREAM_NOT_FOUND", "jetgate", facts)
+            .set_retry_info(Some(Duration::from_secs(3)))
+            .add_bad_request_violation("stream", "is wrong");
+        let status = Status::with_error_details(Code::NotFound, "no", details);
+        let error = Error::from(status);
+        assert_eq!(error.reason(), ErrorReason::StreamNotFound);
+        assert_eq!(error.metadata()["stream"], "ORDERS");
+        assert_eq!(error.violations().next(), Some(("stream", "is wrong")));
+        assert_eq!(error.retry_delay(), Some(Duration::from_secs(3)));
+        assert!(error.is_for_good());
+    }
+}

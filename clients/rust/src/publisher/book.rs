@@ -1,0 +1,516 @@
+//! The messages of a publisher that are not answered, by their numbers, which follow one another. No I/O and no waiting.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+
+use super::outcome::{Ack, Outcomes, Stored};
+use crate::error::Error;
+use crate::message::Message;
+use crate::publish::MessageId;
+
+/// What a batch is full of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+}
+
+/// Messages that were written one behind the other.
+#[derive(Debug)]
+struct Batch {
+    /// The number of the first.
+    first: u64,
+    body: Body,
+    /// Where each ends in the body, and whether it is answered.
+    ends: Vec<(u32, bool)>,
+    /// How many are not answered.
+    left: usize,
+    outcomes: Arc<Outcomes>,
+    accepted_at: Instant,
+    /// When the first of them left for the first time.
+    sent_at: Option<Instant>,
+    /// How many have an id that their publisher gave.
+    with_ids: usize,
+}
+
+#[derive(Debug)]
+enum Body {
+    Growing(BytesMut),
+    Whole(Bytes),
+}
+
+/// A part of a batch that is sent as one frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) first: u64,
+    pub(super) body: Bytes,
+    pub(super) count: usize,
+}
+
+/// What is safe to repeat.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Safe {
+    /// What left before this may be forgotten by its stream.
+    pub(super) since: Option<Instant>,
+    /// Every message has an id, its own or that of its number.
+    pub(super) has_ids: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Book {
+    batches: VecDeque<Batch>,
+    /// The number of the next message that is taken.
+    next: u64,
+    /// The number of the next message that is sent.
+    cursor: u64,
+    /// How many are not answered, and their bytes.
+    messages: usize,
+    bytes: usize,
+    /// How many of them are on their way, and their bytes.
+    in_flight: usize,
+    in_flight_bytes: usize,
+    /// Since when something waits to be sent.
+    waiting_since: Option<Instant>,
+    /// How large the last frame was.
+    usual_size: usize,
+}
+
+impl Book {
+    pub(super) fn new() -> Self {
+        Self {
+            batches: VecDeque::new(),
+            next: 1,
+            cursor: 1,
+            messages: 0,
+            bytes: 0,
+            in_flight: 0,
+            in_flight_bytes: 0,
+            waiting_since: None,
+            usual_size: 0,
+        }
+    }
+
+    pub(super) fn messages(&self) -> usize {
+        self.messages
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    pub(super) fn in_flight_bytes(&self) -> usize {
+        self.in_flight_bytes
+    }
+
+    /// How many messages wait to be sent.
+    pub(super) fn waiting(&self) -> usize {
+        self.messages - self.in_flight
+    }
+
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.bytes - self.in_flight_bytes
+    }
+
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        self.waiting_since.filter(|_| self.waiting() > 0)
+    }
+
+    /// Takes a message.
+    pub(super) fn add(&mut self, message: Message, limits: Limits) -> Ack {
+        if self.waiting() == 0 {
+            self.waiting_since = Some(Instant::now());
+        }
+        let number = self.next;
+        if !self
+            .batches
+            .back()
+            .is_some_and(|last| last.has_room(limits))
+        {
+            self.begin_batch();
+        }
+        // There is one now.
+        let place = self.batches.len() - 1;
+        let batch = &mut self.batches[place];
+        let (place, size) = batch.add(&message);
+        let outcomes = Arc::clone(&batch.outcomes);
+        self.next += 1;
+        self.messages += 1;
+        self.bytes += size;
+        let message_id = match message.message_id {
+            Some(id) => MessageId::Given(id.into()),
+            None => MessageId::Number(number),
+        };
+        Ack {
+            outcomes,
+            place,
+            message_id,
+        }
+    }
+
+    fn begin_batch(&mut self) {
+        if let Some(last) = self.batches.back_mut() {
+            last.complete();
+        }
+        self.batches.push_back(Batch {
+            first: self.next,
+            body: Body::Growing(BytesMut::with_capacity(self.usual_size)),
+            ends: Vec::new(),
+            left: 0,
+            outcomes: Arc::default(),
+            accepted_at: Instant::now(),
+            sent_at: None,
+            with_ids: 0,
+        });
+    }
+
+    /// The next frame, of at most so much; at least one message, if one waits.
+    pub(super) fn take(&mut self, room: Limits, now: Instant) -> Option<Run> {
+        while self.cursor < self.next {
+            let at = self.find(self.cursor)?;
+            let batch = &mut self.batches[at];
+            batch.complete();
+            let place = (self.cursor - batch.first) as usize;
+            let Some(run) = batch.run(place, room) else {
+                // Answered already.
+                self.cursor += 1;
+                continue;
+            };
+            batch.sent_at.get_or_insert(now);
+            self.cursor += run.count as u64;
+            self.in_flight += run.count;
+            self.in_flight_bytes += run.body.len();
+            self.waiting_since = Some(now);
+            self.usual_size = run.body.len();
+            return Some(run);
+        }
+        None
+    }
+
+    /// These messages are stored, one behind the other.
+    pub(super) fn stored(&mut self, numbers: RangeInclusive<u64>, stored: &Stored) {
+        let first = *numbers.start();
+        self.answer(numbers, |number, _| {
+            let sequence = stored.sequence + (number - first);
+            Ok(Stored {
+                sequence,
+                ..stored.clone()
+            })
+        });
+    }
+
+    /// Everything up to this number that is on its way is stored; where, is not said.
+    pub(super) fn settled_through(&mut self, number: u64, stored: &Stored) {
+        let last = number.min(self.cursor - 1);
+        self.answer(self.first()..=last, |_, _| Ok(stored.clone()));
+    }
+
+    /// These messages have failed.
+    pub(super) fn failed(&mut self, numbers: RangeInclusive<u64>, error: &Error) {
+        self.answer(numbers, |_, _| Err(error.clone()));
+    }
+
+    /// Prepares everything that is not answered to be sent again, but for what would not be safe to repeat.
+    pub(super) fn rewind(&mut self, safe: Safe, why: &Error) {
+        let is_unsafe = |batch: &&Batch| {
+            let is_forgotten = |sent| safe.since.is_some_and(|since| sent < since);
+            let has_ids = safe.has_ids || batch.with_ids == batch.ends.len();
+            batch
+                .sent_at
+                .is_some_and(|sent| !has_ids || is_forgotten(sent))
+        };
+        let all = self.batches.iter().filter(is_unsafe);
+        let ranges: Vec<_> = all.map(|batch| batch.first..=batch.last()).collect();
+        for range in ranges {
+            let last = (*range.end()).min(self.cursor - 1);
+            self.failed(*range.start()..=last, why);
+        }
+        self.cursor = self.first();
+        self.in_flight = 0;
+        self.in_flight_bytes = 0;
+    }
+
+    /// Gives up what was taken before this moment, or everything: with `sent` what may be stored, otherwise with
+    /// `unsent`.
+    pub(super) fn give_up(&mut self, before: Option<Instant>, sent: &Error, unsent: &Error) {
+        let is_old = |batch: &Batch| before.is_none_or(|before| batch.accepted_at < before);
+        let count = self
+            .batches
+            .iter()
+            .take_while(|batch| is_old(batch))
+            .count();
+        let Some(last) = count.checked_sub(1).map(|last| self.batches[last].last()) else {
+            return;
+        };
+        self.answer(self.first()..=last, |_, was_sent| match was_sent {
+            true => Err(sent.clone()),
+            false => Err(unsent.clone()),
+        });
+    }
+
+    /// Takes messages out. What was answered before, or never existed, is passed over.
+    fn answer(
+        &mut self,
+        numbers: RangeInclusive<u64>,
+        outcome: impl Fn(u64, bool) -> Result<Stored, Error>,
+    ) {
+        let mut number = (*numbers.start()).max(self.first());
+        let last = (*numbers.end()).min(self.next - 1);
+        while number <= last
+            && let Some(at) = self.find(number)
+        {
+            let batch = &mut self.batches[at];
+            let end = last.min(batch.last());
+            let answered = batch.answer(number..=end, self.cursor, &outcome);
+            self.messages -= answered.messages;
+            self.bytes -= answered.bytes;
+            self.in_flight -= answered.in_flight;
+            self.in_flight_bytes -= answered.in_flight_bytes;
+            number = end + 1;
+        }
+        while self.batches.front().is_some_and(|batch| batch.left == 0) {
+            self.batches.pop_front();
+        }
+        self.cursor = self.cursor.max(self.first());
+    }
+
+    /// The number of the first message that is kept.
+    fn first(&self) -> u64 {
+        self.batches.front().map_or(self.next, |batch| batch.first)
+    }
+
+    /// The place of the batch with this number.
+    fn find(&self, number: u64) -> Option<usize> {
+        let behind = self.batches.partition_point(|batch| batch.first <= number);
+        let at = behind.checked_sub(1)?;
+        (number <= self.batches[at].last()).then_some(at)
+    }
+}
+
+/// What a batch has counted of an answer.
+#[derive(Debug, Default)]
+struct Answered {
+    messages: usize,
+    bytes: usize,
+    in_flight: usize,
+    in_flight_bytes: usize,
+}
+
+impl Batch {
+    fn last(&self) -> u64 {
+        (self.first + self.ends.len() as u64).saturating_sub(1)
+    }
+
+    fn size(&self) -> usize {
+        self.ends.last().map_or(0, |(end, _)| *end as usize)
+    }
+
+    fn has_room(&self, limits: Limits) -> bool {
+        matches!(self.body, Body::Growing(_))
+            && self.ends.len() < limits.messages
+            && self.size() < limits.bytes
+    }
+
+    /// Writes a message, and returns its place and its size.
+    fn add(&mut self, message: &Message) -> (usize, usize) {
+        let before = self.size();
+        if let Body::Growing(body) = &mut self.body {
+            message.write(body);
+            self.ends.push((body.len() as u32, false));
+        }
+        self.with_ids += usize::from(message.message_id.is_some());
+        self.left += 1;
+        self.outcomes.expect();
+        (self.ends.len() - 1, self.size() - before)
+    }
+
+    /// Nothing is added any more.
+    fn complete(&mut self) {
+        if let Body::Growing(body) = &mut self.body {
+            self.body = Body::Whole(std::mem::take(body).freeze());
+        }
+    }
+
+    fn begin_of(&self, place: usize) -> usize {
+        place
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before].0 as usize)
+    }
+
+    /// The messages from this place on that are not answered and have room, at least one of them.
+    fn run(&self, place: usize, room: Limits) -> Option<Run> {
+        let Body::Whole(body) = &self.body else {
+            return None;
+        };
+        let begin = self.begin_of(place);
+        let open = self.ends[place..]
+            .iter()
+            .take_while(|(_, answered)| !answered);
+        let fits =
+            |at: usize, end: usize| at == 0 || (at < room.messages && end - begin <= room.bytes);
+        let count = open
+            .enumerate()
+            .take_while(|(at, (end, _))| fits(*at, *end as usize))
+            .count();
+        let end = self.begin_of(place + count);
+        (count > 0).then(|| Run {
+            first: self.first + place as u64,
+            body: body.slice(begin..end),
+            count,
+        })
+    }
+
+    fn answer(
+        &mut self,
+        numbers: RangeInclusive<u64>,
+        cursor: u64,
+        outcome: &impl Fn(u64, bool) -> Result<Stored, Error>,
+    ) -> Answered {
+        let mut counted = Answered::default();
+        let was_sent = self.sent_at.is_some();
+        let (first, ends, left) = (self.first, &mut self.ends, &mut self.left);
+        let outcomes = numbers.filter_map(|number| {
+            let place = (number - first) as usize;
+            let begin = place.checked_sub(1).map_or(0, |before| ends[before].0);
+            let (end, answered) = &mut ends[place];
+            if std::mem::replace(answered, true) {
+                return None;
+            }
+            let size = (*end - begin) as usize;
+            *left -= 1;
+            counted.messages += 1;
+            counted.bytes += size;
+            if number < cursor {
+                counted.in_flight += 1;
+                counted.in_flight_bytes += size;
+            }
+            Some((place, outcome(number, was_sent)))
+        });
+        self.outcomes.resolve(outcomes);
+        counted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::Origin;
+
+    const LIMITS: Limits = Limits {
+        messages: 4,
+        bytes: 1 << 20,
+    };
+    const ALL: Limits = Limits {
+        messages: 100,
+        bytes: 1 << 20,
+    };
+    const SAFE: Safe = Safe {
+        since: None,
+        has_ids: true,
+    };
+
+    fn stored(sequence: u64) -> Stored {
+        let origin = Arc::new(Origin::default());
+        Stored {
+            origin,
+            sequence,
+            duplicate: false,
+            counter: None,
+        }
+    }
+
+    fn book(count: usize) -> (Book, Vec<Ack>) {
+        let mut book = Book::new();
+        let acks = (0..count).map(|n| book.add(Message::new("a", n.to_string()), LIMITS));
+        let acks = acks.collect();
+        (book, acks)
+    }
+
+    fn sent(book: &mut Book) -> Vec<(u64, usize)> {
+        let runs = std::iter::from_fn(|| book.take(ALL, Instant::now()));
+        runs.map(|run| (run.first, run.count)).collect()
+    }
+
+    #[tokio::test]
+    async fn batches_are_full_and_answers_find_their_futures() {
+        let (mut book, acks) = book(10);
+        assert_eq!(sent(&mut book), [(1, 4), (5, 4), (9, 2)]);
+        assert_eq!((book.in_flight(), book.waiting()), (10, 0));
+        book.stored(1..=9, &stored(101));
+        book.failed(10..=10, &Error::unavailable("no"));
+        book.stored(3..=99, &stored(7));
+        for (number, ack) in acks.into_iter().enumerate() {
+            let outcome = ack.await.map(|published| published.sequence());
+            assert_eq!(outcome.ok(), (number < 9).then_some(101 + number as u64));
+        }
+        assert_eq!(
+            (book.messages(), book.bytes(), book.in_flight_bytes()),
+            (0, 0, 0)
+        );
+    }
+
+    #[test]
+    fn what_is_not_answered_is_sent_again_in_runs() {
+        let (mut book, _acks) = book(10);
+        sent(&mut book);
+        book.stored(1..=2, &stored(1));
+        book.stored(4..=6, &stored(4));
+        book.rewind(SAFE, &Error::unavailable("lost"));
+        assert_eq!((book.in_flight(), book.waiting()), (0, 5));
+        assert_eq!(sent(&mut book), [(3, 1), (7, 2), (9, 2)]);
+        assert_eq!((book.in_flight(), book.waiting()), (5, 0));
+        book.settled_through(10, &stored(0));
+        assert_eq!((book.messages(), book.bytes(), book.in_flight()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_window_cuts_batches() {
+        let (mut book, _acks) = book(3);
+        let room = Limits {
+            messages: 2,
+            bytes: 1 << 20,
+        };
+        let run = book.take(room, Instant::now()).unwrap();
+        assert_eq!((run.first, run.count), (1, 2));
+        // What is taken meanwhile goes into another batch.
+        let _ack = book.add(Message::new("a", "more"), LIMITS);
+        assert_eq!(sent(&mut book), [(3, 1), (4, 1)]);
+    }
+
+    #[tokio::test]
+    async fn only_what_left_may_be_stored() {
+        let (mut book, acks) = book(6);
+        let _ = book.take(ALL, Instant::now());
+        book.give_up(None, &Error::outcome_unknown("gone"), &Error::closed("it"));
+        let mut unknown = Vec::new();
+        for ack in acks {
+            unknown.push(ack.await.unwrap_err().is_outcome_unknown());
+        }
+        assert_eq!(unknown, [true, true, true, true, false, false]);
+        assert_eq!(book.messages(), 0);
+    }
+
+    #[tokio::test]
+    async fn without_ids_nothing_is_repeated() {
+        let (mut book, mut acks) = book(4);
+        acks.push(book.add(Message::new("a", "x").message_id("mine"), LIMITS));
+        sent(&mut book);
+        acks.push(book.add(Message::new("a", "later"), LIMITS));
+        let without = Safe {
+            has_ids: false,
+            ..SAFE
+        };
+        book.rewind(without, &Error::outcome_unknown("lost"));
+        assert_eq!(sent(&mut book), [(5, 1), (6, 1)]);
+        for ack in acks.drain(..4) {
+            assert!(ack.await.unwrap_err().is_outcome_unknown());
+        }
+    }
+}

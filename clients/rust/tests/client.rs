@@ -1,0 +1,19 @@
+//! The client against real gateways and real nats-servers, which tests/scenarios/world.py runs.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests lie outside the functions that clippy takes for tests"
+)]
+
+mod consuming;
+mod documents;
+mod expected;
+mod generated;
+mod publishing;
+mod scenario;
+mod scenarios;
+mod step;
+mod world;

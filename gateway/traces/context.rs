@@ -1,0 +1,198 @@
+//! W3C Trace Context in the metadata of calls and in the headers of messages.
+//!
+//! Headers are found in whatever case: Go's libraries write `Traceparent`.
+
+use async_nats::HeaderName;
+use bytes::Bytes;
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+
+use crate::nats::{HEADER_OVERHEAD, Outgoing};
+
+const PARENT: &str = "traceparent";
+const STATE: &str = "tracestate";
+
+/// The most that all headers of a message may have together.
+const HEADERS: usize = 64 * 1024;
+
+/// The context that a call brings.
+pub(super) fn of_call(metadata: &http::HeaderMap) -> Option<SpanContext> {
+    let text = |name| metadata.get(name)?.to_str().ok();
+    parse(text(PARENT)?, text(STATE))
+}
+
+/// Whether a message names a context, sound or not, before it is published.
+pub(super) fn is_named(message: &Outgoing) -> bool {
+    header(message, PARENT).is_some()
+}
+
+/// The context of a message before it is published.
+pub(super) fn of_message(message: &Outgoing) -> Option<SpanContext> {
+    parse(header(message, PARENT)?, header(message, STATE))
+}
+
+fn header<'a>(message: &'a Outgoing, wanted: &str) -> Option<&'a str> {
+    let mut headers = message.headers.iter();
+    let (_, values) = headers.find(|(name, _)| {
+        let name: &str = name.as_ref();
+        name.eq_ignore_ascii_case(wanted)
+    })?;
+    Some(values.first()?.as_str())
+}
+
+/// The context of a message that is delivered.
+pub(super) fn of_delivery(headers: &[(String, Bytes)]) -> Option<SpanContext> {
+    let text = |wanted| {
+        let mut headers = headers.iter();
+        let (_, value) = headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+        std::str::from_utf8(value).ok()
+    };
+    parse(text(PARENT)?, text(STATE))
+}
+
+/// Gives a message a context, where there is room for it: none is refused for its trace.
+/// `max_payload` is what the server takes of headers and payload.
+pub(super) fn give(message: &mut Outgoing, context: &SpanContext, max_payload: Option<usize>) {
+    let mut written = Written::default();
+    let context = Context::new().with_remote_span_context(context.clone());
+    TraceContextPropagator::new().inject_context(&context, &mut written);
+    let cost: usize = written
+        .0
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD)
+        .sum();
+    // The line that headers begin with, and the empty one behind them.
+    let size = message.size() + cost + 12;
+    let fits =
+        size - message.payload.len() <= HEADERS && max_payload.is_none_or(|most| size <= most);
+    if !fits {
+        return;
+    }
+    for (name, value) in written.0 {
+        message.headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+fn parse(parent: &str, state: Option<&str>) -> Option<SpanContext> {
+    let context = TraceContextPropagator::new()
+        .extract_with_context(&Context::new(), &Read { parent, state });
+    let context = context.span().span_context().clone();
+    context.is_valid().then_some(context)
+}
+
+/// Both values as they were read.
+struct Read<'a> {
+    parent: &'a str,
+    state: Option<&'a str>,
+}
+
+impl Extractor for Read<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match key {
+            PARENT => Some(self.parent),
+            STATE => self.state,
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![PARENT, STATE]
+    }
+}
+
+/// Both values as they are to be written.
+#[derive(Default)]
+struct Written(Vec<(&'static str, String)>);
+
+impl Injector for Written {
+    fn set(&mut self, key: &str, value: String) {
+        match key {
+            PARENT => self.0.push((PARENT, value)),
+            STATE if !value.is_empty() => self.0.push((STATE, value)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::{Reserved, Subject};
+    use async_nats::HeaderMap;
+
+    const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn message(payload: usize) -> Outgoing {
+        Outgoing {
+            subject: Subject::parse("subject", "orders.x", &Reserved::new("_INBOX")).unwrap(),
+            headers: HeaderMap::new(),
+            payload: Bytes::from(vec![0; payload]),
+            id: None,
+        }
+    }
+
+    #[test]
+    fn a_context_survives_the_message_that_carries_it() {
+        let context = parse(SAMPLED, Some("a=1,b=2")).unwrap();
+        let mut message = message(10);
+        give(&mut message, &context, None);
+
+        assert_eq!(message.headers.get(PARENT).unwrap().as_str(), SAMPLED);
+        assert_eq!(message.headers.get(STATE).unwrap().as_str(), "a=1,b=2");
+        let read = of_message(&message).unwrap();
+        assert_eq!(read.trace_id(), context.trace_id());
+        assert_eq!(read.span_id(), context.span_id());
+        assert!(read.is_sampled());
+    }
+
+    #[test]
+    fn no_message_grows_too_large_by_its_context() {
+        let context = parse(SAMPLED, None).unwrap();
+        let cost = PARENT.len() + SAMPLED.len() + HEADER_OVERHEAD + 12;
+        for (most, given) in [(100 + cost, true), (99 + cost, false)] {
+            let mut message = message(100);
+            give(&mut message, &context, Some(most));
+            assert_eq!(is_named(&message), given, "{most}");
+            assert!(message.size() <= most);
+        }
+        let mut message = message(0);
+        message
+            .headers
+            .insert("a", "b".repeat(HEADERS - 20).as_str());
+        give(&mut message, &context, None);
+        assert!(!is_named(&message));
+    }
+
+    #[test]
+    fn what_is_no_context_is_none() {
+        for bad in [
+            "",
+            "00",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        ] {
+            assert!(parse(bad, None).is_none(), "{bad}");
+        }
+        // A state that is none costs the state alone.
+        assert!(parse(SAMPLED, Some("=,=")).is_some());
+    }
+
+    #[test]
+    fn deliveries_name_it_in_their_headers() {
+        let header = |name: &str, value: &'static str| {
+            (name.to_owned(), Bytes::from_static(value.as_bytes()))
+        };
+        for name in [PARENT, "Traceparent"] {
+            assert!(of_delivery(&[header("a", "b"), header(name, SAMPLED)]).is_some());
+        }
+        assert!(of_delivery(&[header("a", SAMPLED)]).is_none());
+        assert!(of_delivery(&[]).is_none());
+        let broken = (PARENT.to_owned(), Bytes::from_static(b"\xff"));
+        assert!(of_delivery(&[broken]).is_none());
+    }
+}
