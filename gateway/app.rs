@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::console::Console;
 use crate::dead_letters::{Collector, DeadLetters};
 use crate::health::Health;
+use crate::limits::Accounts;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::nats::Nats;
@@ -86,7 +87,9 @@ impl App {
         let metrics = Metrics::new();
         let tls = Tls::load(&config.tls, config.web.is_enabled(), metrics.clone())?;
         let certificates = config.tls.authenticates();
-        let authenticator = Authenticator::load(&config.auth, certificates, metrics.clone())?;
+        let accounts = Accounts::new(&config.limits, metrics.clone());
+        let authenticator =
+            Authenticator::load(&config.auth, certificates, accounts, metrics.clone())?;
         let traces = Tracer::start(&config.traces, &metrics)?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
@@ -225,6 +228,11 @@ impl App {
             ended
                 .clone()
                 .run_until_cancelled_owned(authenticator.clone().keep_fresh()),
+        );
+        tokio::spawn(
+            ended
+                .clone()
+                .run_until_cancelled_owned(authenticator.clone().keep_issuers_fresh()),
         );
         if let Some(tls) = tls.clone() {
             tokio::spawn(ended.clone().run_until_cancelled_owned(tls.keep_fresh()));

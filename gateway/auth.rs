@@ -8,8 +8,11 @@ mod access;
 mod api_key;
 mod authenticator;
 mod caller;
+mod changes;
 mod expiry;
 pub mod policy;
+mod reread;
+mod token;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,10 +21,11 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::access::not_the_owner;
 pub use self::{
-    access::{Access, Changes},
+    access::Access,
     api_key::{ApiKeys, KeysError, NewKey},
-    authenticator::{AuthError, Authenticator},
+    authenticator::{AuthError, Authenticator, KeyLookup, Refusal},
     caller::{Caller, Kind, Owner},
+    changes::{Change, Changes},
     expiry::{Expiry, expired},
 };
 use crate::{
@@ -36,6 +40,11 @@ use crate::{
 pub struct Config {
     /// File of API keys. Default: none.
     pub api_keys_file: Option<PathBuf>,
+    /// File of the issuers whose tokens (JWT) are taken. Default: none.
+    pub token_issuers_file: Option<PathBuf>,
+    /// Time between two looks at the keys of issuers that have them on a server. Default 5 min.
+    #[serde(with = "humantime_serde")]
+    pub token_keys_interval: Duration,
     /// File of the rules of who may do what. Default: none, and everybody may do everything.
     pub policy_file: Option<PathBuf>,
     /// Whether the rules are followed, or only what they would refuse is logged and counted. Default
@@ -67,12 +76,16 @@ enum Credential {
     Connection,
     /// An API key, of which the hash is enough.
     ApiKey(api_key::Hash),
+    /// A token, of which it is enough who signed it.
+    Token(token::SignedBy),
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             api_keys_file: None,
+            token_issuers_file: None,
+            token_keys_interval: Duration::from_secs(300),
             policy_file: None,
             policy_mode: PolicyMode::default(),
             open_health: true,
@@ -82,8 +95,19 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether every call has to show a key or a token, or a certificate instead.
+    pub(crate) fn asks_callers(&self) -> bool {
+        self.api_keys_file.is_some() || self.token_issuers_file.is_some()
+    }
+
     pub(crate) fn check(&self, checks: &mut Checks) {
         checks.whole_seconds("reload_interval", self.reload_interval);
+        checks.whole_seconds("token_keys_interval", self.token_keys_interval);
+        if let Some(file) = &self.token_issuers_file
+            && let Err(error) = token::Tokens::read(file)
+        {
+            checks.require(false, "token_issuers_file", error.to_string());
+        }
         if let Some(file) = &self.policy_file
             && let Err(error) = policy::Policy::read(file)
         {

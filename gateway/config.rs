@@ -28,7 +28,7 @@ pub use self::{
 };
 use crate::convert::stream::reach;
 use crate::{
-    admin, auth, console, dead_letters, listener, nats, publishing, shutdown, subscription,
+    admin, auth, console, dead_letters, limits, listener, nats, publishing, shutdown, subscription,
     telemetry, tls, traces, web,
 };
 
@@ -42,6 +42,8 @@ pub struct Config {
     pub tls: tls::Config,
     /// What callers prove themselves with.
     pub auth: auth::Config,
+    /// What each caller may take.
+    pub limits: limits::Config,
     /// gRPC-Web, for pages in browsers.
     pub web: web::Config,
     /// The operator's listener: probes and metrics.
@@ -88,6 +90,7 @@ impl Config {
         self.server.check(checks.section("server"));
         self.tls.check(checks.section("tls"));
         self.auth.check(checks.section("auth"));
+        self.limits.check(checks.section("limits"));
         self.web.check(checks.section("web"));
         self.admin.check(checks.section("admin"));
         self.console.check(checks.section("console"));
@@ -108,8 +111,9 @@ impl Config {
         checks.section("server").require(
             self.server.is_local() || self.asks_callers() || self.server.allow_anonymous,
             "listen",
-            "is reachable from outside, and nobody is asked who they are: set auth.api_keys_file or \
-             tls.client_ca_file, or server.allow_anonymous where something in front authenticates",
+            "is reachable from outside, and nobody is asked who they are: set auth.api_keys_file, \
+             auth.token_issuers_file or tls.client_ca_file, or server.allow_anonymous where something in \
+             front authenticates",
         );
         let others = [self.server.listen, self.admin.listen];
         let is_apart = |listen: SocketAddr| listen.port() == 0 || !others.contains(&listen);
@@ -128,7 +132,7 @@ impl Config {
 
     /// Whether every caller has to prove who it is.
     fn asks_callers(&self) -> bool {
-        self.tls.authenticates() || self.auth.api_keys_file.is_some()
+        self.tls.authenticates() || self.auth.asks_callers()
     }
 
     /// The whole configuration as a TOML file, with secrets as `"[redacted]"`.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 
 pub use crate::proto::ErrorReason as Reason;
 use crate::proto::{ErrorReasonInfo, ItemStatus, Retry};
@@ -30,6 +30,7 @@ struct Inner {
     message: String,
     metadata: HashMap<String, String>,
     violations: Vec<FieldViolation>,
+    quota: Option<QuotaViolation>,
     retry_delay: Option<Duration>,
 }
 
@@ -45,6 +46,7 @@ impl Error {
             message: message.into(),
             metadata: HashMap::new(),
             violations: Vec::new(),
+            quota: None,
             retry_delay: None,
         }))
     }
@@ -111,6 +113,13 @@ impl Error {
         self
     }
 
+    /// Says whose limit is reached, and which.
+    #[must_use]
+    pub fn exceeding(mut self, subject: impl Into<String>, limit: impl Into<String>) -> Self {
+        self.0.quota = Some(QuotaViolation::new(subject, limit));
+        self
+    }
+
     /// Says how long to wait before a retry.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
@@ -165,6 +174,9 @@ impl From<Error> for Status {
         details.set_error_info(reason_name(inner.reason), DOMAIN, inner.metadata);
         if !inner.violations.is_empty() {
             details.set_bad_request(inner.violations);
+        }
+        if let Some(quota) = inner.quota {
+            details.set_quota_failure(vec![quota]);
         }
         if let Some(delay) = delay {
             details.set_retry_info(Some(delay));

@@ -19,6 +19,7 @@ pub mod deadline;
 pub mod dev;
 pub mod error;
 mod health;
+pub mod limits;
 pub mod listener;
 pub mod metrics;
 pub mod names;

@@ -1,6 +1,8 @@
 //! The stack that every call goes through, outermost first, and the services at its end.
 
+mod audit;
 mod authenticate;
+mod limit;
 mod messages;
 mod observe;
 mod rescue;
@@ -81,6 +83,10 @@ pub(crate) fn stack(
         .layer_fn(move |inner| observe::Observe::new(inner, metrics.clone(), tracer.clone()))
         // Behind it every call has a caller.
         .layer_fn(move |inner| authenticate::Authenticate::new(inner, authenticator.clone()))
+        // Behind it no caller takes more than it may.
+        .layer_fn(limit::Limit::new)
+        // Writes down what callers change.
+        .layer_fn(audit::Audit::new)
         // Gives a reason to what tonic refuses by itself.
         .layer_fn(rescue::Rescue::new)
         .service(routes)

@@ -35,6 +35,7 @@ pub use notice::{Change, Notice};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::limits::Held;
 use crate::nats::Nats;
 use crate::token::Route;
 use replicas::Replicas;
@@ -76,6 +77,8 @@ pub struct Registration {
     pub route: Route,
     /// What is settled elsewhere.
     pub notices: Arc<Mailbox>,
+    /// Counts for its caller.
+    _held: Option<Held>,
 }
 
 impl Sessions {
@@ -142,6 +145,8 @@ impl Sessions {
             );
             return Err(Error::new(Reason::TooManySessions, text));
         }
+        let account = description.caller.access.account();
+        let held = account.map(|account| account.open()).transpose()?;
         let session = self.0.next.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
         let ending = self.0.draining.child_token();
@@ -157,11 +162,14 @@ impl Sessions {
             gateway: self.0.gateway,
             session,
         };
+        drop(open);
+        entry.log_opened(route);
         Ok(Registration {
             sessions: self.clone(),
             entry,
             route,
             notices: mailbox,
+            _held: held,
         })
     }
 
@@ -254,5 +262,6 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.sessions.lock().remove(&self.route.session);
+        self.entry.log_closed(self.route);
     }
 }

@@ -9,12 +9,10 @@ use jetgate::auth::NewKey;
 use jetgate::config::Config;
 use jetgate::proto::{GetInfoRequest, GetInfoResponse, ListStreamsRequest, ListStreamsResponse};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tonic::Code;
 
 use crate::support::page::{ORIGIN, Page, frame};
-use crate::support::{Clients, Gateway, NatsServer, reason};
+use crate::support::{Clients, Gateway, NatsServer, http_get, reason};
 
 const GET_INFO: &str = "GatewayService/GetInfo";
 const LIST_STREAMS: &str = "StreamService/ListStreams";
@@ -135,13 +133,7 @@ async fn there_is_none_unless_it_is_asked_for() {
     let nats = NatsServer::start().await;
     let gateway = Gateway::start(&nats.url()).await;
 
-    // Neither there, nor pages on the port of the calls.
-    let mut stream = TcpStream::connect(gateway.public()).await.unwrap();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 505 "), "{answer}");
+    // The port of the calls has no pages.
+    let url = format!("http://{}/", gateway.public());
+    assert_eq!(http_get(&url).await.unwrap().0, 505);
 }

@@ -129,6 +129,12 @@ mod console;
 mod proxies;
 // Who may call.
 mod auth;
+// Callers that show tokens (JWT), and what becomes of their streams.
+mod tokens;
+// How much each caller may take.
+mod limits;
+// What the audit log tells.
+mod audit;
 // Who may do what.
 mod policy;
 // Messages that JetStream gives up: their letters, however they die.

@@ -1,17 +1,19 @@
 //! What one caller may do: the rules that are about it, asked at every step that it takes.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use tokio::sync::watch;
+use tonic::Code;
 
 use super::authenticator::Authenticator;
 use super::caller::{Caller, Owner};
+use super::changes::{Change, Changes, Shown};
 use super::policy::{Action, Ask, Decision, Policy, Subjects, needed_for};
 use super::{Credential, PolicyMode, unauthenticated};
 use crate::error::{Error, Reason, Result};
+use crate::limits::Account;
 use crate::nats::api::ConsumerConfig;
 
 /// The most denials of one call that are logged one by one; the metric counts all.
@@ -24,10 +26,28 @@ pub struct Access {
     credential: Credential,
     peer: Option<SocketAddr>,
     grants: Option<Grants>,
+    /// What it takes of the gateway; `None` where that has no limits.
+    account: Option<Arc<Account>>,
     /// `None` where there is no gateway around, as in unit tests.
     authenticator: Option<Authenticator>,
+    told: Arc<Told>,
+}
+
+/// What the audit log is told of one call.
+#[derive(Default)]
+struct Told {
     /// How many of its denials were logged.
-    logged: Arc<AtomicU32>,
+    denials: AtomicU32,
+    /// What it is about to change.
+    target: OnceLock<Target>,
+}
+
+/// What a call changes; empty where it is none of these.
+#[derive(Default)]
+struct Target {
+    stream: String,
+    consumer: String,
+    session: String,
 }
 
 /// The rules that are about a caller.
@@ -36,9 +56,6 @@ struct Grants {
     policy: Arc<Policy>,
     rules: Arc<[usize]>,
 }
-
-/// Tells when something has changed that callers may do.
-pub struct Changes(Option<watch::Receiver<()>>);
 
 impl Access {
     pub(super) fn new(
@@ -58,6 +75,11 @@ impl Access {
         access
     }
 
+    /// The same with this account.
+    pub(super) fn with_account(self, account: Option<Arc<Account>>) -> Self {
+        Self { account, ..self }
+    }
+
     /// That of whoever sent this request. One that did not come through the server's stack may nothing.
     pub fn of<T>(request: &tonic::Request<T>) -> Self {
         let access = request.extensions().get().cloned();
@@ -70,6 +92,11 @@ impl Access {
     /// Who calls.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// What the caller takes of the gateway, where that has limits.
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.account.as_ref()
     }
 
     /// The caller's fingerprint, in the names of consumers that are made for it.
@@ -89,6 +116,14 @@ impl Access {
     /// `PERMISSION_DENIED`, with the permission that is missing. In shadow mode it is only logged and
     /// counted.
     pub fn may(&self, ask: &Ask<'_>) -> Result<()> {
+        if ask.action.administers() {
+            // The first is about the thing itself, others about what that is made of.
+            self.told.target.get_or_init(|| Target {
+                stream: ask.stream.unwrap_or_default().to_owned(),
+                consumer: ask.consumer.unwrap_or_default().to_owned(),
+                session: String::new(),
+            });
+        }
         match self.decide(ask) {
             None | Some(Decision::Allowed(_)) => Ok(()),
             Some(decision) => self.deny(ask, decision),
@@ -106,6 +141,19 @@ impl Access {
         }
         let filters: Vec<String> = config.filters().map(str::to_owned).collect();
         self.may(&Ask::consume(stream, consumer).filters(&filters))
+    }
+
+    /// Refuses ending this session.
+    ///
+    /// # Errors
+    ///
+    /// `PERMISSION_DENIED`.
+    pub fn may_terminate(&self, session: &str) -> Result<()> {
+        self.told.target.get_or_init(|| Target {
+            session: session.to_owned(),
+            ..Target::default()
+        });
+        self.may(&Ask::to(Action::TerminateSessions))
     }
 
     /// Whether something is shown to the caller.
@@ -138,9 +186,21 @@ impl Access {
         }
     }
 
-    /// Tells when to [refresh](Self::refresh).
+    /// Tells what to [take](Self::take).
     pub fn changes(&self) -> Changes {
-        Changes(self.authenticator.as_ref().map(Authenticator::changes))
+        Changes::of(self.authenticator.as_ref())
+    }
+
+    /// Takes a change over: rules that are in force now, or fresh credentials of the same caller.
+    ///
+    /// # Errors
+    ///
+    /// `UNAUTHENTICATED` when what the caller has shown is not good, or not good any more.
+    pub fn take(&mut self, change: Change) -> Result<()> {
+        match change {
+            Change::Rules => self.refresh(),
+            Change::Credentials(shown) => self.renew(shown?),
+        }
     }
 
     /// Takes over the rules that are in force now, as long as what the caller has shown is still good.
@@ -156,21 +216,15 @@ impl Access {
         authenticator.judge_again(&self.caller, &self.credential, SystemTime::now())
     }
 
-    /// Takes over fresh credentials of the same caller.
-    ///
-    /// # Errors
-    ///
-    /// `UNAUTHENTICATED` when they are not good, or another caller's.
-    pub fn renew(&mut self, bearer: &str) -> Result<()> {
-        let Some(authenticator) = self.authenticator.clone() else {
-            return Ok(());
-        };
-        let (caller, credential) = authenticator.bearer(bearer)?;
-        if !caller.is(&self.caller) {
+    fn renew(&mut self, shown: Shown) -> Result<()> {
+        if !shown.caller.is(&self.caller) {
             return Err(unauthenticated("the credentials are another caller's"));
         }
-        (self.caller, self.credential) = (caller, credential);
-        self.take_rules(&authenticator);
+        (self.caller, self.credential) = (shown.caller, shown.credential);
+        // Its groups may be others now.
+        if let Some(authenticator) = self.authenticator.clone() {
+            self.take_rules(&authenticator);
+        }
         Ok(())
     }
 
@@ -201,13 +255,33 @@ impl Access {
                 .denied(ask.action, is_shadow);
         }
         let id = format!("{:016x}", fastrand::u64(..));
-        if self.logged.fetch_add(1, Ordering::Relaxed) < MOST_LOGGED {
+        if self.told.denials.fetch_add(1, Ordering::Relaxed) < MOST_LOGGED {
             self.log_denial(ask, decision, &id, is_shadow);
         }
         if is_shadow {
             return Ok(());
         }
         Err(denied(ask, &permission).with("decision_id", id))
+    }
+
+    /// Writes down what the caller has changed, or could not.
+    pub(crate) fn log_administered(&self, method: &str, code: Code, reason: &str) {
+        // Nothing, where the call failed before it was known what it is about.
+        let target = self.told.target.get_or_init(Target::default);
+        tracing::info!(
+            target: "jetgate::audit",
+            event = "administered",
+            caller = self.caller.name(),
+            by = self.caller.kind().word(),
+            peer = self.peer.map(tracing::field::display),
+            method,
+            stream = target.stream,
+            consumer = target.consumer,
+            session = target.session,
+            ?code,
+            reason,
+            "administered",
+        );
     }
 
     fn log_denial(&self, ask: &Ask<'_>, decision: Decision<'_>, id: &str, is_shadow: bool) {
@@ -220,7 +294,7 @@ impl Access {
             event = if is_shadow { "would_be_denied" } else { "denied" },
             caller = self.caller.name(),
             by = self.caller.kind().word(),
-            peer = ?self.peer,
+            peer = self.peer.map(tracing::field::display),
             permission = ask.action.permission(),
             stream = ask.stream.unwrap_or_default(),
             consumer = ask.consumer.unwrap_or_default(),
@@ -230,19 +304,6 @@ impl Access {
             decision_id = id,
             "permission denied",
         );
-    }
-}
-
-impl Changes {
-    /// Waits for the next change; for ever where there is none to come.
-    pub async fn next(&mut self) {
-        let changed = match &mut self.0 {
-            Some(changes) => changes.changed().await.is_ok(),
-            None => false,
-        };
-        if !changed {
-            std::future::pending().await
-        }
     }
 }
 

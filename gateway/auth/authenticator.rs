@@ -1,10 +1,10 @@
-//! Judges who calls, and keeps what it judges by fresh: keys and rules.
+//! Judges who calls, and keeps what it judges by fresh: keys, issuers of tokens and rules.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use futures_util::future::join_all;
 use http::{HeaderMap, header::AUTHORIZATION};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -13,8 +13,11 @@ use super::access::Access;
 use super::api_key::{ApiKeys, Hash, KeysError};
 use super::caller::Caller;
 use super::policy::{Policy, PolicyError};
-use super::{Config, Credential, PolicyMode, unauthenticated};
-use crate::error::{Error, Result};
+use super::reread::Reread;
+use super::token::{Doubt, Issuer, IssuersError, Outcome, Tokens};
+use super::{Config, Credential, PolicyMode, expired, unauthenticated};
+use crate::error::{Error, Reason, Result};
+use crate::limits::Accounts;
 use crate::metrics::Metrics;
 use crate::tls::ClientName;
 
@@ -29,11 +32,14 @@ struct Inner {
     config: Config,
     /// `None` where no keys are configured.
     keys: Option<RwLock<ApiKeys>>,
+    /// `None` where no issuers are configured.
+    tokens: Option<RwLock<Arc<Tokens>>>,
     /// `None` where no rules are configured.
     policy: Option<RwLock<Arc<Policy>>>,
     asks_everybody: bool,
     /// Told of every change of keys and rules.
     changes: watch::Sender<()>,
+    accounts: Accounts,
     metrics: Metrics,
 }
 
@@ -43,28 +49,84 @@ pub enum AuthError {
     /// The API keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The issuers of tokens cannot be used.
+    #[error(transparent)]
+    Issuers(#[from] IssuersError),
     /// The rules cannot be used.
     #[error(transparent)]
     Policy(#[from] PolicyError),
 }
 
+/// Why a caller is not admitted.
+pub enum Refusal {
+    /// For good.
+    Final(Error),
+    /// The issuer of its token has to be asked for its keys first.
+    KeyUnknown(KeyLookup),
+}
+
+/// Asks the issuer of a token for its keys.
+pub struct KeyLookup {
+    authenticator: Authenticator,
+    issuer: Arc<Issuer>,
+}
+
+impl KeyLookup {
+    /// Asks, in a few seconds at most and not too often. What comes of it shows in the next judgement.
+    pub async fn run(&self) {
+        if let Some(outcome) = self.issuer.look_again().await {
+            self.authenticator.note_renewal(&self.issuer, outcome);
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Final(error) => error,
+            Refusal::KeyUnknown(lookup) if lookup.issuer.is_known() => {
+                unauthenticated("the key of the token is not its issuer's")
+            }
+            Refusal::KeyUnknown(_) => {
+                let text = "the gateway has not got the keys of the token's issuer yet";
+                Self::new(Reason::TokenKeysUnavailable, text)
+            }
+        }
+    }
+}
+
 impl Authenticator {
-    /// Reads keys and rules. `certificates` says whether every connection has a client's certificate.
+    /// Reads keys, issuers and rules. `certificates` says whether every connection has a client's certificate.
     ///
     /// # Errors
     ///
     /// When a file cannot be read or is not as it should be.
-    pub fn load(config: &Config, certificates: bool, metrics: Metrics) -> Result<Self, AuthError> {
+    pub fn load(
+        config: &Config,
+        certificates: bool,
+        accounts: Accounts,
+        metrics: Metrics,
+    ) -> Result<Self, AuthError> {
         let keys = config.api_keys_file.as_deref().map(ApiKeys::read);
         let keys = keys.transpose()?;
+        let tokens = config.token_issuers_file.as_deref().map(Tokens::read);
+        let tokens = tokens.transpose()?;
         let policy = config.policy_file.as_deref().map(Policy::read);
         let policy = policy.transpose()?;
         Ok(Self(Arc::new(Inner {
             config: config.clone(),
-            asks_everybody: certificates || keys.is_some(),
+            asks_everybody: certificates || config.asks_callers(),
             keys: keys.map(RwLock::new),
+            tokens: tokens.map(|tokens| RwLock::new(Arc::new(tokens))),
             policy: policy.map(|policy| RwLock::new(Arc::new(policy))),
             changes: watch::Sender::new(()),
+            accounts,
             metrics,
         })))
     }
@@ -73,7 +135,7 @@ impl Authenticator {
     ///
     /// # Errors
     ///
-    /// `UNAUTHENTICATED` when the caller shows a key that is none, or shows nothing and has to;
+    /// `UNAUTHENTICATED` when the caller shows a key or token that is none, or shows nothing and has to;
     /// `PERMISSION_DENIED` when it may not call the method at all.
     pub fn admit(
         &self,
@@ -81,18 +143,30 @@ impl Authenticator {
         headers: &HeaderMap,
         certificate: Option<&ClientName>,
         peer: Option<SocketAddr>,
-    ) -> Result<Access> {
+    ) -> Result<Access, Refusal> {
         let is_open = self.is_open_to_all(path);
-        let judged = self.judge(headers, certificate, is_open);
-        let (caller, credential) = judged.inspect_err(|error| {
-            self.0.metrics.listener.caller_refused();
-            tracing::info!(target: "jetgate::audit", event = "unauthenticated", ?peer, path, %error, "caller refused");
-        })?;
-        let access = Access::new(self, caller, credential, peer);
-        if !is_open {
-            access.may_call(path)?;
+        let (caller, credential) = self.judge(headers, certificate, is_open)?;
+        if is_open {
+            return Ok(Access::new(self, caller, credential, peer));
         }
+        let account = self.0.accounts.of(&caller, peer);
+        let access = Access::new(self, caller, credential, peer).with_account(account);
+        access.may_call(path)?;
         Ok(access)
+    }
+
+    /// Takes note of a call whose caller is nobody that is known. What the rules deny is noted where they do.
+    pub fn note_refusal(&self, path: &str, peer: Option<SocketAddr>, error: &Error) {
+        if matches!(
+            error.reason(),
+            Reason::Unauthenticated | Reason::TokenKeysUnavailable
+        ) {
+            self.0.metrics.listener.caller_refused();
+            tracing::info!(
+                target: "jetgate::audit", event = "unauthenticated", peer = peer.map(tracing::field::display), path, %error,
+                "caller refused",
+            );
+        }
     }
 
     fn judge(
@@ -100,8 +174,8 @@ impl Authenticator {
         headers: &HeaderMap,
         certificate: Option<&ClientName>,
         is_open: bool,
-    ) -> Result<(Caller, Credential)> {
-        if self.0.keys.is_some()
+    ) -> Result<(Caller, Credential), Refusal> {
+        if self.0.config.asks_callers()
             && let Some(shown) = shown(headers)?
         {
             return self.bearer(shown);
@@ -109,15 +183,38 @@ impl Authenticator {
         match certificate {
             Some(name) => Ok((Caller::of_certificate(name), Credential::Connection)),
             None if is_open || !self.0.asks_everybody => Ok(Default::default()),
-            None => Err(unauthenticated("the call has no key")),
+            None => Err(unauthenticated("the call has no key or token").into()),
         }
     }
 
-    /// Who holds the key that is shown.
-    pub(super) fn bearer(&self, shown: &str) -> Result<(Caller, Credential)> {
+    /// Who holds the key or token that is shown.
+    fn bearer(&self, shown: &str) -> Result<(Caller, Credential), Refusal> {
+        let now = SystemTime::now();
+        if let Some(tokens) = self.tokens().filter(|_| Tokens::is_token(shown)) {
+            return match tokens.judge(shown, now) {
+                Ok((caller, signed_by)) => Ok((caller, Credential::Token(signed_by))),
+                Err(Doubt::Bad(error)) => Err(Refusal::Final(error)),
+                Err(Doubt::UnknownKey(issuer)) => Err(Refusal::KeyUnknown(KeyLookup {
+                    authenticator: self.clone(),
+                    issuer,
+                })),
+            };
+        }
         let hash = ApiKeys::hash(shown);
-        let caller = self.key_holder(&hash, SystemTime::now())?;
+        let caller = self.key_holder(&hash, now)?;
         Ok((caller, Credential::ApiKey(hash)))
+    }
+
+    /// Judges what a caller shows in the middle of a call.
+    pub(super) async fn bearer_later(&self, shown: &str) -> Result<(Caller, Credential)> {
+        let refusal = match self.bearer(shown) {
+            Err(Refusal::KeyUnknown(lookup)) => {
+                lookup.run().await;
+                self.bearer(shown)
+            }
+            judged => judged,
+        };
+        Ok(refusal?)
     }
 
     fn key_holder(&self, hash: &Hash, now: SystemTime) -> Result<Caller> {
@@ -125,6 +222,16 @@ impl Authenticator {
         let keys = keys.ok_or_else(|| unauthenticated("the key is not known"))?;
         let keys = keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.holder(hash, now)
+    }
+
+    fn tokens(&self) -> Option<Arc<Tokens>> {
+        let tokens = self.0.tokens.as_ref()?;
+        Some(
+            tokens
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        )
     }
 
     /// Whether what a caller has shown is still good.
@@ -136,6 +243,13 @@ impl Authenticator {
     ) -> Result<()> {
         match credential {
             Credential::Connection => Ok(()),
+            Credential::Token(_) if caller.expires().is_none_or(|end| end <= now) => Err(expired()),
+            Credential::Token(signed_by) => match self.tokens() {
+                Some(tokens) if tokens.trusts(signed_by) => Ok(()),
+                _ => Err(unauthenticated(
+                    "the key of the token is not its issuer's any more",
+                )),
+            },
             Credential::ApiKey(hash) => match self.key_holder(hash, now)?.is(caller) {
                 true => Ok(()),
                 false => Err(unauthenticated("the key is another caller's now")),
@@ -169,24 +283,64 @@ impl Authenticator {
         changes
     }
 
-    /// Reads keys and rules again and again, and takes over what changed.
+    /// Reads keys, issuers and rules again and again, and takes over what changed.
     pub async fn keep_fresh(self) {
         let config = &self.0.config;
         let mut keys = Reread::new("keys", config.api_keys_file.as_deref());
+        let mut tokens = Reread::new("token issuers", config.token_issuers_file.as_deref());
         let mut policy = Reread::new("policy", config.policy_file.as_deref());
-        if keys.is_nothing() && policy.is_nothing() {
+        if keys.is_nothing() && tokens.is_nothing() && policy.is_nothing() {
             return;
         }
         loop {
             tokio::time::sleep(config.reload_interval).await;
             let fresh_keys = keys.read(ApiKeys::read);
+            let fresh_tokens = tokens.read(Tokens::read);
             let fresh_policy = policy.read(Policy::read);
-            let has_changed = fresh_keys.is_some() || fresh_policy.is_some();
+            let has_changed =
+                fresh_keys.is_some() || fresh_tokens.is_some() || fresh_policy.is_some();
+            let fresh_tokens = fresh_tokens.zip(self.tokens());
+            let fresh_tokens = fresh_tokens.map(|(fresh, old)| Arc::new(fresh.inherit(&old)));
             replace(&self.0.keys, fresh_keys);
+            replace(&self.0.tokens, fresh_tokens);
             replace(&self.0.policy, fresh_policy.map(Arc::new));
             if has_changed {
                 self.0.changes.send_replace(());
             }
+        }
+    }
+
+    /// Asks the issuers of tokens for their keys again and again.
+    pub async fn keep_issuers_fresh(self) {
+        let config = &self.0.config;
+        while let Some(tokens) = self.tokens() {
+            let renewals = tokens.issuers().iter().map(async |issuer| {
+                if let Some(outcome) = issuer.renew_if_due(config.token_keys_interval).await {
+                    self.note_renewal(issuer, outcome);
+                }
+            });
+            join_all(renewals).await;
+            tokio::time::sleep(config.reload_interval).await;
+        }
+    }
+
+    fn note_renewal(&self, issuer: &Issuer, outcome: Outcome) {
+        let has_come = !matches!(outcome, Outcome::Failed { .. });
+        self.0.metrics.listener.token_keys_asked(has_come);
+        let issuer = issuer.name();
+        match outcome {
+            Outcome::Changed(keys) => {
+                tracing::info!(issuer, keys, "took over the keys of a token issuer");
+                self.0.changes.send_replace(());
+            }
+            Outcome::Failed { why, is_news: true } => {
+                tracing::warn!(
+                    issuer,
+                    error = why,
+                    "cannot get the keys of a token issuer, keeping the old"
+                );
+            }
+            Outcome::Same | Outcome::Failed { .. } => {}
         }
     }
 
@@ -199,62 +353,6 @@ impl Authenticator {
 fn replace<T>(place: &Option<RwLock<T>>, fresh: Option<T>) {
     if let Some((place, fresh)) = place.as_ref().zip(fresh) {
         *place.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-    }
-}
-
-/// A file that is read again and again.
-struct Reread<'f> {
-    what: &'static str,
-    file: Option<&'f Path>,
-    text: Option<Vec<u8>>,
-    rejected: Option<String>,
-}
-
-impl<'f> Reread<'f> {
-    fn new(what: &'static str, file: Option<&'f Path>) -> Self {
-        Self {
-            what,
-            file,
-            // It may have changed since it was first read.
-            text: None,
-            rejected: None,
-        }
-    }
-
-    fn is_nothing(&self) -> bool {
-        self.file.is_none()
-    }
-
-    /// What is in it now, where that is something else and can be used.
-    fn read<T, E: std::error::Error>(
-        &mut self,
-        read: impl FnOnce(&Path) -> Result<T, E>,
-    ) -> Option<T> {
-        let file = self.file?;
-        let text = std::fs::read(file).ok();
-        if text.is_some() && text == self.text {
-            return None;
-        }
-        match read(file) {
-            Ok(fresh) => {
-                tracing::debug!(file = %file.display(), "took over the {}", self.what);
-                self.rejected = None;
-                self.text = text;
-                Some(fresh)
-            }
-            Err(error) => {
-                let error = error.to_string();
-                if self.rejected.as_ref() != Some(&error) {
-                    tracing::warn!(
-                        error,
-                        "cannot use the changed {}, keeping the old",
-                        self.what
-                    );
-                }
-                self.rejected = Some(error);
-                None
-            }
-        }
     }
 }
 
@@ -274,7 +372,7 @@ fn shown(headers: &HeaderMap) -> Result<Option<&str>> {
 }
 
 fn not_a_key() -> Error {
-    unauthenticated("authorization is not \"Bearer KEY\"")
+    unauthenticated("authorization is not \"Bearer KEY\" or \"Bearer TOKEN\"")
 }
 
 #[cfg(test)]
@@ -285,7 +383,8 @@ mod tests {
     use crate::error::Reason;
 
     fn load(config: &Config) -> Authenticator {
-        Authenticator::load(config, false, Metrics::new()).unwrap()
+        let accounts = Accounts::new(&Default::default(), Metrics::new());
+        Authenticator::load(config, false, accounts, Metrics::new()).unwrap()
     }
 
     fn with_keys() -> (Authenticator, String) {
@@ -313,7 +412,7 @@ mod tests {
         certificate: Option<&ClientName>,
     ) -> Result<(Kind, String), Reason> {
         let access = authenticator.admit(path, headers, certificate, None);
-        let access = access.map_err(|error| error.reason())?;
+        let access = access.map_err(|refusal| Error::from(refusal).reason())?;
         let caller = access.caller();
         Ok((caller.kind(), caller.name().to_owned()))
     }

@@ -18,6 +18,8 @@ pub enum Kind {
     Certificate,
     /// By an API key.
     ApiKey,
+    /// By a token (JWT).
+    Token,
 }
 
 /// Who calls. Clones share all of it.
@@ -33,7 +35,7 @@ struct Inner {
 }
 
 /// A fingerprint of a caller, which stands in the names of the consumers that are its own.
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Owner([u8; 8]);
 
 impl Kind {
@@ -43,12 +45,18 @@ impl Kind {
             Self::Anonymous => "anonymous",
             Self::Certificate => "certificate",
             Self::ApiKey => "api_key",
+            Self::Token => "token",
         }
     }
 
     /// The one of this word.
     pub fn of(word: &str) -> Option<Self> {
-        let all = [Self::Anonymous, Self::Certificate, Self::ApiKey];
+        let all = [
+            Self::Anonymous,
+            Self::Certificate,
+            Self::ApiKey,
+            Self::Token,
+        ];
         all.into_iter().find(|kind| kind.word() == word)
     }
 }
@@ -153,6 +161,7 @@ mod tests {
         assert!(orders.is(&renewed) && orders.owner() == renewed.owner());
         for other in [
             Caller::new(Kind::Certificate, "orders"),
+            Caller::new(Kind::Token, "orders"),
             Caller::new(Kind::ApiKey, "order"),
             Caller::default(),
         ] {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub use action::{Action, Area};
 pub use file::PolicyError;
+pub(crate) use methods::changes_by;
 pub(super) use methods::needed_for;
 
 use super::caller::{Caller, Kind};

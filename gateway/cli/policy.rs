@@ -32,13 +32,13 @@ struct TestArgs {
     /// Configuration file (TOML) [env: JETGATE_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Who asks: the name of its key or certificate
+    /// Who asks: the name of its key, certificate or token
     #[arg(long = "as", value_name = "CALLER")]
     caller: String,
     /// A group that the caller belongs to
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
-    /// How the caller has proven who it is: api_key, certificate or anonymous
+    /// How the caller has proven who it is: api_key, certificate, token or anonymous
     #[arg(long, value_name = "KIND", default_value = "api_key")]
     by: String,
     #[command(subcommand)]
@@ -117,8 +117,9 @@ impl PolicyArgs {
 impl TestArgs {
     fn run(&self) -> Result<u8, Failure> {
         let policy = Policy::read(&self.file()?).map_err(Failure::usage)?;
-        let kind = Kind::of(&self.by)
-            .ok_or_else(|| Failure::usage("--by must be api_key, certificate or anonymous"))?;
+        let kind = Kind::of(&self.by).ok_or_else(|| {
+            Failure::usage("--by must be api_key, certificate, token or anonymous")
+        })?;
         let caller = Caller::new(kind, &self.caller).in_groups(self.groups.clone());
         let stem = own::stem(caller.owner());
         let ask = self.deed.ask(&stem)?;

@@ -19,7 +19,7 @@ const UNITS: [(&str, u64); 7] = [
 ///
 /// Reads whole numbers (`8388608`) and strings with a unit: `B`, `kB`, `MB`, `GB` (powers of 1000)
 /// or `KiB`, `MiB`, `GiB` (powers of 1024), in any case. Writes the largest binary unit that is exact.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ByteSize(u64);
 
 impl ByteSize {

@@ -15,6 +15,10 @@ use super::{files, origin};
 use crate::metrics::Metrics;
 use crate::web::Origins;
 
+/// Said to pages of others.
+const OTHER_PAGE: &str =
+    "only the console's own pages may call here: console.origins names how browsers reach it\n";
+
 /// The layer's service.
 #[derive(Clone)]
 pub(crate) struct Console<S> {
@@ -63,6 +67,3 @@ where
         ready(Ok(file.map(Either::Right))).boxed()
     }
 }
-
-const OTHER_PAGE: &str =
-    "only the console's own pages may call here: console.origins names how browsers reach it\n";

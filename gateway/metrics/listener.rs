@@ -18,6 +18,17 @@ struct Refused {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct KeysAsked {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Limited {
+    limit: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Denied {
     mode: &'static str,
     permission: String,
@@ -31,6 +42,8 @@ pub struct Listener {
     refused_callers: Counter,
     refused_pages: Counter,
     denials: Family<Denied, Counter>,
+    limited: Family<Limited, Counter>,
+    token_keys: Family<KeysAsked, Counter>,
     tls_expiry: Gauge,
     tls_reload_failures: Counter,
 }
@@ -43,6 +56,8 @@ impl Listener {
             refused_callers: Counter::default(),
             refused_pages: Counter::default(),
             denials: Family::default(),
+            limited: Family::default(),
+            token_keys: Family::default(),
             tls_expiry: Gauge::default(),
             tls_reload_failures: Counter::default(),
         };
@@ -71,6 +86,20 @@ impl Listener {
         ];
         let name = "jetgate_policy_denials";
         catalogue.add(name, help, &labels, self.denials.clone());
+        let help = "Calls, sessions and messages beyond the limits of their callers, and bodies that were held by them";
+        let labels = [
+            label(
+                "limit",
+                "requests_per_second, bytes_per_second, max_calls, max_sessions, max_in_flight, max_message_bytes",
+            ),
+            label("outcome", "refused, held"),
+        ];
+        let name = "jetgate_caller_limits";
+        catalogue.add(name, help, &labels, self.limited.clone());
+        let help = "How often the keys of issuers of tokens were asked for";
+        let labels = [label("outcome", "came, failed")];
+        let name = "jetgate_token_key_lookups";
+        catalogue.add(name, help, &labels, self.token_keys.clone());
         let help =
             "When the first of the listener's certificates ends, in Unix time; 0 without TLS";
         let name = "jetgate_tls_certificate_expiry_seconds";
@@ -108,6 +137,18 @@ impl Listener {
             permission: action.permission(),
         };
         self.denials.get_or_create(&denied).inc();
+    }
+
+    /// Counts a caller that has reached a limit, by the limit's key.
+    pub fn caller_limited(&self, limit: &'static str, outcome: &'static str) {
+        let limited = Limited { limit, outcome };
+        self.limited.get_or_create(&limited).inc();
+    }
+
+    /// Counts that the keys of an issuer of tokens were asked for.
+    pub fn token_keys_asked(&self, have_come: bool) {
+        let outcome = if have_come { "came" } else { "failed" };
+        self.token_keys.get_or_create(&KeysAsked { outcome }).inc();
     }
 
     /// Says when the first of the certificates ends.

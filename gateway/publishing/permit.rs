@@ -1,5 +1,7 @@
 //! Whether a caller may publish a message, with everything that the message brings about.
 
+use prost::Message as _;
+
 use crate::auth::Access;
 use crate::auth::policy::{Action, Ask};
 use crate::error::Result;
@@ -13,8 +15,11 @@ const UNNAMED: &str = "(name it by expect.stream)";
 ///
 /// # Errors
 ///
-/// `PERMISSION_DENIED`.
+/// `PERMISSION_DENIED`, or `MESSAGE_TOO_LARGE` for one that is larger than the caller's may be.
 pub fn may_publish(access: &Access, message: &PublishRequest) -> Result<()> {
+    if let Some(account) = access.account() {
+        account.check_size(|| message.encoded_len() as u64)?;
+    }
     if !access.is_limited() {
         return Ok(());
     }

@@ -23,7 +23,7 @@ use tracing::info;
 use super::budget::Share;
 use super::{Budget, Config, Outlet};
 use crate::alarm::Alarm;
-use crate::auth::{Access, Changes, Expiry};
+use crate::auth::{Access, Change, Changes, Expiry};
 use crate::convert::publish_stream::Terms;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
@@ -167,8 +167,8 @@ impl Session {
                     self.hurry();
                     None
                 }
-                () = self.changes.next() => {
-                    self.take_rules();
+                change = self.changes.next() => {
+                    self.take(change);
                     None
                 }
                 event = self.way.next() => {
@@ -227,8 +227,7 @@ impl Session {
                 Ok(())
             }
             Some(Request::Credentials(fresh)) => {
-                self.access.renew(&fresh.bearer)?;
-                self.expiry = self.access.expiry();
+                self.changes.judge(fresh.bearer);
                 Ok(())
             }
             Some(Request::Open(_)) => Err(unexpected("open is for the first frame only")),
@@ -249,12 +248,16 @@ impl Session {
         Ok(())
     }
 
-    /// What changed may concern the caller: messages that it may not publish any more fail, and one that
+    /// Takes over changed rules and fresh credentials. Rules may concern the caller: messages that it may not publish any more fail, and one that
     /// is nobody any more is sent away.
-    fn take_rules(&mut self) {
-        let refreshed = self.access.refresh();
-        if let (Err(error), Reading::On) = (refreshed, &self.reading) {
-            self.reading = Reading::Off(Some(error));
+    fn take(&mut self, change: Change) {
+        let is_shown = matches!(change, Change::Credentials(_));
+        match self.access.take(change) {
+            Ok(()) if is_shown => self.expiry = self.access.expiry(),
+            Err(error) if matches!(self.reading, Reading::On) => {
+                self.reading = Reading::Off(Some(error));
+            }
+            _ => {}
         }
     }
 
@@ -317,8 +320,9 @@ impl Session {
             }
         }
         self.stamps.forget_through(self.ledger.settled_through());
-        if self.ledger.in_flight().messages == 0 {
-            self.share.release();
+        let in_flight = self.ledger.in_flight();
+        self.share.shrink(in_flight);
+        if in_flight.messages == 0 {
             self.grown();
         }
     }
@@ -336,6 +340,7 @@ impl Session {
         if std::mem::take(&mut self.told) {
             self.words.flow = Some(PublishFlow {
                 max_in_flight_bytes: self.terms.window.bytes,
+                max_in_flight_messages: 0,
             });
         }
     }

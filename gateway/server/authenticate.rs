@@ -2,6 +2,8 @@
 //! services what else they may do.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::future::{Either, Ready, ready};
@@ -10,8 +12,8 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
-use crate::auth::{Access, Authenticator};
-use crate::error::Result;
+use crate::auth::{Access, Authenticator, KeyLookup, Refusal};
+use crate::error::Error;
 use crate::listener::PeerAddr;
 use crate::tls::ClientName;
 
@@ -22,6 +24,11 @@ pub(super) struct Authenticate<S> {
     authenticator: Authenticator,
 }
 
+type Answer = Result<Response<Body>, Infallible>;
+
+/// A call that is refused, or that has to wait for the keys of its caller's issuer.
+type Later = Either<Ready<Answer>, Pin<Box<dyn Future<Output = Answer> + Send>>>;
+
 impl<S> Authenticate<S> {
     pub(super) fn new(inner: S, authenticator: Authenticator) -> Self {
         Self {
@@ -30,24 +37,49 @@ impl<S> Authenticate<S> {
         }
     }
 
-    fn admit<B>(&self, request: &Request<B>) -> Result<Access> {
-        let (path, extensions) = (request.uri().path(), request.extensions());
-        let certificate = extensions.get::<ClientName>();
-        let peer = extensions.get().map(|PeerAddr(peer)| *peer);
+    fn admit<B>(&self, request: &Request<B>) -> Result<Access, Refusal> {
+        let (path, headers) = (request.uri().path(), request.headers());
+        let certificate = request.extensions().get::<ClientName>();
         self.authenticator
-            .admit(path, request.headers(), certificate, peer)
+            .admit(path, headers, certificate, peer(request))
     }
+
+    fn refuse<B>(&self, request: &Request<B>, error: Error) -> Response<Body> {
+        let path = request.uri().path();
+        self.authenticator.note_refusal(path, peer(request), &error);
+        Status::from(error).into_http()
+    }
+
+    async fn call_later<B>(mut self, lookup: KeyLookup, mut request: Request<B>) -> Answer
+    where
+        S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    {
+        lookup.run().await;
+        match self.admit(&request) {
+            Ok(access) => {
+                request.extensions_mut().insert(access);
+                self.inner.call(request).await
+            }
+            Err(refusal) => Ok(self.refuse(&request, refusal.into())),
+        }
+    }
+}
+
+fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
+    request.extensions().get().map(|PeerAddr(peer)| *peer)
 }
 
 impl<S, B> Service<Request<B>> for Authenticate<S>
 where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<S::Future, Ready<std::result::Result<Response<Body>, Infallible>>>;
+    type Future = Either<S::Future, Later>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
@@ -57,7 +89,17 @@ where
                 request.extensions_mut().insert(access);
                 Either::Left(self.inner.call(request))
             }
-            Err(error) => Either::Right(ready(Ok(Status::from(error).into_http()))),
+            Err(Refusal::Final(error)) => {
+                let answer = ready(Ok(self.refuse(&request, error)));
+                Either::Right(Either::Left(answer))
+            }
+            Err(Refusal::KeyUnknown(lookup)) => {
+                // The service that is ready goes along.
+                let next = self.clone();
+                let this = std::mem::replace(self, next);
+                let later = Box::pin(this.call_later(lookup, request));
+                Either::Right(Either::Right(later))
+            }
         }
     }
 }

@@ -13,12 +13,13 @@ use crate::convert::account;
 use crate::dead_letters::{DeadLetters, State};
 use crate::deadline::Deadline;
 use crate::error;
+use crate::limits;
 use crate::nats::Nats;
 use crate::proto::gateway_service_server::GatewayService;
 use crate::proto::{
-    DeadLetterInfo, DeadLetterState, GatewayState, GetInfoRequest, GetInfoResponse, Limits,
-    ListErrorReasonsRequest, ListErrorReasonsResponse, ListSessionsRequest, ListSessionsResponse,
-    NatsInfo, TerminateSessionRequest, TerminateSessionResponse,
+    CallerLimits, DeadLetterInfo, DeadLetterState, GatewayState, GetInfoRequest, GetInfoResponse,
+    Limits, ListErrorReasonsRequest, ListErrorReasonsResponse, ListSessionsRequest,
+    ListSessionsResponse, NatsInfo, TerminateSessionRequest, TerminateSessionResponse,
 };
 use crate::sessions::{Sessions, gateway_text};
 
@@ -63,6 +64,7 @@ impl Gateway {
             allow_republish: config.streams.allow_republish,
             allow_external_sources: config.streams.allow_external_sources,
             allow_placement: config.streams.allow_placement,
+            caller: Some(caller_limits(&config.limits)),
         };
         Self {
             nats,
@@ -104,6 +106,17 @@ impl Gateway {
             problem,
             pending: pending.unwrap_or_default(),
         })
+    }
+}
+
+fn caller_limits(limits: &limits::Config) -> CallerLimits {
+    CallerLimits {
+        requests_per_second: limits.requests_per_second,
+        bytes_per_second: limits.bytes_per_second.as_u64(),
+        max_calls: limits.max_calls,
+        max_sessions: limits.max_sessions,
+        max_in_flight: limits.max_in_flight,
+        max_message_bytes: limits.max_message_bytes.as_u64(),
     }
 }
 
@@ -161,7 +174,7 @@ impl GatewayService for Gateway {
         request: Request<TerminateSessionRequest>,
     ) -> Result<Response<TerminateSessionResponse>, Status> {
         let deadline = Deadline::of_call(request.metadata(), TIMEOUT)?;
-        Access::of(&request).may(&Ask::to(Action::TerminateSessions))?;
+        Access::of(&request).may_terminate(&request.get_ref().session_id)?;
         let request = request.into_inner();
         self.sessions
             .terminate(&self.nats, request, deadline)

@@ -1,5 +1,6 @@
 //! `PublisherService`.
 
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 
@@ -48,9 +49,11 @@ impl Publisher {
         if validate_only {
             return self.validate(&message, deadline).await;
         }
+        let sent = sends(&access, 1)?;
         let sending = trace.publishes(&mut message, nats.max_payload());
         let outlet = self.shared.outlet.clone();
         let work = |begun| async move {
+            let _sent = sent;
             let outcome = outlet.one(message, deadline, &begun).await;
             sending.end(outcome.as_ref().map(|accepted| &accepted.ack));
             outcome
@@ -69,8 +72,10 @@ impl Publisher {
         }
         let reserved = self.shared.outlet.nats().reserved();
         let (access, trace) = (Access::of(&request), Trace::of(&request));
+        let request = request.into_inner();
+        let sent = sends(&access, request.messages.len())?;
         let mut batch = batch(
-            request.into_inner(),
+            request,
             self.shared.config.mint_message_id,
             reserved,
             |message| may_publish(&access, message),
@@ -78,6 +83,7 @@ impl Publisher {
         let sendings = self.trace_batch(&trace, &mut batch);
         let outlet = self.shared.outlet.clone();
         let work = |begun| async move {
+            let _sent = sent;
             let outcome = outlet.batch(batch, deadline, &begun).await;
             for (place, sending) in sendings {
                 let item = outcome.as_ref().and_then(|items| items[place].as_ref());
@@ -120,6 +126,12 @@ impl Publisher {
             ..PublishResponse::default()
         })
     }
+}
+
+/// Counts messages of a call against its caller's limit, until what is returned is dropped.
+fn sends(access: &Access, messages: usize) -> Result<Option<OwnedSemaphorePermit>> {
+    let account = access.account();
+    account.map_or(Ok(None), |account| account.send(messages))
 }
 
 fn published(Accepted { ack, id }: Accepted) -> PublishResponse {

@@ -1,6 +1,6 @@
 //! One session in the books: who opened it, how it stands, and the order to end it.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use prost_types::Timestamp;
@@ -117,6 +117,47 @@ impl Entry {
         }
     }
 
+    /// Writes down that it opens.
+    pub(super) fn log_opened(&self, route: Route) {
+        let caller = &self.caller;
+        tracing::info!(
+            target: "jetgate::audit",
+            event = "session_opened",
+            caller = caller.identity.name(),
+            by = caller.identity.kind().word(),
+            peer = caller.peer.map(tracing::field::display),
+            client = &*caller.name,
+            session = %id::text(route),
+            kind = ?self.kind,
+            stream = &*self.stream,
+            consumer = &*self.state().consumer,
+            "session opened",
+        );
+    }
+
+    /// Writes down that it has ended.
+    pub(super) fn log_closed(&self, route: Route) {
+        let age = self.since.elapsed().unwrap_or_default();
+        let state = self.state();
+        tracing::info!(
+            target: "jetgate::audit",
+            event = "session_closed",
+            caller = self.caller.identity.name(),
+            by = self.caller.identity.kind().word(),
+            peer = self.caller.peer.map(tracing::field::display),
+            session = %id::text(route),
+            stream = &*self.stream,
+            consumer = &*state.consumer,
+            messages = state.messages,
+            seconds = age.as_secs(),
+            "session closed",
+        );
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn ending(&self) -> &CancellationToken {
         &self.ending
     }
@@ -126,7 +167,7 @@ impl Entry {
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.state());
     }
 
     /// Ends the session. The first order stands.

@@ -83,7 +83,7 @@ impl Session {
                 self.set_window(window);
             }
             Requested::Drain(_) => self.leave().await,
-            Requested::Credentials(fresh) => self.take_credentials(&fresh.bearer)?,
+            Requested::Credentials(fresh) => self.changes.judge(fresh.bearer),
             Requested::Ping(ping) => self.answers.push_back(Frame::Pong(Pong {
                 ping_id: ping.ping_id,
             })),

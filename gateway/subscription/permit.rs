@@ -6,8 +6,8 @@ use tokio::time::Instant;
 use super::own;
 use super::source::Facts;
 use super::{Ending, Session};
-use crate::auth::Access;
 use crate::auth::policy::Ask;
+use crate::auth::{Access, Change};
 use crate::convert::open::Source;
 use crate::error::Result;
 use crate::names::StreamName;
@@ -43,17 +43,11 @@ pub(super) fn may_attach(access: &Access, stream: &StreamName, facts: &Facts) ->
 }
 
 impl Session {
-    /// Takes over rules that have changed: a session that is not allowed any more ends at once.
-    pub(super) fn take_rules(&mut self) -> Result<(), Ending> {
-        let judged = self.access.refresh().and_then(|()| self.judge());
-        judged.map_err(Ending::Refused)
-    }
-
-    /// Takes fresh credentials of the caller.
-    pub(super) fn take_credentials(&mut self, bearer: &str) -> Result<(), Ending> {
-        self.access.renew(bearer).map_err(Ending::Refused)?;
+    /// Takes over changed rules and fresh credentials: a session that is not allowed any more ends at once.
+    pub(super) fn take(&mut self, change: Change) -> Result<(), Ending> {
+        let judged = self.access.take(change).and_then(|()| self.judge());
         self.expiry = self.access.expiry();
-        self.judge().map_err(Ending::Refused)
+        judged.map_err(Ending::Refused)
     }
 
     /// When the caller is told that its credentials end.

@@ -59,7 +59,7 @@ impl Session {
                     self.drain(DrainingReason::Shutdown, self.shared.sessions.drain_time()).await;
                     Ok(())
                 }
-                () = self.changes.next() => self.take_rules(),
+                change = self.changes.next() => self.take(change),
                 notices = self.registration.notices.take() => {
                     notices.iter().for_each(|notice| self.note(notice));
                     Ok(())

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::Result;
@@ -30,6 +30,9 @@ const GATEWAY: &str = "jetgate-headless, port_value: 50051";
 
 /// How long it may take until calls come through.
 const STARTING: Duration = Duration::from_secs(20);
+
+/// The pause before another look.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Envoy, and connections through it.
 pub(crate) struct Envoy {
@@ -59,7 +62,7 @@ impl Envoy {
             .into_iter()
             .chain([configuration.into_os_string()]);
         // The line that ends its start; what follows in it does not matter.
-        let label = "starting main";
+        let label = "all dependencies initialized. starting";
         let (program, _) = Program::start(&options.gateway, envoy, arguments, &[], label).await?;
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(certificate))
@@ -71,10 +74,17 @@ impl Envoy {
             endpoint,
             _folder: folder,
         };
-        timeout(STARTING, ready(started.channel().await?))
+        timeout(STARTING, started.ready())
             .await
-            .map_err(|_| "no call comes through Envoy")??;
+            .map_err(|_| "no call comes through Envoy")?;
         Ok(started)
+    }
+
+    /// Waits until it has found the gateway.
+    async fn ready(&self) {
+        while async { ready(self.channel().await?).await }.await.is_err() {
+            sleep(PAUSE).await;
+        }
     }
 
     /// A connection to Envoy, with tonic's own defaults.

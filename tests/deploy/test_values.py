@@ -104,6 +104,8 @@ class Rules(unittest.TestCase):
 
     def test_somebody_must_be_let_in_and_nobody_by_accident(self):
         self.refused({}, "nobody may call")
+        self.refused({"config": {"auth": {"token_keys_interval": "1m"}}}, "nobody may call")
+        chart.render({"config": {"auth": {"token_issuers_file": "/etc/jetgate/more/issuers.toml"}}})
 
     def test_a_grace_period_that_cuts_the_drain_is_refused(self):
         for grace, drain, fits in [(44, "30s", False), (45, "30s", True), (104, "1m 30s", False), (16, "500ms", True)]:

@@ -8,11 +8,11 @@ use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
@@ -87,6 +87,21 @@ impl Authority {
         // Each connection shows what it is shown.
         config.resumption = rustls::client::Resumption::disabled();
         TlsClient(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+impl Identity {
+    /// What a server needs that shows this certificate.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let chain = vec![CertificateDer::from_pem_file(&self.certificate).unwrap()];
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, PrivateKeyDer::from_pem_file(&self.key).unwrap())
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
     }
 }
 

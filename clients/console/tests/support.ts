@@ -64,13 +64,16 @@ export class Console {
     await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin });
     const console = new Console(await context.newPage(), origin);
     await console.goto(place);
-    const built = await console.page.locator("#app").count();
-    assert.equal(built, 1, "the gateway has no console inside: `make console`, and build it again");
     return console;
   }
 
   async goto(place: string): Promise<void> {
     await this.page.goto(`${this.origin}/#/${place}`);
+    assert.equal(await this.page.locator("#app").count(), 1, "the gateway has no console inside: `make console`, and build it again");
+    // The title changes once the page is drawn.
+    const [name, ...about] = place.split("/");
+    const title = `${[...about.slice(0, 2), name || "streams"].join(" · ")} – jetgate`;
+    await this.page.waitForFunction((title) => document.title === title, title);
   }
 
   /** A button, link or field by its name. */

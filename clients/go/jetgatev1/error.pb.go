@@ -282,6 +282,10 @@ const (
 	ErrorReason_ERROR_REASON_TOO_MANY_REQUESTS ErrorReason = 63
 	// The gateway holds as many sessions as it may hold.
 	ErrorReason_ERROR_REASON_TOO_MANY_SESSIONS ErrorReason = 64
+	// The caller takes as much of this replica as it may. Metadata "limit" has the key below [limits] of the
+	// gateway's configuration ("requests_per_second"), "max" its value; QuotaFailure says the same for people,
+	// and RetryInfo when to come again.
+	ErrorReason_ERROR_REASON_CALLER_LIMIT ErrorReason = 65
 	// The gateway's NATS user may not publish or subscribe there.
 	ErrorReason_ERROR_REASON_NATS_PERMISSION_DENIED ErrorReason = 70
 	// The operator of the gateway has switched this setting off; metadata "switch" has the key of the
@@ -291,8 +295,8 @@ const (
 	// for another caller. Metadata "permission" names what is missing ("publish", "streams.view"), "stream",
 	// "consumer" and "subjects" for what, and "decision_id" is in the gateway's audit log, too.
 	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 72
-	// The caller did not prove who it is: the call has no API key or client certificate, or one that is
-	// not known or has expired.
+	// The caller did not prove who it is: the call has no API key, token or client certificate, or one that
+	// is not known or has expired.
 	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 75
 	// No connection to NATS; the request was not sent.
 	ErrorReason_ERROR_REASON_NATS_DISCONNECTED ErrorReason = 80
@@ -312,6 +316,8 @@ const (
 	// JetStream lost the beginning of an atomic batch before its end came, as its leader changed or the
 	// batch took longer than 10 s; nothing of it was stored.
 	ErrorReason_ERROR_REASON_BATCH_INCOMPLETE ErrorReason = 86
+	// The gateway has not got the keys of the token's issuer yet, so that it cannot tell whose the token is.
+	ErrorReason_ERROR_REASON_TOKEN_KEYS_UNAVAILABLE ErrorReason = 87
 	// The deadline ran out before anything was changed.
 	ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED ErrorReason = 90
 	// The gateway has no such method.
@@ -365,6 +371,7 @@ var (
 		62:  "ERROR_REASON_TOO_MANY_CONSUMERS",
 		63:  "ERROR_REASON_TOO_MANY_REQUESTS",
 		64:  "ERROR_REASON_TOO_MANY_SESSIONS",
+		65:  "ERROR_REASON_CALLER_LIMIT",
 		70:  "ERROR_REASON_NATS_PERMISSION_DENIED",
 		71:  "ERROR_REASON_DISABLED_BY_OPERATOR",
 		72:  "ERROR_REASON_PERMISSION_DENIED",
@@ -376,6 +383,7 @@ var (
 		84:  "ERROR_REASON_ACK_OUTCOME_UNKNOWN",
 		85:  "ERROR_REASON_PINGS_MISSED",
 		86:  "ERROR_REASON_BATCH_INCOMPLETE",
+		87:  "ERROR_REASON_TOKEN_KEYS_UNAVAILABLE",
 		90:  "ERROR_REASON_DEADLINE_EXCEEDED",
 		100: "ERROR_REASON_METHOD_NOT_FOUND",
 		101: "ERROR_REASON_INTERNAL",
@@ -423,6 +431,7 @@ var (
 		"ERROR_REASON_TOO_MANY_CONSUMERS":          62,
 		"ERROR_REASON_TOO_MANY_REQUESTS":           63,
 		"ERROR_REASON_TOO_MANY_SESSIONS":           64,
+		"ERROR_REASON_CALLER_LIMIT":                65,
 		"ERROR_REASON_NATS_PERMISSION_DENIED":      70,
 		"ERROR_REASON_DISABLED_BY_OPERATOR":        71,
 		"ERROR_REASON_PERMISSION_DENIED":           72,
@@ -434,6 +443,7 @@ var (
 		"ERROR_REASON_ACK_OUTCOME_UNKNOWN":         84,
 		"ERROR_REASON_PINGS_MISSED":                85,
 		"ERROR_REASON_BATCH_INCOMPLETE":            86,
+		"ERROR_REASON_TOKEN_KEYS_UNAVAILABLE":      87,
 		"ERROR_REASON_DEADLINE_EXCEEDED":           90,
 		"ERROR_REASON_METHOD_NOT_FOUND":            100,
 		"ERROR_REASON_INTERNAL":                    101,
@@ -655,7 +665,7 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"\vRETRY_NEVER\x10\x01\x12\x0f\n" +
 	"\vRETRY_LATER\x10\x02\x12\x16\n" +
 	"\x12RETRY_WITH_SAME_ID\x10\x03\x12\x14\n" +
-	"\x10RETRY_AFTER_READ\x10\x04*\x98\x14\n" +
+	"\x10RETRY_AFTER_READ\x10\x04*\xf4\x14\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12*\n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x1a\b\xe2\xc7\x18\x04\b\x03\x10\x01\x12,\n" +
@@ -704,7 +714,8 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"\x18ERROR_REASON_STREAM_FULL\x10=\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12-\n" +
 	"\x1fERROR_REASON_TOO_MANY_CONSUMERS\x10>\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12,\n" +
 	"\x1eERROR_REASON_TOO_MANY_REQUESTS\x10?\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12,\n" +
-	"\x1eERROR_REASON_TOO_MANY_SESSIONS\x10@\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x121\n" +
+	"\x1eERROR_REASON_TOO_MANY_SESSIONS\x10@\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12'\n" +
+	"\x19ERROR_REASON_CALLER_LIMIT\x10A\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x121\n" +
 	"#ERROR_REASON_NATS_PERMISSION_DENIED\x10F\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12/\n" +
 	"!ERROR_REASON_DISABLED_BY_OPERATOR\x10G\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12,\n" +
 	"\x1eERROR_REASON_PERMISSION_DENIED\x10H\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12*\n" +
@@ -715,7 +726,8 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"$ERROR_REASON_PUBLISH_OUTCOME_UNKNOWN\x10S\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x03\x12.\n" +
 	" ERROR_REASON_ACK_OUTCOME_UNKNOWN\x10T\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x12'\n" +
 	"\x19ERROR_REASON_PINGS_MISSED\x10U\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x12+\n" +
-	"\x1dERROR_REASON_BATCH_INCOMPLETE\x10V\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x12,\n" +
+	"\x1dERROR_REASON_BATCH_INCOMPLETE\x10V\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x121\n" +
+	"#ERROR_REASON_TOKEN_KEYS_UNAVAILABLE\x10W\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x12,\n" +
 	"\x1eERROR_REASON_DEADLINE_EXCEEDED\x10Z\x1a\b\xe2\xc7\x18\x04\b\x04\x10\x02\x12+\n" +
 	"\x1dERROR_REASON_METHOD_NOT_FOUND\x10d\x1a\b\xe2\xc7\x18\x04\b\f\x10\x01\x12#\n" +
 	"\x15ERROR_REASON_INTERNAL\x10e\x1a\b\xe2\xc7\x18\x04\b\r\x10\x01\"\x04\b\x16\x10\x16:V\n" +

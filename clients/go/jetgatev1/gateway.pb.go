@@ -195,7 +195,7 @@ type GetInfoResponse struct {
 	Limits *Limits `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"`
 	// How this replica does with dead letters; unset where they are not configured.
 	DeadLetters *DeadLetterInfo `protobuf:"bytes,10,opt,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
-	// Who the caller has proven to be: the name of its API key or of its certificate. Empty where nobody
+	// Who the caller has proven to be: the name of its API key, certificate or token. Empty where nobody
 	// is asked.
 	Identity string `protobuf:"bytes,11,opt,name=identity,proto3" json:"identity,omitempty"`
 	// When this replica was started.
@@ -716,8 +716,10 @@ type Limits struct {
 	AllowExternalSources bool `protobuf:"varint,13,opt,name=allow_external_sources,json=allowExternalSources,proto3" json:"allow_external_sources,omitempty"`
 	// Whether streams may be given a placement.
 	AllowPlacement bool `protobuf:"varint,14,opt,name=allow_placement,json=allowPlacement,proto3" json:"allow_placement,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What each caller may take of this replica.
+	Caller        *CallerLimits `protobuf:"bytes,15,opt,name=caller,proto3" json:"caller,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -848,6 +850,105 @@ func (x *Limits) GetAllowPlacement() bool {
 	return false
 }
 
+func (x *Limits) GetCaller() *CallerLimits {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+// What each caller may take of one replica; replicas do not count together. 0 is no limit. Beyond it:
+// RESOURCE_EXHAUSTED CALLER_LIMIT for calls and sessions; streams that are open are held.
+type CallerLimits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Requests a second: calls, and further frames of their streams.
+	RequestsPerSecond uint32 `protobuf:"varint,1,opt,name=requests_per_second,json=requestsPerSecond,proto3" json:"requests_per_second,omitempty"`
+	// Bytes a second of requests and responses together.
+	BytesPerSecond uint64 `protobuf:"varint,2,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	// Calls that run at a time; an open stream is one.
+	MaxCalls uint32 `protobuf:"varint,3,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`
+	// Sessions and publish streams that are open at a time.
+	MaxSessions uint32 `protobuf:"varint,4,opt,name=max_sessions,json=maxSessions,proto3" json:"max_sessions,omitempty"`
+	// Messages that are published and not answered yet, beside one of each publish stream.
+	MaxInFlight uint32 `protobuf:"varint,5,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
+	// The largest PublishRequest, in bytes. Beyond it: INVALID_ARGUMENT MESSAGE_TOO_LARGE.
+	MaxMessageBytes uint64 `protobuf:"varint,6,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *CallerLimits) Reset() {
+	*x = CallerLimits{}
+	mi := &file_jetgate_v1_gateway_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallerLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallerLimits) ProtoMessage() {}
+
+func (x *CallerLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_jetgate_v1_gateway_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallerLimits.ProtoReflect.Descriptor instead.
+func (*CallerLimits) Descriptor() ([]byte, []int) {
+	return file_jetgate_v1_gateway_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CallerLimits) GetRequestsPerSecond() uint32 {
+	if x != nil {
+		return x.RequestsPerSecond
+	}
+	return 0
+}
+
+func (x *CallerLimits) GetBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+func (x *CallerLimits) GetMaxCalls() uint32 {
+	if x != nil {
+		return x.MaxCalls
+	}
+	return 0
+}
+
+func (x *CallerLimits) GetMaxSessions() uint32 {
+	if x != nil {
+		return x.MaxSessions
+	}
+	return 0
+}
+
+func (x *CallerLimits) GetMaxInFlight() uint32 {
+	if x != nil {
+		return x.MaxInFlight
+	}
+	return 0
+}
+
+func (x *CallerLimits) GetMaxMessageBytes() uint64 {
+	if x != nil {
+		return x.MaxMessageBytes
+	}
+	return 0
+}
+
 // How a gateway does with dead letters.
 type DeadLetterInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -867,7 +968,7 @@ type DeadLetterInfo struct {
 
 func (x *DeadLetterInfo) Reset() {
 	*x = DeadLetterInfo{}
-	mi := &file_jetgate_v1_gateway_proto_msgTypes[7]
+	mi := &file_jetgate_v1_gateway_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +980,7 @@ func (x *DeadLetterInfo) String() string {
 func (*DeadLetterInfo) ProtoMessage() {}
 
 func (x *DeadLetterInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_jetgate_v1_gateway_proto_msgTypes[7]
+	mi := &file_jetgate_v1_gateway_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +993,7 @@ func (x *DeadLetterInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetterInfo.ProtoReflect.Descriptor instead.
 func (*DeadLetterInfo) Descriptor() ([]byte, []int) {
-	return file_jetgate_v1_gateway_proto_rawDescGZIP(), []int{7}
+	return file_jetgate_v1_gateway_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DeadLetterInfo) GetLetters() string {
@@ -939,7 +1040,7 @@ type ListErrorReasonsRequest struct {
 
 func (x *ListErrorReasonsRequest) Reset() {
 	*x = ListErrorReasonsRequest{}
-	mi := &file_jetgate_v1_gateway_proto_msgTypes[8]
+	mi := &file_jetgate_v1_gateway_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1052,7 @@ func (x *ListErrorReasonsRequest) String() string {
 func (*ListErrorReasonsRequest) ProtoMessage() {}
 
 func (x *ListErrorReasonsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_jetgate_v1_gateway_proto_msgTypes[8]
+	mi := &file_jetgate_v1_gateway_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1065,7 @@ func (x *ListErrorReasonsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListErrorReasonsRequest.ProtoReflect.Descriptor instead.
 func (*ListErrorReasonsRequest) Descriptor() ([]byte, []int) {
-	return file_jetgate_v1_gateway_proto_rawDescGZIP(), []int{8}
+	return file_jetgate_v1_gateway_proto_rawDescGZIP(), []int{9}
 }
 
 // The reasons of errors.
@@ -978,7 +1079,7 @@ type ListErrorReasonsResponse struct {
 
 func (x *ListErrorReasonsResponse) Reset() {
 	*x = ListErrorReasonsResponse{}
-	mi := &file_jetgate_v1_gateway_proto_msgTypes[9]
+	mi := &file_jetgate_v1_gateway_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1091,7 @@ func (x *ListErrorReasonsResponse) String() string {
 func (*ListErrorReasonsResponse) ProtoMessage() {}
 
 func (x *ListErrorReasonsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_jetgate_v1_gateway_proto_msgTypes[9]
+	mi := &file_jetgate_v1_gateway_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1104,7 @@ func (x *ListErrorReasonsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListErrorReasonsResponse.ProtoReflect.Descriptor instead.
 func (*ListErrorReasonsResponse) Descriptor() ([]byte, []int) {
-	return file_jetgate_v1_gateway_proto_rawDescGZIP(), []int{9}
+	return file_jetgate_v1_gateway_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListErrorReasonsResponse) GetReasons() []*ErrorReasonInfo {
@@ -1032,7 +1133,7 @@ type ErrorReasonInfo struct {
 
 func (x *ErrorReasonInfo) Reset() {
 	*x = ErrorReasonInfo{}
-	mi := &file_jetgate_v1_gateway_proto_msgTypes[10]
+	mi := &file_jetgate_v1_gateway_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1145,7 @@ func (x *ErrorReasonInfo) String() string {
 func (*ErrorReasonInfo) ProtoMessage() {}
 
 func (x *ErrorReasonInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_jetgate_v1_gateway_proto_msgTypes[10]
+	mi := &file_jetgate_v1_gateway_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1158,7 @@ func (x *ErrorReasonInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorReasonInfo.ProtoReflect.Descriptor instead.
 func (*ErrorReasonInfo) Descriptor() ([]byte, []int) {
-	return file_jetgate_v1_gateway_proto_rawDescGZIP(), []int{10}
+	return file_jetgate_v1_gateway_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ErrorReasonInfo) GetReason() ErrorReason {
@@ -1150,7 +1251,7 @@ const file_jetgate_v1_gateway_proto_rawDesc = "" +
 	"\x0fmax_ack_pending\x18\x05 \x01(\x03R\rmaxAckPending\x125\n" +
 	"\x17memory_max_stream_bytes\x18\x06 \x01(\x03R\x14memoryMaxStreamBytes\x127\n" +
 	"\x18storage_max_stream_bytes\x18\a \x01(\x03R\x15storageMaxStreamBytes\x12,\n" +
-	"\x12max_bytes_required\x18\b \x01(\bR\x10maxBytesRequired\"\xb5\x05\n" +
+	"\x12max_bytes_required\x18\b \x01(\bR\x10maxBytesRequired\"\xe7\x05\n" +
 	"\x06Limits\x12*\n" +
 	"\x11max_message_bytes\x18\x01 \x01(\x04R\x0fmaxMessageBytes\x12*\n" +
 	"\x11max_request_bytes\x18\x02 \x01(\x04R\x0fmaxRequestBytes\x12,\n" +
@@ -1166,7 +1267,15 @@ const file_jetgate_v1_gateway_proto_rawDesc = "" +
 	"\x05drain\x18\v \x01(\v2\x19.google.protobuf.DurationR\x05drain\x12'\n" +
 	"\x0fallow_republish\x18\f \x01(\bR\x0eallowRepublish\x124\n" +
 	"\x16allow_external_sources\x18\r \x01(\bR\x14allowExternalSources\x12'\n" +
-	"\x0fallow_placement\x18\x0e \x01(\bR\x0eallowPlacement\"\xb1\x01\n" +
+	"\x0fallow_placement\x18\x0e \x01(\bR\x0eallowPlacement\x120\n" +
+	"\x06caller\x18\x0f \x01(\v2\x18.jetgate.v1.CallerLimitsR\x06caller\"\xf8\x01\n" +
+	"\fCallerLimits\x12.\n" +
+	"\x13requests_per_second\x18\x01 \x01(\rR\x11requestsPerSecond\x12(\n" +
+	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\x12\x1b\n" +
+	"\tmax_calls\x18\x03 \x01(\rR\bmaxCalls\x12!\n" +
+	"\fmax_sessions\x18\x04 \x01(\rR\vmaxSessions\x12\"\n" +
+	"\rmax_in_flight\x18\x05 \x01(\rR\vmaxInFlight\x12*\n" +
+	"\x11max_message_bytes\x18\x06 \x01(\x04R\x0fmaxMessageBytes\"\xb1\x01\n" +
 	"\x0eDeadLetterInfo\x12\x18\n" +
 	"\aletters\x18\x01 \x01(\tR\aletters\x12\x1e\n" +
 	"\n" +
@@ -1217,7 +1326,7 @@ func file_jetgate_v1_gateway_proto_rawDescGZIP() []byte {
 }
 
 var file_jetgate_v1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_jetgate_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_jetgate_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_jetgate_v1_gateway_proto_goTypes = []any{
 	(GatewayState)(0),                // 0: jetgate.v1.GatewayState
 	(DeadLetterState)(0),             // 1: jetgate.v1.DeadLetterState
@@ -1228,51 +1337,53 @@ var file_jetgate_v1_gateway_proto_goTypes = []any{
 	(*AccountUsage)(nil),             // 6: jetgate.v1.AccountUsage
 	(*AccountLimits)(nil),            // 7: jetgate.v1.AccountLimits
 	(*Limits)(nil),                   // 8: jetgate.v1.Limits
-	(*DeadLetterInfo)(nil),           // 9: jetgate.v1.DeadLetterInfo
-	(*ListErrorReasonsRequest)(nil),  // 10: jetgate.v1.ListErrorReasonsRequest
-	(*ListErrorReasonsResponse)(nil), // 11: jetgate.v1.ListErrorReasonsResponse
-	(*ErrorReasonInfo)(nil),          // 12: jetgate.v1.ErrorReasonInfo
-	nil,                              // 13: jetgate.v1.NatsInfo.TiersEntry
-	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),      // 15: google.protobuf.Duration
-	(ErrorReason)(0),                 // 16: jetgate.v1.ErrorReason
-	(StatusCode)(0),                  // 17: jetgate.v1.StatusCode
-	(Retry)(0),                       // 18: jetgate.v1.Retry
-	(*ListSessionsRequest)(nil),      // 19: jetgate.v1.ListSessionsRequest
-	(*TerminateSessionRequest)(nil),  // 20: jetgate.v1.TerminateSessionRequest
-	(*ListSessionsResponse)(nil),     // 21: jetgate.v1.ListSessionsResponse
-	(*TerminateSessionResponse)(nil), // 22: jetgate.v1.TerminateSessionResponse
+	(*CallerLimits)(nil),             // 9: jetgate.v1.CallerLimits
+	(*DeadLetterInfo)(nil),           // 10: jetgate.v1.DeadLetterInfo
+	(*ListErrorReasonsRequest)(nil),  // 11: jetgate.v1.ListErrorReasonsRequest
+	(*ListErrorReasonsResponse)(nil), // 12: jetgate.v1.ListErrorReasonsResponse
+	(*ErrorReasonInfo)(nil),          // 13: jetgate.v1.ErrorReasonInfo
+	nil,                              // 14: jetgate.v1.NatsInfo.TiersEntry
+	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),      // 16: google.protobuf.Duration
+	(ErrorReason)(0),                 // 17: jetgate.v1.ErrorReason
+	(StatusCode)(0),                  // 18: jetgate.v1.StatusCode
+	(Retry)(0),                       // 19: jetgate.v1.Retry
+	(*ListSessionsRequest)(nil),      // 20: jetgate.v1.ListSessionsRequest
+	(*TerminateSessionRequest)(nil),  // 21: jetgate.v1.TerminateSessionRequest
+	(*ListSessionsResponse)(nil),     // 22: jetgate.v1.ListSessionsResponse
+	(*TerminateSessionResponse)(nil), // 23: jetgate.v1.TerminateSessionResponse
 }
 var file_jetgate_v1_gateway_proto_depIdxs = []int32{
 	0,  // 0: jetgate.v1.GetInfoResponse.state:type_name -> jetgate.v1.GatewayState
 	4,  // 1: jetgate.v1.GetInfoResponse.nats:type_name -> jetgate.v1.NatsInfo
 	8,  // 2: jetgate.v1.GetInfoResponse.limits:type_name -> jetgate.v1.Limits
-	9,  // 3: jetgate.v1.GetInfoResponse.dead_letters:type_name -> jetgate.v1.DeadLetterInfo
-	14, // 4: jetgate.v1.GetInfoResponse.start_time:type_name -> google.protobuf.Timestamp
+	10, // 3: jetgate.v1.GetInfoResponse.dead_letters:type_name -> jetgate.v1.DeadLetterInfo
+	15, // 4: jetgate.v1.GetInfoResponse.start_time:type_name -> google.protobuf.Timestamp
 	5,  // 5: jetgate.v1.NatsInfo.features:type_name -> jetgate.v1.Feature
 	6,  // 6: jetgate.v1.NatsInfo.usage:type_name -> jetgate.v1.AccountUsage
-	13, // 7: jetgate.v1.NatsInfo.tiers:type_name -> jetgate.v1.NatsInfo.TiersEntry
+	14, // 7: jetgate.v1.NatsInfo.tiers:type_name -> jetgate.v1.NatsInfo.TiersEntry
 	7,  // 8: jetgate.v1.AccountUsage.limits:type_name -> jetgate.v1.AccountLimits
-	15, // 9: jetgate.v1.Limits.drain:type_name -> google.protobuf.Duration
-	1,  // 10: jetgate.v1.DeadLetterInfo.state:type_name -> jetgate.v1.DeadLetterState
-	12, // 11: jetgate.v1.ListErrorReasonsResponse.reasons:type_name -> jetgate.v1.ErrorReasonInfo
-	16, // 12: jetgate.v1.ErrorReasonInfo.reason:type_name -> jetgate.v1.ErrorReason
-	17, // 13: jetgate.v1.ErrorReasonInfo.code:type_name -> jetgate.v1.StatusCode
-	18, // 14: jetgate.v1.ErrorReasonInfo.retry:type_name -> jetgate.v1.Retry
-	6,  // 15: jetgate.v1.NatsInfo.TiersEntry.value:type_name -> jetgate.v1.AccountUsage
-	2,  // 16: jetgate.v1.GatewayService.GetInfo:input_type -> jetgate.v1.GetInfoRequest
-	10, // 17: jetgate.v1.GatewayService.ListErrorReasons:input_type -> jetgate.v1.ListErrorReasonsRequest
-	19, // 18: jetgate.v1.GatewayService.ListSessions:input_type -> jetgate.v1.ListSessionsRequest
-	20, // 19: jetgate.v1.GatewayService.TerminateSession:input_type -> jetgate.v1.TerminateSessionRequest
-	3,  // 20: jetgate.v1.GatewayService.GetInfo:output_type -> jetgate.v1.GetInfoResponse
-	11, // 21: jetgate.v1.GatewayService.ListErrorReasons:output_type -> jetgate.v1.ListErrorReasonsResponse
-	21, // 22: jetgate.v1.GatewayService.ListSessions:output_type -> jetgate.v1.ListSessionsResponse
-	22, // 23: jetgate.v1.GatewayService.TerminateSession:output_type -> jetgate.v1.TerminateSessionResponse
-	20, // [20:24] is the sub-list for method output_type
-	16, // [16:20] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	16, // 9: jetgate.v1.Limits.drain:type_name -> google.protobuf.Duration
+	9,  // 10: jetgate.v1.Limits.caller:type_name -> jetgate.v1.CallerLimits
+	1,  // 11: jetgate.v1.DeadLetterInfo.state:type_name -> jetgate.v1.DeadLetterState
+	13, // 12: jetgate.v1.ListErrorReasonsResponse.reasons:type_name -> jetgate.v1.ErrorReasonInfo
+	17, // 13: jetgate.v1.ErrorReasonInfo.reason:type_name -> jetgate.v1.ErrorReason
+	18, // 14: jetgate.v1.ErrorReasonInfo.code:type_name -> jetgate.v1.StatusCode
+	19, // 15: jetgate.v1.ErrorReasonInfo.retry:type_name -> jetgate.v1.Retry
+	6,  // 16: jetgate.v1.NatsInfo.TiersEntry.value:type_name -> jetgate.v1.AccountUsage
+	2,  // 17: jetgate.v1.GatewayService.GetInfo:input_type -> jetgate.v1.GetInfoRequest
+	11, // 18: jetgate.v1.GatewayService.ListErrorReasons:input_type -> jetgate.v1.ListErrorReasonsRequest
+	20, // 19: jetgate.v1.GatewayService.ListSessions:input_type -> jetgate.v1.ListSessionsRequest
+	21, // 20: jetgate.v1.GatewayService.TerminateSession:input_type -> jetgate.v1.TerminateSessionRequest
+	3,  // 21: jetgate.v1.GatewayService.GetInfo:output_type -> jetgate.v1.GetInfoResponse
+	12, // 22: jetgate.v1.GatewayService.ListErrorReasons:output_type -> jetgate.v1.ListErrorReasonsResponse
+	22, // 23: jetgate.v1.GatewayService.ListSessions:output_type -> jetgate.v1.ListSessionsResponse
+	23, // 24: jetgate.v1.GatewayService.TerminateSession:output_type -> jetgate.v1.TerminateSessionResponse
+	21, // [21:25] is the sub-list for method output_type
+	17, // [17:21] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_jetgate_v1_gateway_proto_init() }
@@ -1288,7 +1399,7 @@ func file_jetgate_v1_gateway_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_jetgate_v1_gateway_proto_rawDesc), len(file_jetgate_v1_gateway_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

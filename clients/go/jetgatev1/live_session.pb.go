@@ -342,7 +342,7 @@ type SessionInfo struct {
 	StallReason StallReason `protobuf:"varint,16,opt,name=stall_reason,json=stallReason,proto3,enum=jetgate.v1.StallReason" json:"stall_reason,omitempty"`
 	// Why the session is about to end; DRAINING_REASON_UNSPECIFIED when it is not.
 	Draining DrainingReason `protobuf:"varint,17,opt,name=draining,proto3,enum=jetgate.v1.DrainingReason" json:"draining,omitempty"`
-	// Who the caller has proven to be: the name of its API key or of its certificate. Empty where nobody
+	// Who the caller has proven to be: the name of its API key, certificate or token. Empty where nobody
 	// is asked.
 	Identity      string `protobuf:"bytes,18,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields

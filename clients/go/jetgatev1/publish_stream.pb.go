@@ -1296,14 +1296,17 @@ func (x *PublishFailure) GetStatus() *ItemStatus {
 }
 
 // Another window is in force, because all publish streams of this gateway together have as much on
-// their way as they may (publish.max_total_in_flight_bytes), or no longer have.
+// their way as they may (publish.max_total_in_flight_bytes), or those of the caller have
+// (limits.max_in_flight), or no longer have.
 type PublishFlow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many bytes may be on their way from now on; below the window of `opened`, each message counts
 	// 512 bytes more than it has. The gateway sends and reads no more than that; the caller may go on.
 	MaxInFlightBytes uint64 `protobuf:"varint,1,opt,name=max_in_flight_bytes,json=maxInFlightBytes,proto3" json:"max_in_flight_bytes,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// How many messages may be on their way from now on, by the limit of the caller. 0 where that does not hold it.
+	MaxInFlightMessages uint32 `protobuf:"varint,2,opt,name=max_in_flight_messages,json=maxInFlightMessages,proto3" json:"max_in_flight_messages,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *PublishFlow) Reset() {
@@ -1339,6 +1342,13 @@ func (*PublishFlow) Descriptor() ([]byte, []int) {
 func (x *PublishFlow) GetMaxInFlightBytes() uint64 {
 	if x != nil {
 		return x.MaxInFlightBytes
+	}
+	return 0
+}
+
+func (x *PublishFlow) GetMaxInFlightMessages() uint32 {
+	if x != nil {
+		return x.MaxInFlightMessages
 	}
 	return 0
 }
@@ -1494,9 +1504,10 @@ const file_jetgate_v1_publish_stream_proto_rawDesc = "" +
 	"\ffirst_number\x18\x01 \x01(\x04R\vfirstNumber\x12\x1f\n" +
 	"\vlast_number\x18\x02 \x01(\x04R\n" +
 	"lastNumber\x12.\n" +
-	"\x06status\x18\x03 \x01(\v2\x16.jetgate.v1.ItemStatusR\x06status\"<\n" +
+	"\x06status\x18\x03 \x01(\v2\x16.jetgate.v1.ItemStatusR\x06status\"q\n" +
 	"\vPublishFlow\x12-\n" +
-	"\x13max_in_flight_bytes\x18\x01 \x01(\x04R\x10maxInFlightBytes\"\xc1\x01\n" +
+	"\x13max_in_flight_bytes\x18\x01 \x01(\x04R\x10maxInFlightBytes\x123\n" +
+	"\x16max_in_flight_messages\x18\x02 \x01(\rR\x13maxInFlightMessages\"\xc1\x01\n" +
 	"\x10PublishHeartbeat\x12,\n" +
 	"\x12in_flight_messages\x18\x01 \x01(\rR\x10inFlightMessages\x12&\n" +
 	"\x0fin_flight_bytes\x18\x02 \x01(\x04R\rinFlightBytes\x12'\n" +

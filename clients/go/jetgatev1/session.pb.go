@@ -241,7 +241,7 @@ const (
 	DrainingReason_DRAINING_REASON_MAX_AGE DrainingReason = 2
 	// Somebody called TerminateSession.
 	DrainingReason_DRAINING_REASON_TERMINATED DrainingReason = 3
-	// What the caller has shown ends: its API key. The deadline is that end, and the status then
+	// What the caller has shown ends: its API key or token. The deadline is that end, and the status then
 	// UNAUTHENTICATED. Open a new session with fresh credentials; UpdateCredentials comes too late now.
 	DrainingReason_DRAINING_REASON_CREDENTIALS_EXPIRE DrainingReason = 4
 )
@@ -1256,7 +1256,7 @@ func (x *Draining) GetResumeToken() string {
 // stream with UNAUTHENTICATED.
 type UpdateCredentials struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. An API key, as after "Bearer" in the metadata entry authorization.
+	// Required. An API key or token (JWT), as after "Bearer" in the metadata entry authorization.
 	Bearer        string `protobuf:"bytes,1,opt,name=bearer,proto3" json:"bearer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

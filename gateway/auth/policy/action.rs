@@ -90,6 +90,24 @@ const ALL: [(Action, Area, &str); 20] = [
     ),
 ];
 
+impl Action {
+    /// Whether it changes streams, consumers, dead letters or sessions of others.
+    pub fn administers(self) -> bool {
+        matches!(
+            self,
+            Self::WriteStreams
+                | Self::PurgeStreams
+                | Self::DeleteStreams
+                | Self::WriteConsumers
+                | Self::DeleteConsumers
+                | Self::ControlConsumers
+                | Self::ReplayDeadLetters
+                | Self::PurgeDeadLetters
+                | Self::TerminateSessions
+        )
+    }
+}
+
 impl Area {
     /// Its key in a rule.
     pub fn key(self) -> &'static str {

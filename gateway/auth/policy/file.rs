@@ -189,7 +189,7 @@ impl Reader<'_> {
             match Kind::of(word.get_ref()) {
                 Some(kind) => by.push(kind),
                 None => {
-                    let text = "must be api_key, certificate or anonymous";
+                    let text = "must be api_key, certificate, token or anonymous";
                     self.wrong(self.line_of(word), format!("by: {text}"));
                 }
             }

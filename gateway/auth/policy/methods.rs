@@ -40,6 +40,12 @@ pub(in crate::auth) fn needed_for(path: &str) -> Option<&'static [Action]> {
     })
 }
 
+/// Whether calls of this method change what others use.
+pub(crate) fn changes_by(path: &str) -> bool {
+    let needed = needed_for(path).unwrap_or_default();
+    needed.iter().any(|action| action.administers())
+}
+
 #[cfg(test)]
 mod tests {
     use prost::Message as _;

@@ -44,6 +44,7 @@ impl Session {
             self.told = true;
             self.words.flow = Some(PublishFlow {
                 max_in_flight_bytes: self.share.allowance(),
+                max_in_flight_messages: self.share.allowed_messages(),
             });
         }
         if self.beat_at <= now {

@@ -69,6 +69,8 @@ pub(super) async fn open(
         Err(error) => return Err((error, out)),
     };
 
+    let messages = access.account().and_then(|account| account.in_flight());
+    let share = shared.budget.share(messages);
     let (changes, expiry) = (access.changes(), access.expiry());
     let nats = shared.outlet.nats();
     let (way, rules) = way(nats, &terms, facts.clone());
@@ -93,7 +95,7 @@ pub(super) async fn open(
         out,
         way,
         backlog: Backlog::new(Reader::new(terms.producer.clone(), nats.reserved().clone())),
-        share: shared.budget.share(),
+        share,
         held_since: None,
         told: false,
         heard_at: Instant::now(),

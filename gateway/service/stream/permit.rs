@@ -11,10 +11,11 @@ use crate::subscription::own;
 
 /// Refuses a configuration that the caller may not bring about.
 pub(super) fn may_write(access: &Access, config: &StreamConfig) -> Result<()> {
+    let write = Ask::to(Action::WriteStreams).stream(&config.name);
+    access.may(&write)?;
     if !access.is_limited() {
         return Ok(());
     }
-    let write = Ask::to(Action::WriteStreams).stream(&config.name);
     let copies = config.mirror.is_some() || !config.sources.is_empty();
     // What it is to be judged by, where it names no subjects.
     let default = (config.subjects.is_empty() && !copies).then_some(config.name.as_str());
@@ -25,7 +26,6 @@ pub(super) fn may_write(access: &Access, config: &StreamConfig) -> Result<()> {
         .flat_map(|source| &source.subject_transforms)
         .map(|it| it.dest.as_str());
     let taken = config.subjects.iter().map(String::as_str);
-    access.may(&write)?;
     for subject in taken.chain(default).chain(made).chain(copied) {
         access.may(&write.subject(&reach(subject)))?;
     }

@@ -139,7 +139,7 @@ class AccountLimits(_message.Message):
     def __init__(self, max_memory_bytes: _Optional[int] = ..., max_storage_bytes: _Optional[int] = ..., max_streams: _Optional[int] = ..., max_consumers: _Optional[int] = ..., max_ack_pending: _Optional[int] = ..., memory_max_stream_bytes: _Optional[int] = ..., storage_max_stream_bytes: _Optional[int] = ..., max_bytes_required: _Optional[bool] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_message_bytes", "max_request_bytes", "max_response_bytes", "default_outstanding_messages", "default_outstanding_bytes", "max_outstanding_messages", "max_outstanding_bytes", "max_sessions", "max_connections", "max_concurrent_streams", "drain", "allow_republish", "allow_external_sources", "allow_placement")
+    __slots__ = ("max_message_bytes", "max_request_bytes", "max_response_bytes", "default_outstanding_messages", "default_outstanding_bytes", "max_outstanding_messages", "max_outstanding_bytes", "max_sessions", "max_connections", "max_concurrent_streams", "drain", "allow_republish", "allow_external_sources", "allow_placement", "caller")
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_RESPONSE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +154,7 @@ class Limits(_message.Message):
     ALLOW_REPUBLISH_FIELD_NUMBER: _ClassVar[int]
     ALLOW_EXTERNAL_SOURCES_FIELD_NUMBER: _ClassVar[int]
     ALLOW_PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
     max_message_bytes: int
     max_request_bytes: int
     max_response_bytes: int
@@ -168,7 +169,24 @@ class Limits(_message.Message):
     allow_republish: bool
     allow_external_sources: bool
     allow_placement: bool
-    def __init__(self, max_message_bytes: _Optional[int] = ..., max_request_bytes: _Optional[int] = ..., max_response_bytes: _Optional[int] = ..., default_outstanding_messages: _Optional[int] = ..., default_outstanding_bytes: _Optional[int] = ..., max_outstanding_messages: _Optional[int] = ..., max_outstanding_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_connections: _Optional[int] = ..., max_concurrent_streams: _Optional[int] = ..., drain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., allow_republish: _Optional[bool] = ..., allow_external_sources: _Optional[bool] = ..., allow_placement: _Optional[bool] = ...) -> None: ...
+    caller: CallerLimits
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_request_bytes: _Optional[int] = ..., max_response_bytes: _Optional[int] = ..., default_outstanding_messages: _Optional[int] = ..., default_outstanding_bytes: _Optional[int] = ..., max_outstanding_messages: _Optional[int] = ..., max_outstanding_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_connections: _Optional[int] = ..., max_concurrent_streams: _Optional[int] = ..., drain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., allow_republish: _Optional[bool] = ..., allow_external_sources: _Optional[bool] = ..., allow_placement: _Optional[bool] = ..., caller: _Optional[_Union[CallerLimits, _Mapping]] = ...) -> None: ...
+
+class CallerLimits(_message.Message):
+    __slots__ = ("requests_per_second", "bytes_per_second", "max_calls", "max_sessions", "max_in_flight", "max_message_bytes")
+    REQUESTS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
+    MAX_SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    requests_per_second: int
+    bytes_per_second: int
+    max_calls: int
+    max_sessions: int
+    max_in_flight: int
+    max_message_bytes: int
+    def __init__(self, requests_per_second: _Optional[int] = ..., bytes_per_second: _Optional[int] = ..., max_calls: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_in_flight: _Optional[int] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
 
 class DeadLetterInfo(_message.Message):
     __slots__ = ("letters", "advisories", "state", "problem", "pending")

@@ -210,10 +210,12 @@ class PublishFailure(_message.Message):
     def __init__(self, first_number: _Optional[int] = ..., last_number: _Optional[int] = ..., status: _Optional[_Union[_error_pb2.ItemStatus, _Mapping]] = ...) -> None: ...
 
 class PublishFlow(_message.Message):
-    __slots__ = ("max_in_flight_bytes",)
+    __slots__ = ("max_in_flight_bytes", "max_in_flight_messages")
     MAX_IN_FLIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_IN_FLIGHT_MESSAGES_FIELD_NUMBER: _ClassVar[int]
     max_in_flight_bytes: int
-    def __init__(self, max_in_flight_bytes: _Optional[int] = ...) -> None: ...
+    max_in_flight_messages: int
+    def __init__(self, max_in_flight_bytes: _Optional[int] = ..., max_in_flight_messages: _Optional[int] = ...) -> None: ...
 
 class PublishHeartbeat(_message.Message):
     __slots__ = ("in_flight_messages", "in_flight_bytes", "settled_through", "stall")
