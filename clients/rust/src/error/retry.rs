@@ -7,7 +7,7 @@ use crate::v1::ErrorReason;
 pub(super) fn of(reason: ErrorReason) -> Retry {
     match reason as i32 {
         30 | 31 | 32 | 35 | 36 => Retry::AfterRead,
-        60 | 61 | 62 | 63 | 64 | 80 | 81 | 82 | 84 | 85 | 86 | 90 => Retry::Later,
+        60 | 61 | 62 | 63 | 64 | 65 | 80 | 81 | 82 | 84 | 85 | 86 | 87 | 90 => Retry::Later,
         1 | 2 | 3 | 4 | 5 | 6 | 7 | 10 | 11 | 12 | 13 | 14 | 19 | 20 | 21 | 25 | 40 | 41 | 42 | 43 | 44 | 45 | 46 | 47 | 48 | 49 | 50 | 55 | 56 | 58 | 59 | 70 | 71 | 72 | 75 | 100 | 101 => Retry::Never,
         83 => Retry::SameId,
         _ => Retry::Unspecified,

@@ -2032,6 +2032,10 @@ pub enum ErrorReason {
     TooManyRequests = 63,
     /// The gateway holds as many sessions as it may hold.
     TooManySessions = 64,
+    /// The caller takes as much of this replica as it may. Metadata "limit" has the key below \[limits\] of the
+    /// gateway's configuration ("requests_per_second"), "max" its value; QuotaFailure says the same for people,
+    /// and RetryInfo when to come again.
+    CallerLimit = 65,
     /// The gateway's NATS user may not publish or subscribe there.
     NatsPermissionDenied = 70,
     /// The operator of the gateway has switched this setting off; metadata "switch" has the key of the
@@ -2041,8 +2045,8 @@ pub enum ErrorReason {
     /// for another caller. Metadata "permission" names what is missing ("publish", "streams.view"), "stream",
     /// "consumer" and "subjects" for what, and "decision_id" is in the gateway's audit log, too.
     PermissionDenied = 72,
-    /// The caller did not prove who it is: the call has no API key or client certificate, or one that is
-    /// not known or has expired.
+    /// The caller did not prove who it is: the call has no API key, token or client certificate, or one that
+    /// is not known or has expired.
     Unauthenticated = 75,
     /// No connection to NATS; the request was not sent.
     NatsDisconnected = 80,
@@ -2062,6 +2066,8 @@ pub enum ErrorReason {
     /// JetStream lost the beginning of an atomic batch before its end came, as its leader changed or the
     /// batch took longer than 10 s; nothing of it was stored.
     BatchIncomplete = 86,
+    /// The gateway has not got the keys of the token's issuer yet, so that it cannot tell whose the token is.
+    TokenKeysUnavailable = 87,
     /// The deadline ran out before anything was changed.
     DeadlineExceeded = 90,
     /// The gateway has no such method.
@@ -2118,6 +2124,7 @@ impl ErrorReason {
             Self::TooManyConsumers => "ERROR_REASON_TOO_MANY_CONSUMERS",
             Self::TooManyRequests => "ERROR_REASON_TOO_MANY_REQUESTS",
             Self::TooManySessions => "ERROR_REASON_TOO_MANY_SESSIONS",
+            Self::CallerLimit => "ERROR_REASON_CALLER_LIMIT",
             Self::NatsPermissionDenied => "ERROR_REASON_NATS_PERMISSION_DENIED",
             Self::DisabledByOperator => "ERROR_REASON_DISABLED_BY_OPERATOR",
             Self::PermissionDenied => "ERROR_REASON_PERMISSION_DENIED",
@@ -2129,6 +2136,7 @@ impl ErrorReason {
             Self::AckOutcomeUnknown => "ERROR_REASON_ACK_OUTCOME_UNKNOWN",
             Self::PingsMissed => "ERROR_REASON_PINGS_MISSED",
             Self::BatchIncomplete => "ERROR_REASON_BATCH_INCOMPLETE",
+            Self::TokenKeysUnavailable => "ERROR_REASON_TOKEN_KEYS_UNAVAILABLE",
             Self::DeadlineExceeded => "ERROR_REASON_DEADLINE_EXCEEDED",
             Self::MethodNotFound => "ERROR_REASON_METHOD_NOT_FOUND",
             Self::Internal => "ERROR_REASON_INTERNAL",
@@ -2183,6 +2191,7 @@ impl ErrorReason {
             "ERROR_REASON_TOO_MANY_CONSUMERS" => Some(Self::TooManyConsumers),
             "ERROR_REASON_TOO_MANY_REQUESTS" => Some(Self::TooManyRequests),
             "ERROR_REASON_TOO_MANY_SESSIONS" => Some(Self::TooManySessions),
+            "ERROR_REASON_CALLER_LIMIT" => Some(Self::CallerLimit),
             "ERROR_REASON_NATS_PERMISSION_DENIED" => Some(Self::NatsPermissionDenied),
             "ERROR_REASON_DISABLED_BY_OPERATOR" => Some(Self::DisabledByOperator),
             "ERROR_REASON_PERMISSION_DENIED" => Some(Self::PermissionDenied),
@@ -2194,6 +2203,7 @@ impl ErrorReason {
             "ERROR_REASON_ACK_OUTCOME_UNKNOWN" => Some(Self::AckOutcomeUnknown),
             "ERROR_REASON_PINGS_MISSED" => Some(Self::PingsMissed),
             "ERROR_REASON_BATCH_INCOMPLETE" => Some(Self::BatchIncomplete),
+            "ERROR_REASON_TOKEN_KEYS_UNAVAILABLE" => Some(Self::TokenKeysUnavailable),
             "ERROR_REASON_DEADLINE_EXCEEDED" => Some(Self::DeadlineExceeded),
             "ERROR_REASON_METHOD_NOT_FOUND" => Some(Self::MethodNotFound),
             "ERROR_REASON_INTERNAL" => Some(Self::Internal),
@@ -2225,7 +2235,7 @@ pub struct GetInfoResponse {
     /// How this replica does with dead letters; unset where they are not configured.
     #[prost(message, optional, tag = "10")]
     pub dead_letters: ::core::option::Option<DeadLetterInfo>,
-    /// Who the caller has proven to be: the name of its API key or of its certificate. Empty where nobody
+    /// Who the caller has proven to be: the name of its API key, certificate or token. Empty where nobody
     /// is asked.
     #[prost(string, tag = "11")]
     pub identity: ::prost::alloc::string::String,
@@ -2379,6 +2389,32 @@ pub struct Limits {
     /// Whether streams may be given a placement.
     #[prost(bool, tag = "14")]
     pub allow_placement: bool,
+    /// What each caller may take of this replica.
+    #[prost(message, optional, tag = "15")]
+    pub caller: ::core::option::Option<CallerLimits>,
+}
+/// What each caller may take of one replica; replicas do not count together. 0 is no limit. Beyond it:
+/// RESOURCE_EXHAUSTED CALLER_LIMIT for calls and sessions; streams that are open are held.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CallerLimits {
+    /// Requests a second: calls, and further frames of their streams.
+    #[prost(uint32, tag = "1")]
+    pub requests_per_second: u32,
+    /// Bytes a second of requests and responses together.
+    #[prost(uint64, tag = "2")]
+    pub bytes_per_second: u64,
+    /// Calls that run at a time; an open stream is one.
+    #[prost(uint32, tag = "3")]
+    pub max_calls: u32,
+    /// Sessions and publish streams that are open at a time.
+    #[prost(uint32, tag = "4")]
+    pub max_sessions: u32,
+    /// Messages that are published and not answered yet, beside one of each publish stream.
+    #[prost(uint32, tag = "5")]
+    pub max_in_flight: u32,
+    /// The largest PublishRequest, in bytes. Beyond it: INVALID_ARGUMENT MESSAGE_TOO_LARGE.
+    #[prost(uint64, tag = "6")]
+    pub max_message_bytes: u64,
 }
 /// How a gateway does with dead letters.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2820,7 +2856,7 @@ pub struct SessionInfo {
     /// Why the session is about to end; DRAINING_REASON_UNSPECIFIED when it is not.
     #[prost(enumeration = "DrainingReason", tag = "17")]
     pub draining: i32,
-    /// Who the caller has proven to be: the name of its API key or of its certificate. Empty where nobody
+    /// Who the caller has proven to be: the name of its API key, certificate or token. Empty where nobody
     /// is asked.
     #[prost(string, tag = "18")]
     pub identity: ::prost::alloc::string::String,
@@ -3333,13 +3369,17 @@ pub struct PublishFailure {
     pub status: ::core::option::Option<ItemStatus>,
 }
 /// Another window is in force, because all publish streams of this gateway together have as much on
-/// their way as they may (publish.max_total_in_flight_bytes), or no longer have.
+/// their way as they may (publish.max_total_in_flight_bytes), or those of the caller have
+/// (limits.max_in_flight), or no longer have.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishFlow {
     /// How many bytes may be on their way from now on; below the window of `opened`, each message counts
     /// 512 bytes more than it has. The gateway sends and reads no more than that; the caller may go on.
     #[prost(uint64, tag = "1")]
     pub max_in_flight_bytes: u64,
+    /// How many messages may be on their way from now on, by the limit of the caller. 0 where that does not hold it.
+    #[prost(uint32, tag = "2")]
+    pub max_in_flight_messages: u32,
 }
 /// A sign of life, with what keeps the messages that are not answered.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4126,7 +4166,7 @@ pub struct Draining {
 /// stream with UNAUTHENTICATED.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateCredentials {
-    /// Required. An API key, as after "Bearer" in the metadata entry authorization.
+    /// Required. An API key or token (JWT), as after "Bearer" in the metadata entry authorization.
     #[prost(string, tag = "1")]
     pub bearer: ::prost::alloc::string::String,
 }
@@ -4285,7 +4325,7 @@ pub enum DrainingReason {
     MaxAge = 2,
     /// Somebody called TerminateSession.
     Terminated = 3,
-    /// What the caller has shown ends: its API key. The deadline is that end, and the status then
+    /// What the caller has shown ends: its API key or token. The deadline is that end, and the status then
     /// UNAUTHENTICATED. Open a new session with fresh credentials; UpdateCredentials comes too late now.
     CredentialsExpire = 4,
 }
