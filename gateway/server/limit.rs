@@ -162,7 +162,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Paced<B> {
         let Some(pacing) = pacing else {
             return Pin::new(body).poll_frame(cx);
         };
-        // Only what has come is held: the end of a body passes at once.
+        // Only data is held: the end of a body passes at once.
         let frame = match held.take() {
             Some(data) => Frame::data(data),
             None => match ready!(Pin::new(body).poll_frame(cx)) {
@@ -174,7 +174,8 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Paced<B> {
             Ok(data) => data,
             Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
         };
-        if pacing.poll(cx).is_pending() {
+        // Many clients end what they send by a frame without data.
+        if !data.is_empty() && pacing.poll(cx).is_pending() {
             *held = Some(data);
             return Poll::Pending;
         }
