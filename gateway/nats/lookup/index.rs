@@ -15,8 +15,8 @@ struct Node<T> {
     ends: Vec<T>,
     /// Under subjects whose next token is the last and `>`.
     rests: Vec<T>,
-    any: Option<Box<Node<T>>>,
-    tokens: HashMap<Box<str>, Node<T>>,
+    any: Option<Box<Self>>,
+    tokens: HashMap<Box<str>, Self>,
 }
 
 impl<T> Default for SubjectIndex<T> {
