@@ -79,7 +79,6 @@ async fn changes_are_written_down_with_who_made_them_and_what_came_of_it() {
             subjects: vec!["orders.>".to_owned()],
             ..StreamConfig::default()
         }),
-        ..CreateStreamRequest::default()
     };
     streams.create_stream(create).await.unwrap();
     let purge = PurgeStreamRequest {
@@ -90,7 +89,6 @@ async fn changes_are_written_down_with_who_made_them_and_what_came_of_it() {
     refused(purged, Code::NotFound, "STREAM_NOT_FOUND");
     let delete = DeleteStreamRequest {
         stream: "ORDERS".to_owned(),
-        ..DeleteStreamRequest::default()
     };
     streams.delete_stream(delete).await.unwrap();
 
