@@ -21,11 +21,13 @@ const LONGEST: Duration = Duration::from_secs(120);
 const FAILURES: [&str; 2] = ["# fails: ", "# ends with: "];
 
 /// Metrics that appear once there is something to count.
-const RARE_METRICS: [&str; 4] = [
+const RARE_METRICS: [&str; 6] = [
+    "jetgate_caller_limits_total",
     "jetgate_policy_denials_total",
     "jetgate_refused_connections_total",
     "jetgate_session_stalls_total",
     "jetgate_stalled_sessions",
+    "jetgate_token_key_lookups_total",
 ];
 
 #[tokio::test]
