@@ -225,7 +225,8 @@ test-console: ## Run the tests of the console in Chromium, against a gateway tha
 
 lint-console:
 	@clients/console/scripts/ready.sh || $(call LEFT_OUT,the checks of the console); \
-	set -e; echo "tsc and eslint on the console"; cd clients/console; \
+	set -e; echo "tsc and eslint on the console"; \
+	(cd clients/typescript; npx tsc --project tsconfig.tests.json); cd clients/console; \
 	npx tsc --project tsconfig.json; npx tsc --project tsconfig.tests.json --noEmit; \
 	exec node ../typescript/node_modules/eslint/bin/eslint.js .
 

@@ -14,7 +14,7 @@ use crate::support::consuming::{
 use crate::support::{Clients, Gateway, NatsServer, RoundRobin, SOON, Wire, eventually};
 
 /// How many messages a session of the balanced gateways takes.
-const MESSAGES: u64 = 1_000;
+const MESSAGES: u64 = 300;
 
 /// A server and two gateways before it.
 async fn start() -> (NatsServer, Gateway, Gateway, Wire) {
