@@ -71,16 +71,19 @@ export class Settlements {
 
 const ACK: Settlement = { kind: SettlementKind.ACK };
 
-/** An item as the contract has it: by its numbers, which count in one session, or by its token, which counts everywhere. */
-export function toAcknowledgement(item: Item, byNumber: boolean): Acknowledgement {
+/**
+ * An item as the contract has it: by its numbers, which count in one session, or by its token, which counts everywhere.
+ * More time is asked for by token: the answer to a range brings no fresh one.
+ */
+export function toAcknowledgement(item: Item, numbersCount: boolean): Acknowledgement {
   const { kind, delayMs, reason } = item.settlement;
   const [first] = item.messages;
   const last = item.messages[item.messages.length - 1];
+  const byNumber = numbersCount && first.deliveryId !== 0 && kind !== SettlementKind.IN_PROGRESS;
   return create(AcknowledgementSchema, {
-    target:
-      byNumber && first.deliveryId !== 0
-        ? { case: "range", value: { first: BigInt(first.deliveryId), last: BigInt(last.deliveryId) } }
-        : { case: "ackToken", value: first.token },
+    target: byNumber
+      ? { case: "range", value: { first: BigInt(first.deliveryId), last: BigInt(last.deliveryId) } }
+      : { case: "ackToken", value: first.token },
     kind: kind as number,
     delay: delayMs === undefined || delayMs <= 0 ? undefined : durationFromMs(Math.round(delayMs)),
     reason,
