@@ -12,7 +12,6 @@ mod measure;
 mod native;
 mod options;
 mod program;
-mod proto;
 mod report;
 mod rows;
 mod stage;
@@ -20,6 +19,7 @@ mod stage;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use jetgate_client::v1 as proto;
 
 use crate::options::Options;
 use crate::report::Report;

@@ -18,7 +18,6 @@ mod namespace;
 mod options;
 mod payload;
 mod program;
-mod proto;
 mod proxy;
 mod recorder;
 mod report;
@@ -31,6 +30,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use jetgate_client::v1 as proto;
 
 use crate::options::Options;
 
