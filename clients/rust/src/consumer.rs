@@ -4,6 +4,7 @@ mod book;
 mod line;
 mod received;
 mod session;
+mod wording;
 mod work;
 
 use std::collections::VecDeque;
@@ -21,9 +22,10 @@ use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::sync::lock;
 use crate::v1::{self, StallReason};
-use book::{Book, Key, Word};
+use book::{Book, Key};
 pub(crate) use line::{Line, open_line};
 pub use received::Received;
+use wording::Word;
 
 /// When a message comes again that was dropped, or whose handler has failed.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -270,8 +272,7 @@ impl Drop for Consumer {
         let unseen = std::mem::take(&mut state.queue);
         for arrived in self.arrived.drain(..).chain(unseen) {
             if let Some(key) = arrived.key {
-                let (delay, reason) = (Duration::ZERO, String::new());
-                state.book.say(key, Word::Nak { delay, reason });
+                state.book.give_back(key);
             }
         }
         state.phase = state.phase.max(Phase::Draining);

@@ -18,6 +18,7 @@ mod connection;
 mod consumer;
 mod delivery;
 mod error;
+mod line;
 mod message;
 mod publish;
 mod publisher;

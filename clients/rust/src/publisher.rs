@@ -1,9 +1,11 @@
 //! The publisher: many messages at a time over a `PublishStream`, each with a future, through every reconnect.
 
+mod batch;
 mod book;
 mod line;
 mod outcome;
 mod session;
+mod window;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +19,8 @@ use crate::error::Error;
 use crate::message::Message;
 use crate::sync::lock;
 use crate::v1;
-use book::{Book, Limits};
+use batch::Limits;
+use book::Book;
 pub use outcome::Ack;
 pub(crate) use session::{SILENCE, interval};
 

@@ -5,21 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use slab::Slab;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::wording::{Address, Said, Word, acknowledge};
 use crate::error::Error;
-use crate::v1::acknowledgement::Target;
-use crate::v1::{
-    AckKind, Acknowledgement, DeliveryRange, SessionOpened, SettleFrame, SettleResult,
-};
+use crate::v1::{SessionOpened, SettleFrame, SettleResult};
 use crate::wire::text;
 
 /// The most items that a frame may have.
 const MOST_ITEMS: usize = 10_000;
-
-/// Whom an answer to a confirmed acknowledgement is for.
-pub(super) type Confirm = oneshot::Sender<Result<(), Error>>;
 
 /// A message that was handed out, or waits to be. Places are used again, and serials are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,36 +22,10 @@ pub(super) struct Key {
     serial: u64,
 }
 
-/// Which delivery is meant: in its session by its number, elsewhere by its token.
-#[derive(Clone, Debug)]
-struct Address {
-    session: u64,
-    /// 0 where only the token is known.
-    number: u64,
-    token: Bytes,
-}
-
 #[derive(Debug)]
 struct Held {
     serial: u64,
     address: Address,
-}
-
-/// What is said of a message.
-#[derive(Debug)]
-pub(super) enum Word {
-    Ack,
-    Confirmed(Confirm),
-    Nak { delay: Duration, reason: String },
-    Term { reason: String },
-    InProgress,
-}
-
-#[derive(Debug)]
-struct Said {
-    key: Key,
-    address: Address,
-    word: Word,
 }
 
 /// A frame that is not answered.
@@ -119,6 +87,12 @@ impl Book {
             word => self.words.push(Said { key, address, word }),
         }
         true
+    }
+
+    /// Lets others have a message at once that nobody here has seen.
+    pub(super) fn give_back(&mut self, key: Key) {
+        let (delay, reason) = (Duration::ZERO, String::new());
+        self.say(key, Word::Nak { delay, reason });
     }
 
     pub(super) fn holds(&self, key: Key) -> bool {
@@ -296,81 +270,13 @@ impl Book {
     }
 }
 
-impl Address {
-    fn target(&self, session: u64) -> Target {
-        match self.is_in(session) {
-            true => Target::Range(DeliveryRange {
-                first: self.number,
-                last: 0,
-            }),
-            false => Target::AckToken(text(&self.token).to_owned()),
-        }
-    }
-
-    fn is_in(&self, session: u64) -> bool {
-        self.session == session && self.number != 0
-    }
-}
-
-impl Said {
-    fn item(&self, session: u64) -> Acknowledgement {
-        let (kind, delay, reason) = match &self.word {
-            Word::Ack | Word::Confirmed(_) => (AckKind::Ack, None, ""),
-            Word::Nak { delay, reason } => (AckKind::Nak, Some(*delay), reason.as_str()),
-            Word::Term { reason } => (AckKind::Term, None, reason.as_str()),
-            Word::InProgress => (AckKind::InProgress, None, ""),
-        };
-        // A fresh token is asked for by the old one: the answer to a range does not say it.
-        let session = if kind == AckKind::InProgress {
-            0
-        } else {
-            session
-        };
-        Acknowledgement {
-            target: Some(self.address.target(session)),
-            kind: kind as i32,
-            delay: delay.filter(|delay| !delay.is_zero()).map(crate::duration),
-            reason: reason.to_owned(),
-        }
-    }
-}
-
-/// Deliveries of this session go by ranges of their numbers, others by their tokens.
-fn acknowledge(acks: &mut [Address], session: u64) -> Vec<Acknowledgement> {
-    let is_sorted = acks.is_sorted_by_key(|ack| ack.number);
-    if !is_sorted {
-        acks.sort_unstable_by_key(|ack| ack.number);
-    }
-    let mut items = Vec::new();
-    let mut run: Option<DeliveryRange> = None;
-    let item = |target| Acknowledgement {
-        target: Some(target),
-        kind: AckKind::Ack as i32,
-        ..Default::default()
-    };
-    for ack in acks.iter() {
-        if !ack.is_in(session) {
-            items.push(item(ack.target(session)));
-            continue;
-        }
-        match &mut run {
-            Some(run) if run.last + 1 == ack.number => run.last = ack.number,
-            _ => {
-                let begun = DeliveryRange {
-                    first: ack.number,
-                    last: ack.number,
-                };
-                items.extend(run.replace(begun).map(Target::Range).map(item));
-            }
-        }
-    }
-    items.extend(run.map(Target::Range).map(item));
-    items
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
+    use crate::v1::Acknowledgement;
+    use crate::v1::acknowledgement::Target;
 
     fn book(count: u64) -> (Book, Vec<Key>) {
         let mut book = Book::default();

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tonic::Code;
 
-use super::book::{Key, Word};
+use super::book::Key;
+use super::wording::Word;
 use super::{RETRY_DELAY, Shared};
 use crate::delivery::Delivery;
 use crate::error::Error;

@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
-use super::book::Word;
 use super::line::{Line, open_line};
 use super::{Arrived, LAST_ANSWERS, Phase, Shared, State};
 use crate::backoff::Backoff;
@@ -410,9 +409,7 @@ fn arrive(shared: &Shared, session: &Session, messages: Vec<ReceivedMessage>) {
                 key,
             });
         } else if let Some(key) = key {
-            // Nobody will see it.
-            let (delay, reason) = (Duration::ZERO, String::new());
-            book.say(key, Word::Nak { delay, reason });
+            book.give_back(key);
         }
     }
     let waker = waker.take();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::book::Word;
 use super::received::Settler;
+use super::wording::Word;
 use super::{Consumer, Received};
 use crate::error::Error;
 

@@ -4,52 +4,13 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-use super::outcome::{Ack, Outcomes, Stored};
+use super::batch::{Batch, Limits, Run};
+use super::outcome::{Ack, Stored};
 use crate::error::Error;
 use crate::message::Message;
 use crate::publish::MessageId;
-
-/// What a batch is full of.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) messages: usize,
-    pub(super) bytes: usize,
-}
-
-/// Messages that were written one behind the other.
-#[derive(Debug)]
-struct Batch {
-    /// The number of the first.
-    first: u64,
-    body: Body,
-    /// Where each ends in the body, and whether it is answered.
-    ends: Vec<(u32, bool)>,
-    /// How many are not answered.
-    left: usize,
-    outcomes: Arc<Outcomes>,
-    accepted_at: Instant,
-    /// When the first of them left for the first time.
-    sent_at: Option<Instant>,
-    /// How many have an id that their publisher gave.
-    with_ids: usize,
-}
-
-#[derive(Debug)]
-enum Body {
-    Growing(BytesMut),
-    Whole(Bytes),
-}
-
-/// A part of a batch that is sent as one frame.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) first: u64,
-    pub(super) body: Bytes,
-    pub(super) count: usize,
-}
 
 /// What is safe to repeat.
 #[derive(Clone, Copy, Debug)]
@@ -159,16 +120,8 @@ impl Book {
         if let Some(last) = self.batches.back_mut() {
             last.complete();
         }
-        self.batches.push_back(Batch {
-            first: self.next,
-            body: Body::Growing(BytesMut::with_capacity(self.usual_size)),
-            ends: Vec::new(),
-            left: 0,
-            outcomes: Arc::default(),
-            accepted_at: Instant::now(),
-            sent_at: None,
-            with_ids: 0,
-        });
+        let batch = Batch::new(self.next, self.usual_size);
+        self.batches.push_back(batch);
     }
 
     /// The next frame, of at most so much; at least one message, if one waits.
@@ -221,7 +174,7 @@ impl Book {
     pub(super) fn rewind(&mut self, safe: Safe, why: &Error) {
         let is_unsafe = |batch: &&Batch| {
             let is_forgotten = |sent| safe.since.is_some_and(|since| sent < since);
-            let has_ids = safe.has_ids || batch.with_ids == batch.ends.len();
+            let has_ids = safe.has_ids || batch.has_ids();
             batch
                 .sent_at
                 .is_some_and(|sent| !has_ids || is_forgotten(sent))
@@ -275,7 +228,7 @@ impl Book {
             self.in_flight_bytes -= answered.in_flight_bytes;
             number = end + 1;
         }
-        while self.batches.front().is_some_and(|batch| batch.left == 0) {
+        while self.batches.front().is_some_and(Batch::is_answered) {
             self.batches.pop_front();
         }
         self.cursor = self.cursor.max(self.first());
@@ -291,110 +244,6 @@ impl Book {
         let behind = self.batches.partition_point(|batch| batch.first <= number);
         let at = behind.checked_sub(1)?;
         (number <= self.batches[at].last()).then_some(at)
-    }
-}
-
-/// What a batch has counted of an answer.
-#[derive(Debug, Default)]
-struct Answered {
-    messages: usize,
-    bytes: usize,
-    in_flight: usize,
-    in_flight_bytes: usize,
-}
-
-impl Batch {
-    fn last(&self) -> u64 {
-        (self.first + self.ends.len() as u64).saturating_sub(1)
-    }
-
-    fn size(&self) -> usize {
-        self.ends.last().map_or(0, |(end, _)| *end as usize)
-    }
-
-    fn has_room(&self, limits: Limits) -> bool {
-        matches!(self.body, Body::Growing(_))
-            && self.ends.len() < limits.messages
-            && self.size() < limits.bytes
-    }
-
-    /// Writes a message, and returns its place and its size.
-    fn add(&mut self, message: &Message) -> (usize, usize) {
-        let before = self.size();
-        if let Body::Growing(body) = &mut self.body {
-            message.write(body);
-            self.ends.push((body.len() as u32, false));
-        }
-        self.with_ids += usize::from(message.message_id.is_some());
-        self.left += 1;
-        self.outcomes.expect();
-        (self.ends.len() - 1, self.size() - before)
-    }
-
-    /// Nothing is added any more.
-    fn complete(&mut self) {
-        if let Body::Growing(body) = &mut self.body {
-            self.body = Body::Whole(std::mem::take(body).freeze());
-        }
-    }
-
-    fn begin_of(&self, place: usize) -> usize {
-        place
-            .checked_sub(1)
-            .map_or(0, |before| self.ends[before].0 as usize)
-    }
-
-    /// The messages from this place on that are not answered and have room, at least one of them.
-    fn run(&self, place: usize, room: Limits) -> Option<Run> {
-        let Body::Whole(body) = &self.body else {
-            return None;
-        };
-        let begin = self.begin_of(place);
-        let open = self.ends[place..]
-            .iter()
-            .take_while(|(_, answered)| !answered);
-        let fits =
-            |at: usize, end: usize| at == 0 || (at < room.messages && end - begin <= room.bytes);
-        let count = open
-            .enumerate()
-            .take_while(|(at, (end, _))| fits(*at, *end as usize))
-            .count();
-        let end = self.begin_of(place + count);
-        (count > 0).then(|| Run {
-            first: self.first + place as u64,
-            body: body.slice(begin..end),
-            count,
-        })
-    }
-
-    fn answer(
-        &mut self,
-        numbers: RangeInclusive<u64>,
-        cursor: u64,
-        outcome: &impl Fn(u64, bool) -> Result<Stored, Error>,
-    ) -> Answered {
-        let mut counted = Answered::default();
-        let was_sent = self.sent_at.is_some();
-        let (first, ends, left) = (self.first, &mut self.ends, &mut self.left);
-        let outcomes = numbers.filter_map(|number| {
-            let place = (number - first) as usize;
-            let begin = place.checked_sub(1).map_or(0, |before| ends[before].0);
-            let (end, answered) = &mut ends[place];
-            if std::mem::replace(answered, true) {
-                return None;
-            }
-            let size = (*end - begin) as usize;
-            *left -= 1;
-            counted.messages += 1;
-            counted.bytes += size;
-            if number < cursor {
-                counted.in_flight += 1;
-                counted.in_flight_bytes += size;
-            }
-            Some((place, outcome(number, was_sent)))
-        });
-        self.outcomes.resolve(outcomes);
-        counted
     }
 }
 

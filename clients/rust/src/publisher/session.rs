@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::Code;
 
-use super::book::{Limits, Safe};
-use super::line::{Line, Window, open_line};
+use super::batch::Limits;
+use super::book::Safe;
+use super::line::{Line, open_line};
 use super::outcome::Stored;
+use super::window::Window;
 use super::{HEARTBEAT, Shared};
 use crate::error::Error;
 use crate::publish::Origin;
