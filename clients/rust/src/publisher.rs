@@ -68,7 +68,8 @@ impl PublisherBuilder {
         }
     }
 
-    /// The stream that takes all messages. Unset: whichever takes the subject.
+    /// The stream that takes all messages. Unset: whichever takes the subject; ids are then held to be known for two minutes,
+    /// JetStream's default, where it has another `duplicate_window`.
     pub fn stream(mut self, stream: impl Into<String>) -> Self {
         self.stream = stream.into();
         self
@@ -130,7 +131,7 @@ impl PublisherBuilder {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 book: Book::new(),
-                hurry: false,
+                hurry_before: 0,
                 is_closing: false,
                 is_over: false,
                 error: None,
@@ -164,7 +165,8 @@ impl PublisherBuilder {
 /// Sends messages in batches and tells of each what became of it. Clones share it.
 ///
 /// When a connection breaks, another is made, on any gateway, and what is unanswered is sent again under the same message
-/// ids: it is stored once, as long as the stream remembers them. Messages are sent in the order of `publish`; one that has
+/// ids, so that it is stored once. What the stream may have forgotten by then is not sent again: its outcome is unknown.
+/// Messages are sent in the order of `publish`; one that has
 /// to be tried again may be stored behind later ones.
 ///
 /// Dropping the last clone closes it: what was handed over is still published, as long as the runtime lives.
@@ -187,8 +189,8 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     book: Book,
-    /// Somebody waits for answers.
-    hurry: bool,
+    /// Somebody waits for the answers to all before this number.
+    hurry_before: u64,
     is_closing: bool,
     is_over: bool,
     error: Option<Error>,
@@ -218,20 +220,27 @@ impl Publisher {
         self.offer(message.into())?.map_err(full)
     }
 
-    /// Waits until everything that was handed over is answered. What failed says so in its future.
+    /// Waits until everything that was handed over before is answered, whatever others publish meanwhile. What failed says
+    /// so in its future.
     pub async fn flush(&self) -> Result<(), Error> {
+        let shared = self.shared();
+        let before = {
+            let mut state = lock(&shared.state);
+            state.hurry_before = state.book.next();
+            state.hurry_before
+        };
+        shared.work.notify_one();
         loop {
-            let answered = self.shared().room.notified();
+            let answered = shared.room.notified();
             {
-                let state = lock(&self.shared().state);
+                let state = lock(&shared.state);
                 if let Some(error) = &state.error {
                     return Err(error.clone());
                 }
-                if state.book.messages() == 0 {
+                if state.book.is_answered_before(before) {
                     return Ok(());
                 }
             }
-            self.hurry();
             answered.await;
         }
     }
@@ -290,11 +299,6 @@ impl Publisher {
         let state = lock(&self.shared().state);
         state.is_full(&self.shared().settings, size) && !state.is_closing && state.error.is_none()
     }
-
-    fn hurry(&self) {
-        lock(&self.shared().state).hurry = true;
-        self.shared().work.notify_one();
-    }
 }
 
 impl Shared {
@@ -316,7 +320,7 @@ impl State {
     /// for it; otherwise after the linger.
     fn due(&self, settings: &PublisherBuilder) -> Option<Instant> {
         let since = self.book.waiting_since()?;
-        let is_urgent = self.hurry
+        let is_urgent = !self.book.is_sent_before(self.hurry_before)
             || self.is_closing
             || self.book.in_flight() == 0
             || self.book.waiting() >= settings.batch.messages

@@ -23,16 +23,23 @@ pub(super) struct Batch {
     /// The number of the first.
     pub(super) first: u64,
     body: Body,
-    /// Where each ends in the body, and whether it is answered.
-    ends: Vec<(u32, bool)>,
+    entries: Vec<Entry>,
     /// How many are not answered.
     left: usize,
     pub(super) outcomes: Arc<Outcomes>,
     pub(super) accepted_at: Instant,
     /// When the first of them left for the first time.
     pub(super) sent_at: Option<Instant>,
-    /// How many have an id that their publisher gave.
-    with_ids: usize,
+}
+
+/// One of the messages.
+#[derive(Debug)]
+struct Entry {
+    /// Where it ends in the body.
+    end: u32,
+    is_answered: bool,
+    /// Whether its publisher gave it an id.
+    has_id: bool,
 }
 
 #[derive(Debug)]
@@ -64,18 +71,17 @@ impl Batch {
         Self {
             first,
             body: Body::Growing(BytesMut::with_capacity(size)),
-            ends: Vec::new(),
+            entries: Vec::new(),
             left: 0,
             outcomes: Arc::default(),
             accepted_at: Instant::now(),
             sent_at: None,
-            with_ids: 0,
         }
     }
 
     /// The number of the last.
     pub(super) fn last(&self) -> u64 {
-        (self.first + self.ends.len() as u64).saturating_sub(1)
+        (self.first + self.entries.len() as u64).saturating_sub(1)
     }
 
     /// Whether all are answered.
@@ -83,19 +89,20 @@ impl Batch {
         self.left == 0
     }
 
-    /// Whether the publisher gave each an id.
-    pub(super) fn has_ids(&self) -> bool {
-        self.with_ids == self.ends.len()
+    /// Whether all before this number are answered.
+    pub(super) fn is_answered_before(&self, number: u64) -> bool {
+        let before = number.saturating_sub(self.first) as usize;
+        self.is_answered() || self.entries.iter().take(before).all(|it| it.is_answered)
     }
 
     fn size(&self) -> usize {
-        self.ends.last().map_or(0, |(end, _)| *end as usize)
+        self.begin_of(self.entries.len())
     }
 
     /// Whether another message may be added.
     pub(super) fn has_room(&self, limits: Limits) -> bool {
         matches!(self.body, Body::Growing(_))
-            && self.ends.len() < limits.messages
+            && self.entries.len() < limits.messages
             && self.size() < limits.bytes
     }
 
@@ -104,12 +111,15 @@ impl Batch {
         let before = self.size();
         if let Body::Growing(body) = &mut self.body {
             message.write(body);
-            self.ends.push((body.len() as u32, false));
+            self.entries.push(Entry {
+                end: body.len() as u32,
+                is_answered: false,
+                has_id: message.message_id.is_some(),
+            });
         }
-        self.with_ids += usize::from(message.message_id.is_some());
         self.left += 1;
         self.outcomes.expect();
-        (self.ends.len() - 1, self.size() - before)
+        (self.entries.len() - 1, self.size() - before)
     }
 
     /// Nothing is added any more.
@@ -122,7 +132,7 @@ impl Batch {
     fn begin_of(&self, place: usize) -> usize {
         place
             .checked_sub(1)
-            .map_or(0, |before| self.ends[before].0 as usize)
+            .map_or(0, |before| self.entries[before].end as usize)
     }
 
     /// The messages from this place on that are not answered and have room, at least one of them.
@@ -131,14 +141,14 @@ impl Batch {
             return None;
         };
         let begin = self.begin_of(place);
-        let open = self.ends[place..]
+        let open = self.entries[place..]
             .iter()
-            .take_while(|(_, answered)| !answered);
+            .take_while(|entry| !entry.is_answered);
         let fits =
             |at: usize, end: usize| at == 0 || (at < room.messages && end - begin <= room.bytes);
         let count = open
             .enumerate()
-            .take_while(|(at, (end, _))| fits(*at, *end as usize))
+            .take_while(|(at, entry)| fits(*at, entry.end as usize))
             .count();
         let end = self.begin_of(place + count);
         (count > 0).then(|| Run {
@@ -148,24 +158,26 @@ impl Batch {
         })
     }
 
-    /// Notes what became of messages that are not answered yet, of which those before the cursor are on their way.
+    /// Notes what became of messages that are not answered yet, of which those before the cursor are on their way. The
+    /// outcome is asked for by the number and whether it has an id; none leaves the message as it is.
     pub(super) fn answer(
         &mut self,
         numbers: RangeInclusive<u64>,
         cursor: u64,
-        outcome: &impl Fn(u64, bool) -> Result<Stored, Error>,
+        outcome: &impl Fn(u64, bool) -> Option<Result<Stored, Error>>,
     ) -> Answered {
         let mut counted = Answered::default();
-        let was_sent = self.sent_at.is_some();
-        let (first, ends, left) = (self.first, &mut self.ends, &mut self.left);
+        let (first, entries, left) = (self.first, &mut self.entries, &mut self.left);
         let outcomes = numbers.filter_map(|number| {
             let place = (number - first) as usize;
-            let begin = place.checked_sub(1).map_or(0, |before| ends[before].0);
-            let (end, answered) = &mut ends[place];
-            if std::mem::replace(answered, true) {
+            let begin = place.checked_sub(1).map_or(0, |before| entries[before].end);
+            let entry = &mut entries[place];
+            if entry.is_answered {
                 return None;
             }
-            let size = (*end - begin) as usize;
+            let outcome = outcome(number, entry.has_id)?;
+            let size = (entry.end - begin) as usize;
+            entry.is_answered = true;
             *left -= 1;
             counted.messages += 1;
             counted.bytes += size;
@@ -173,7 +185,7 @@ impl Batch {
                 counted.in_flight += 1;
                 counted.in_flight_bytes += size;
             }
-            Some((place, outcome(number, was_sent)))
+            Some((place, outcome))
         });
         self.outcomes.resolve(outcomes);
         counted

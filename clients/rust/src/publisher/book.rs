@@ -12,15 +12,6 @@ use crate::error::Error;
 use crate::message::Message;
 use crate::publish::MessageId;
 
-/// What is safe to repeat.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Safe {
-    /// What left before this may be forgotten by its stream.
-    pub(super) since: Option<Instant>,
-    /// Every message has an id, its own or that of its number.
-    pub(super) has_ids: bool,
-}
-
 #[derive(Debug)]
 pub(super) struct Book {
     batches: VecDeque<Batch>,
@@ -28,6 +19,8 @@ pub(super) struct Book {
     next: u64,
     /// The number of the next message that is sent.
     cursor: u64,
+    /// What has this number, or a later one, has never left.
+    sent: u64,
     /// How many are not answered, and their bytes.
     messages: usize,
     bytes: usize,
@@ -46,6 +39,7 @@ impl Book {
             batches: VecDeque::new(),
             next: 1,
             cursor: 1,
+            sent: 1,
             messages: 0,
             bytes: 0,
             in_flight: 0,
@@ -138,6 +132,7 @@ impl Book {
             };
             batch.sent_at.get_or_insert(now);
             self.cursor += run.count as u64;
+            self.sent = self.sent.max(self.cursor);
             self.in_flight += run.count;
             self.in_flight_bytes += run.body.len();
             self.waiting_since = Some(now);
@@ -152,42 +147,50 @@ impl Book {
         let first = *numbers.start();
         self.answer(numbers, |number, _| {
             let sequence = stored.sequence + (number - first);
-            Ok(Stored {
+            Some(Ok(Stored {
                 sequence,
                 ..stored.clone()
-            })
+            }))
         });
     }
 
     /// Everything up to this number that is on its way is stored; where, is not said.
     pub(super) fn settled_through(&mut self, number: u64, stored: &Stored) {
         let last = number.min(self.cursor - 1);
-        self.answer(self.first()..=last, |_, _| Ok(stored.clone()));
+        self.answer(self.first()..=last, |_, _| Some(Ok(stored.clone())));
     }
 
     /// These messages have failed.
     pub(super) fn failed(&mut self, numbers: RangeInclusive<u64>, error: &Error) {
-        self.answer(numbers, |_, _| Err(error.clone()));
+        self.answer(numbers, |_, _| Some(Err(error.clone())));
     }
 
-    /// Prepares everything that is not answered to be sent again, but for what would not be safe to repeat.
-    pub(super) fn rewind(&mut self, safe: Safe, why: &Error) {
-        let is_unsafe = |batch: &&Batch| {
-            let is_forgotten = |sent| safe.since.is_some_and(|since| sent < since);
-            let has_ids = safe.has_ids || batch.has_ids();
-            batch
-                .sent_at
-                .is_some_and(|sent| !has_ids || is_forgotten(sent))
-        };
-        let all = self.batches.iter().filter(is_unsafe);
-        let ranges: Vec<_> = all.map(|batch| batch.first..=batch.last()).collect();
-        for range in ranges {
-            let last = (*range.end()).min(self.cursor - 1);
-            self.failed(*range.start()..=last, why);
+    /// The stream is over: prepares everything that is not answered to be sent again. What has left without an id, its own
+    /// or that of its number, may be stored and cannot be repeated.
+    pub(super) fn rewind(&mut self, numbers_are_ids: bool, why: &Error) {
+        if !numbers_are_ids {
+            let failed = |_, has_id: bool| (!has_id).then(|| Err(why.clone()));
+            self.answer(self.first()..=self.sent - 1, failed);
         }
         self.cursor = self.first();
         self.in_flight = 0;
         self.in_flight_bytes = 0;
+    }
+
+    /// Fails what would be sent again and left for the first time before this moment: its stream may have stored it and
+    /// forgotten its id since.
+    pub(super) fn forget(&mut self, before: Instant, why: &Error) {
+        let mut number = self.cursor;
+        while number < self.sent
+            && let Some(at) = self.find(number)
+        {
+            let batch = &self.batches[at];
+            let last = batch.last().min(self.sent - 1);
+            if batch.sent_at.is_some_and(|sent| sent < before) {
+                self.failed(number..=last, why);
+            }
+            number = last + 1;
+        }
     }
 
     /// Gives up what was taken before this moment, or everything: with `sent` what may be stored, otherwise with
@@ -202,17 +205,34 @@ impl Book {
         let Some(last) = count.checked_sub(1).map(|last| self.batches[last].last()) else {
             return;
         };
-        self.answer(self.first()..=last, |_, was_sent| match was_sent {
-            true => Err(sent.clone()),
-            false => Err(unsent.clone()),
+        let never_left = self.sent;
+        self.answer(self.first()..=last, |number, _| {
+            let error = if number < never_left { sent } else { unsent };
+            Some(Err(error.clone()))
         });
+    }
+
+    /// The number of the next message that is taken.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether everything before this number is on its way or answered.
+    pub(super) fn is_sent_before(&self, number: u64) -> bool {
+        self.cursor >= number
+    }
+
+    /// Whether everything before this number is answered.
+    pub(super) fn is_answered_before(&self, number: u64) -> bool {
+        let mut before = self.batches.iter().take_while(|it| it.first < number);
+        before.all(|batch| batch.is_answered_before(number))
     }
 
     /// Takes messages out. What was answered before, or never existed, is passed over.
     fn answer(
         &mut self,
         numbers: RangeInclusive<u64>,
-        outcome: impl Fn(u64, bool) -> Result<Stored, Error>,
+        outcome: impl Fn(u64, bool) -> Option<Result<Stored, Error>>,
     ) {
         let mut number = (*numbers.start()).max(self.first());
         let last = (*numbers.end()).min(self.next - 1);
@@ -249,6 +269,8 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::publish::Origin;
 
@@ -259,10 +281,6 @@ mod tests {
     const ALL: Limits = Limits {
         messages: 100,
         bytes: 1 << 20,
-    };
-    const SAFE: Safe = Safe {
-        since: None,
-        has_ids: true,
     };
 
     fn stored(sequence: u64) -> Stored {
@@ -311,7 +329,7 @@ mod tests {
         sent(&mut book);
         book.stored(1..=2, &stored(1));
         book.stored(4..=6, &stored(4));
-        book.rewind(SAFE, &Error::unavailable("lost"));
+        book.rewind(true, &Error::unavailable("lost"));
         assert_eq!((book.in_flight(), book.waiting()), (0, 5));
         assert_eq!(sent(&mut book), [(3, 1), (7, 2), (9, 2)]);
         assert_eq!((book.in_flight(), book.waiting()), (5, 0));
@@ -336,30 +354,80 @@ mod tests {
     #[tokio::test]
     async fn only_what_left_may_be_stored() {
         let (mut book, acks) = book(6);
-        let _ = book.take(ALL, Instant::now());
+        let room = Limits {
+            messages: 3,
+            ..LIMITS
+        };
+        // A window cuts the first batch.
+        let _ = book.take(room, Instant::now());
+        book.rewind(true, &Error::unavailable("lost"));
         book.give_up(None, &Error::outcome_unknown("gone"), &Error::closed("it"));
-        let mut unknown = Vec::new();
-        for ack in acks {
-            unknown.push(ack.await.unwrap_err().is_outcome_unknown());
-        }
-        assert_eq!(unknown, [true, true, true, true, false, false]);
+        assert_eq!(unknown(acks).await, [1, 2, 3]);
         assert_eq!(book.messages(), 0);
     }
 
     #[tokio::test]
     async fn without_ids_nothing_is_repeated() {
-        let (mut book, mut acks) = book(4);
+        let (mut book, mut acks) = book(2);
         acks.push(book.add(Message::new("a", "x").message_id("mine"), LIMITS));
         sent(&mut book);
         acks.push(book.add(Message::new("a", "later"), LIMITS));
-        let without = Safe {
-            has_ids: false,
-            ..SAFE
+        book.rewind(false, &Error::outcome_unknown("lost"));
+        assert_eq!(sent(&mut book), [(3, 1), (4, 1)]);
+        book.stored(3..=4, &stored(1));
+        assert_eq!(unknown(acks).await, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn what_its_stream_may_have_forgotten_is_not_repeated() {
+        let (mut book, acks) = book(9);
+        let room = Limits {
+            messages: 2,
+            ..LIMITS
         };
-        book.rewind(without, &Error::outcome_unknown("lost"));
-        assert_eq!(sent(&mut book), [(5, 1), (6, 1)]);
-        for ack in acks.drain(..4) {
-            assert!(ack.await.unwrap_err().is_outcome_unknown());
+        let begun = Instant::now();
+        // Of the second batch only a part has left, and later.
+        for after in [0, 0, 10] {
+            let _ = book.take(room, begun + Duration::from_secs(after));
         }
+        let why = Error::outcome_unknown("forgotten");
+        let forget = |book: &mut Book, at| book.forget(begun + Duration::from_secs(at), &why);
+        forget(&mut book, 100);
+        assert_eq!(book.messages(), 9, "what is on its way is not repeated");
+        book.rewind(true, &why);
+        forget(&mut book, 5);
+        // The next stream ends before anything is sent again in it. What has left is remembered all the same.
+        book.rewind(true, &why);
+        forget(&mut book, 11);
+        assert_eq!(sent(&mut book), [(7, 2), (9, 1)]);
+        book.stored(7..=9, &stored(1));
+        assert_eq!(unknown(acks).await, [1, 2, 3, 4, 5, 6]);
+        assert_eq!((book.messages(), book.bytes(), book.in_flight()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_was_taken_before_is_told_from_what_comes_later() {
+        let (mut book, _acks) = book(6);
+        let before = book.next();
+        let _later = book.add(Message::new("a", "later"), LIMITS);
+        assert!(!book.is_sent_before(before));
+        sent(&mut book);
+        assert!(book.is_sent_before(before));
+        book.stored(2..=6, &stored(2));
+        assert!(!book.is_answered_before(before));
+        book.stored(1..=1, &stored(1));
+        assert!(book.is_answered_before(before));
+        assert!(!book.is_answered_before(before + 1));
+    }
+
+    /// Which of these have an unknown outcome, counted from 1.
+    async fn unknown(acks: Vec<Ack>) -> Vec<usize> {
+        let mut unknown = Vec::new();
+        for (number, ack) in (1..).zip(acks) {
+            if ack.await.is_err_and(|error| error.is_outcome_unknown()) {
+                unknown.push(number);
+            }
+        }
+        unknown
     }
 }

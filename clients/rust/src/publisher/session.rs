@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tonic::Code;
 
 use super::batch::Limits;
-use super::book::Safe;
+use super::book::Book;
 use super::line::{Line, open_line};
 use super::outcome::Stored;
 use super::window::Window;
@@ -31,6 +31,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 
 /// How long a stream remembers ids where that is not said: JetStream's default.
 const USUAL_WINDOW: Duration = Duration::from_secs(120);
+
+/// For which part of that time an id is surely known: a message that is repeated is on its way for a while.
+const SURELY_KNOWN: f64 = 0.9;
 
 /// Keeps a stream open as long as there is something to send.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -246,10 +249,8 @@ impl Publishing {
                 messages: room.messages.min(settings.batch.messages),
                 bytes: room.bytes.min(settings.batch.bytes),
             };
+            self.forget(&mut state.book);
             while let Some(run) = state.book.take(room, now) {
-                if state.book.waiting() == 0 {
-                    state.hurry = false;
-                }
                 if run.count > 1 || run.body.len() <= window.largest {
                     return Some(PublishFrame::Messages {
                         first: run.first,
@@ -311,17 +312,27 @@ impl Publishing {
         self.shared.room.notify_waiters();
     }
 
-    /// Prepares what is unanswered to be sent again, as far as its stream still knows it.
+    /// Prepares what is unanswered to be sent again.
     fn rewind(&self, why: Option<&Error>) {
         let why = why.map_or("the stream has ended", Error::message);
-        let safe = Safe {
-            since: Instant::now().checked_sub(self.window.mul_f64(0.9)),
-            has_ids: !self.open.producer_id.is_empty(),
-        };
+        let numbers_are_ids = !self.open.producer_id.is_empty();
         lock(&self.shared.state)
             .book
-            .rewind(safe, &Error::outcome_unknown(why));
+            .rewind(numbers_are_ids, &Error::outcome_unknown(why));
         self.shared.room.notify_waiters();
+    }
+
+    /// Gives up what would be repeated and may be forgotten by its stream, whose window this session has told.
+    fn forget(&self, book: &mut Book) {
+        let Some(before) = Instant::now().checked_sub(self.window.mul_f64(SURELY_KNOWN)) else {
+            return;
+        };
+        let left = book.messages();
+        let why = "its stream may have forgotten its id since it was sent";
+        book.forget(before, &Error::outcome_unknown(why));
+        if book.messages() < left {
+            self.shared.room.notify_waiters();
+        }
     }
 
     fn sweep(&self) {
