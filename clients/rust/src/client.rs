@@ -15,7 +15,7 @@ use tonic::{Code, Request, Response, Status};
 use crate::backoff::{Backoff, Limits};
 use crate::connection::{Annotate, Connection, Credentials};
 use crate::consumer::ConsumerBuilder;
-use crate::error::{Error, Retry};
+use crate::error::Error;
 use crate::publisher::PublisherBuilder;
 use crate::reader::ReaderBuilder;
 
@@ -105,39 +105,24 @@ impl Client {
         T: Clone,
         F: Future<Output = Result<Response<R>, Status>>,
     {
-        let is_worth_it = |error: &Error| match error.reason_name().is_empty() {
-            // No gateway says that: the connection has ended, in one of many ways.
-            true => error.retry() == Retry::Later && error.code() != Code::DeadlineExceeded,
-            false => error.code() == Code::Unavailable && error.retry() != Retry::Never,
-        };
-        self.attempts(request, call, is_worth_it).await
+        let answered = self.attempts(request, call, Error::is_passing).await;
+        answered.map_err(|failed| failed.error)
     }
 
-    /// Calls again only where no gateway was reached.
-    pub(crate) async fn call_once<T, R, F>(
-        &self,
-        request: T,
-        call: impl Fn(Connection, Request<T>) -> F,
-    ) -> Result<R, Error>
-    where
-        T: Clone,
-        F: Future<Output = Result<Response<R>, Status>>,
-    {
-        self.attempts(request, call, Error::is_unsent).await
-    }
-
-    async fn attempts<T, R, F>(
+    /// Calls until it goes well, an error says that this does not help, or the time is up.
+    pub(crate) async fn attempts<T, R, F>(
         &self,
         request: T,
         call: impl Fn(Connection, Request<T>) -> F,
         is_worth_it: impl Fn(&Error) -> bool,
-    ) -> Result<R, Error>
+    ) -> Result<R, Failed>
     where
         T: Clone,
         F: Future<Output = Result<Response<R>, Status>>,
     {
         let deadline = Instant::now() + self.call_timeout;
         let mut backoff = self.backoff();
+        let mut may_be_done = false;
         loop {
             let mut attempt = Request::new(request.clone());
             let left = deadline.saturating_duration_since(Instant::now());
@@ -149,13 +134,22 @@ impl Client {
                 Ok(Err(status)) => Error::from(status),
                 Err(_) => Error::new(Code::DeadlineExceeded, "no gateway has answered in time"),
             };
+            may_be_done |= error.may_be_done();
             let wait = backoff.next(Some(&error));
             if !is_worth_it(&error) || Instant::now() + wait >= deadline {
-                return Err(error);
+                return Err(Failed { error, may_be_done });
             }
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+/// A call that has failed.
+pub(crate) struct Failed {
+    /// Why its last attempt has.
+    pub(crate) error: Error,
+    /// Whether one of its attempts may have been carried out all the same.
+    pub(crate) may_be_done: bool,
 }
 
 /// How a client is made.

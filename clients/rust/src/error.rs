@@ -85,18 +85,12 @@ impl Error {
         self.0.retry_delay
     }
 
-    /// Whether repeating the call may help.
+    /// Whether repeating the call may help: what the contract says of the reason, or where this library does not know one,
+    /// what the gRPC status stands for.
     pub fn retry(&self) -> Retry {
-        if !self.0.reason.is_empty() {
-            return retry::of(self.reason());
-        }
-        match self.0.code {
-            Code::Unavailable
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::Internal
-            | Code::DeadlineExceeded => Retry::Later,
-            _ => Retry::Unspecified,
+        match self.reason() {
+            ErrorReason::Unspecified => retry_by_code(self.0.code),
+            reason => retry::of(reason),
         }
     }
 
@@ -115,18 +109,26 @@ impl Error {
         self.0.is_unsent
     }
 
+    /// What was asked for may have been done all the same: a gateway was reached, and has not said that it was not.
+    pub(crate) fn may_be_done(&self) -> bool {
+        match self.0.reason.is_empty() {
+            true => !self.is_unsent() && self.retry() == Retry::Later,
+            false => self.is_outcome_unknown(),
+        }
+    }
+
+    /// A call that failed so may go well at once, on another gateway for example.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self.0.reason.is_empty() {
+            // No gateway says that: the connection has ended, in one of many ways.
+            true => self.retry() == Retry::Later && self.0.code != Code::DeadlineExceeded,
+            false => self.0.code == Code::Unavailable && self.retry() != Retry::Never,
+        }
+    }
+
     /// A stream that ended so would end so again.
     pub(crate) fn is_for_good(&self) -> bool {
-        match self.0.reason.is_empty() {
-            true => matches!(
-                self.0.code,
-                Code::Unimplemented
-                    | Code::Unauthenticated
-                    | Code::PermissionDenied
-                    | Code::InvalidArgument
-            ),
-            false => self.retry() != Retry::Later,
-        }
+        self.retry() != Retry::Later
     }
 
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
@@ -167,6 +169,15 @@ impl Error {
     pub(crate) fn outcome_unknown(why: &str) -> Self {
         let text = format!("the message may be stored: {why}");
         Self::with_reason(ErrorReason::PublishOutcomeUnknown, Code::Unavailable, text)
+    }
+
+    /// The same error with one more fact.
+    pub(crate) fn with_fact(mut self, name: &str, value: impl Into<String>) -> Self {
+        // An error that was just made is nobody else's.
+        if let Some(details) = Arc::get_mut(&mut self.0) {
+            details.metadata.insert(name.to_owned(), value.into());
+        }
+        self
     }
 
     /// The failure of one item; nothing where it went well.
@@ -214,6 +225,28 @@ fn name(reason: ErrorReason) -> String {
     }
 }
 
+/// What a status stands for whose reason is not known, or that no gateway has given.
+fn retry_by_code(code: Code) -> Retry {
+    match code {
+        Code::Unavailable
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::Internal
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted => Retry::Later,
+        Code::Aborted => Retry::AfterRead,
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Unauthenticated => Retry::Never,
+        Code::Ok | Code::DataLoss => Retry::Unspecified,
+    }
+}
+
 /// No connection was made.
 fn is_unsent(status: &Status) -> bool {
     let mut source = std::error::Error::source(status);
@@ -255,6 +288,32 @@ mod tests {
         assert_eq!(of(ErrorReason::PublishOutcomeUnknown), Retry::SameId);
         assert_eq!(of(ErrorReason::WrongLastSequence), Retry::AfterRead);
         assert_eq!(Error::unavailable("").retry(), Retry::Later);
+    }
+
+    #[test]
+    fn reasons_that_are_younger_are_judged_by_their_status() {
+        let of = |code| {
+            let mut details = tonic_types::ErrorDetails::new();
+            details.set_error_info("SOLAR_FLARE", "jetgate", HashMap::new());
+            Error::from(Status::with_error_details(code, "no", details))
+        };
+        let passing = of(Code::Unavailable);
+        assert_eq!(passing.reason(), ErrorReason::Unspecified);
+        assert_eq!(passing.reason_name(), "SOLAR_FLARE");
+        assert_eq!(passing.retry(), Retry::Later);
+        assert!(passing.is_passing() && !passing.is_for_good());
+        // By the contract every reason but one says that nothing was done.
+        assert!(!passing.may_be_done());
+        assert!(!of(Code::ResourceExhausted).is_for_good());
+        assert_eq!(of(Code::Aborted).retry(), Retry::AfterRead);
+        for code in [
+            Code::NotFound,
+            Code::FailedPrecondition,
+            Code::PermissionDenied,
+        ] {
+            assert_eq!(of(code).retry(), Retry::Never);
+            assert!(of(code).is_for_good() && !of(code).is_passing());
+        }
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::client::Client;
-use crate::error::{Error, Retry};
+use crate::client::{Client, Failed};
+use crate::error::Error;
 use crate::message::Message;
 use crate::v1;
 use crate::v1::publisher_service_client::PublisherServiceClient;
@@ -105,18 +105,28 @@ impl Client {
     /// Publishes one message and returns once its stream has taken it. For many messages a
     /// [`Publisher`](crate::Publisher) is several times faster.
     ///
-    /// A message without an id gets one, so that the retries of this library store nothing twice.
+    /// A message without an id gets one, so that the retries of this library store nothing twice. Where one of the attempts
+    /// may have stored it the error [says so](Error::is_outcome_unknown), whatever became of the last, and its metadata has
+    /// the `message_id`: publishing again with that id makes it known.
     pub async fn publish(&self, message: impl Into<Message>) -> Result<Published, Error> {
         let mut request = message.into().into_request();
         if request.message_id.is_empty() {
             request.message_id = Uuid::now_v7().to_string();
         }
-        let answer = self.call(request, |connection, request| async move {
+        let id = request.message_id.clone();
+        let publish = |connection, request| async move {
             PublisherServiceClient::new(connection)
                 .publish(request)
                 .await
-        });
-        answer.await.map(Published::from).map_err(judged)
+        };
+        let answer = self.attempts(request, publish, Error::is_passing).await;
+        answer.map(Published::from).map_err(|failed| {
+            let error = failed.of_publish();
+            match error.is_outcome_unknown() {
+                true => error.with_fact("message_id", id),
+                false => error,
+            }
+        })
     }
 
     /// Publishes up to 1,000 messages in one call: each fails or succeeds by itself. The results are in their order.
@@ -157,22 +167,24 @@ impl Client {
             mode: mode as i32,
             mint_message_ids: false,
         };
-        // Ids that only the gateway knows would not make another attempt safe.
-        let answer = self.call_once(request, |connection, request| async move {
+        let publish = |connection, request| async move {
             PublisherServiceClient::new(connection)
                 .publish_batch(request)
                 .await
-        });
-        Ok(answer.await.map_err(judged)?.results)
+        };
+        // Ids that only the gateway knows would not make another attempt safe.
+        let answer = self.attempts(request, publish, Error::is_unsent).await;
+        Ok(answer.map_err(Failed::of_publish)?.results)
     }
 }
 
-/// Only a gateway knows that a message was not stored, unless none was reached.
-fn judged(error: Error) -> Error {
-    let is_answered = !error.reason_name().is_empty() || error.retry() != Retry::Later;
-    match is_answered || error.is_unsent() {
-        true => error,
-        false => Error::outcome_unknown(error.message()),
+impl Failed {
+    /// Only a gateway knows that a message was not stored, and only of its own attempt.
+    fn of_publish(self) -> Error {
+        match self.may_be_done && !self.error.is_outcome_unknown() {
+            true => Error::outcome_unknown(&self.error.to_string()),
+            false => self.error,
+        }
     }
 }
 

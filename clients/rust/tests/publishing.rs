@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jetgate_client::v1::gateway_service_client::GatewayServiceClient;
 use jetgate_client::{Client, Code, ErrorReason, Message, v1};
 use serde_json::json;
@@ -121,6 +122,31 @@ async fn a_publisher_that_is_full_refuses_or_waits() {
     for (sequence, ack) in (1..).zip([first, second, waiting.await.unwrap().unwrap()]) {
         assert_eq!(ack.await.unwrap().sequence(), sequence);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_does_not_wait_for_what_others_publish_meanwhile() {
+    let world = World::start(json!({})).await;
+    let client = world.with_users(ACK_WAIT).await;
+    let publisher = client.publisher().linger(Duration::from_millis(50)).start();
+    let others = tokio::spawn({
+        let publisher = publisher.clone();
+        async move {
+            loop {
+                drop(publisher.publish(("users.new", "other")).await.unwrap());
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    for number in 0..20 {
+        let mine = Message::new("users.new", "mine").message_id(format!("mine-{number}"));
+        let mine = publisher.publish(mine).await.unwrap();
+        let flushed = tokio::time::timeout(Duration::from_secs(30), publisher.flush()).await;
+        flushed.expect("it ends").unwrap();
+        mine.now_or_never().expect("it is answered").unwrap();
+        assert!(!others.is_finished());
+    }
+    others.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
