@@ -62,6 +62,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         message.ack_confirmed().await?;
     }
     println!("the balance is {}", ledger.balance());
-    consumer.close().await;
+    consumer.close().await?;
     Ok(())
 }

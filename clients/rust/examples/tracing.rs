@@ -47,6 +47,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .await;
         message.ack_confirmed().await?;
     }
-    consumer.close().await;
+    consumer.close().await?;
     Ok(())
 }

@@ -91,6 +91,14 @@ impl Client {
         self.call_timeout
     }
 
+    /// The same client, whose calls end by then.
+    pub(crate) fn until(&self, deadline: Instant) -> Self {
+        Self {
+            call_timeout: deadline.saturating_duration_since(Instant::now()),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn backoff(&self) -> Backoff {
         Backoff::new(self.backoff)
     }

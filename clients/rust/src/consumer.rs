@@ -1,6 +1,9 @@
 //! The consumer: the messages of a durable consumer as a stream, settled in batches, through every reconnect.
 
 mod book;
+mod current;
+mod draining;
+mod last;
 mod line;
 mod received;
 mod session;
@@ -9,6 +12,7 @@ mod work;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -21,7 +25,7 @@ use crate::client::Client;
 use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::sync::lock;
-use crate::v1::{self, StallReason};
+use crate::v1::{self, ErrorReason, StallReason};
 use book::{Book, Key};
 pub(crate) use line::{Line, open_line};
 pub use received::Received;
@@ -32,6 +36,12 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How long the gateway may take to answer what was said last, and to end the session.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// How long what no session has taken may take to be said by plain calls.
+const LAST_CALLS: Duration = Duration::from_secs(4);
+
+/// By when a consumer that is closed is over.
+const END: Duration = Duration::from_secs(10);
 
 /// How a consumer works. Every setting has a default.
 #[derive(Clone, Debug)]
@@ -94,12 +104,14 @@ impl ConsumerBuilder {
             state: Mutex::default(),
             work: Notify::new(),
             changed: Notify::new(),
+            sessions: AtomicU64::new(0),
         });
         tokio::spawn(session::run(Arc::clone(&shared), open));
         // From here on dropping it ends the task.
         let consumer = Consumer {
             shared,
             arrived: VecDeque::new(),
+            session: 0,
         };
         let is_open = consumer
             .shared
@@ -164,6 +176,8 @@ pub struct Consumer {
     shared: Arc<Shared>,
     /// What was taken over from the task, a batch at a time.
     arrived: VecDeque<Arrived>,
+    /// The session that was open when that was looked through last.
+    session: u64,
 }
 
 /// A message that waits to be handed out.
@@ -171,6 +185,12 @@ pub struct Consumer {
 struct Arrived {
     delivery: Delivery,
     key: Option<Key>,
+}
+
+impl Arrived {
+    fn is_held_by(&self, book: &Book) -> bool {
+        self.key.is_none_or(|key| book.holds(key))
+    }
 }
 
 #[derive(Debug)]
@@ -182,6 +202,8 @@ struct Shared {
     work: Notify,
     /// Tells those who wait for the beginning and for the end.
     changed: Notify,
+    /// How many sessions were opened.
+    sessions: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -192,6 +214,10 @@ struct State {
     phase: Phase,
     was_opened: bool,
     is_over: bool,
+    /// At the end: what is done, or hopeless, does not come again.
+    is_taken: bool,
+    /// At the end: and all messages were settled.
+    is_settled: bool,
     /// What ended the consumer, until it is told.
     error: Option<Error>,
     /// What ended the last session.
@@ -222,16 +248,24 @@ impl Consumer {
         let deadline = Instant::now() + within;
         let shared = Arc::clone(&self.shared);
         drop(self);
-        let is_settled = shared.wait(deadline, |state| state.is_over).await;
+        shared.wait(deadline, |state| state.is_over).await;
         shared.end().await;
-        is_settled
+        lock(&shared.state).is_settled
     }
 
-    /// Ends at once. What was said of messages is still sent; what is not settled is delivered again.
-    pub async fn close(self) {
+    /// Ends at once. What was said of messages is still sent, for at most ten seconds and by plain calls where there is no
+    /// session; what is not settled is delivered again. An error is `ACK_OUTCOME_UNKNOWN`: messages that were acknowledged, or
+    /// terminated, may be delivered again.
+    pub async fn close(self) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         drop(self);
         shared.end().await;
+        if lock(&shared.state).is_taken {
+            return Ok(());
+        }
+        let text = "acknowledgements are not known to be taken: their messages may come again";
+        let (reason, code) = (ErrorReason::AckOutcomeUnknown, tonic::Code::Unavailable);
+        Err(Error::with_reason(reason, code, text))
     }
 
     /// What was last heard.
@@ -240,6 +274,7 @@ impl Consumer {
     }
 
     fn poll(&mut self, context: &Context<'_>) -> Poll<Option<Result<Received, Error>>> {
+        self.pass_over_lost();
         if self.arrived.is_empty() {
             let mut state = lock(&self.shared.state);
             if !state.queue.is_empty() {
@@ -254,6 +289,16 @@ impl Consumer {
         let next = self.arrived.pop_front();
         let received = next.map(|it| Ok(Received::new(it.delivery, it.key, &self.shared)));
         Poll::Ready(received)
+    }
+
+    /// What the latest session has not taken over is another's now, or comes again.
+    fn pass_over_lost(&mut self) {
+        let session = self.shared.sessions.load(Ordering::Acquire);
+        if std::mem::replace(&mut self.session, session) != session {
+            let state = lock(&self.shared.state);
+            self.arrived
+                .retain(|arrived| arrived.is_held_by(&state.book));
+        }
     }
 }
 
@@ -314,9 +359,7 @@ impl Shared {
     async fn end(&self) {
         lock(&self.state).phase = Phase::Closing;
         self.work.notify_one();
-        // The task has this time for its last words, and a little to end.
-        self.wait(Instant::now() + 2 * LAST_ANSWERS, |state| state.is_over)
-            .await;
+        self.wait(Instant::now() + END, |state| state.is_over).await;
     }
 }
 

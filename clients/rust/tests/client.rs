@@ -17,5 +17,6 @@ mod publishing;
 mod repeating;
 mod scenario;
 mod scenarios;
+mod sessions;
 mod step;
 mod world;

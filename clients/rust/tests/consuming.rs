@@ -15,7 +15,7 @@ use super::world::World;
 
 const SOON: Duration = Duration::from_secs(60);
 
-async fn with_messages(world: &World, count: usize, ack_wait: u64) -> Client {
+pub(crate) async fn with_messages(world: &World, count: usize, ack_wait: u64) -> Client {
     let client = world.with_users(Duration::from_secs(ack_wait)).await;
     let publisher = client.publisher().start();
     for number in 0..count {
@@ -170,6 +170,32 @@ async fn what_is_dropped_or_fails_comes_again() {
         .state
         .unwrap();
     assert_eq!((state.num_ack_pending, state.num_pending), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_panics_before_it_begins_gives_its_message_back() {
+    let world = World::start(json!({})).await;
+    let client = with_messages(&world, 20, 30).await;
+    let (calls, done) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+    let handled = Arc::new(Mutex::new(HashMap::new()));
+    let handle = |message: Received| {
+        // The first calls have all places that there are, and give them back.
+        assert!(calls.fetch_add(1, Ordering::Relaxed) >= 4, "it panics");
+        let (handled, done) = (Arc::clone(&handled), Arc::clone(&done));
+        async move {
+            let mut handled = handled.lock().unwrap();
+            handled.insert(message.text().into_owned(), message.attempt());
+            if handled.len() == 20 {
+                done.notify_one();
+            }
+            Ok::<_, Infallible>(())
+        }
+    };
+    let consumer = client.consumer("USERS", "worker").open().await.unwrap();
+    let running = consumer.for_each_concurrent(4, done.notified(), handle);
+    timeout(SOON / 3, running).await.unwrap().unwrap();
+    let again = |attempts: &HashMap<String, u32>| attempts.values().filter(|it| **it == 2).count();
+    assert_eq!(again(&handled.lock().unwrap()), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

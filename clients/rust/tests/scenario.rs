@@ -124,7 +124,7 @@ impl Scenario {
                 };
                 assert!(consumer.drain(within).await, "not all was settled in time");
             }
-            "close" => self.close(step.text("what").unwrap()).await,
+            "close" => self.close(step.text("what").unwrap()).await?,
             "world" => {
                 let answer = self.world.tell(step.get("command").unwrap().clone()).await;
                 expected::answer(&answer, step.get("expect").unwrap_or(&Value::Null));
@@ -201,9 +201,9 @@ impl Scenario {
         source.lock().await.take()
     }
 
-    async fn close(&self, name: &str) {
+    async fn close(&self, name: &str) -> Result<(), Error> {
         match self.take(name).await {
-            Some(Source::Consumer(consumer)) => consumer.close().await,
+            Some(Source::Consumer(consumer)) => consumer.close().await?,
             Some(Source::Reader(reader)) => {
                 self.positions
                     .lock()
@@ -212,6 +212,7 @@ impl Scenario {
             }
             None => {}
         }
+        Ok(())
     }
 
     /// The next message of whichever has one; none where none has in this time.

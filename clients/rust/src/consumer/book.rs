@@ -15,6 +15,9 @@ use crate::wire::text;
 /// The most items that a frame may have.
 const MOST_ITEMS: usize = 10_000;
 
+/// No session has this number: where it is spoken to, everything goes by tokens.
+pub(super) const NO_SESSION: u64 = 0;
+
 /// A message that was handed out, or waits to be. Places are used again, and serials are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -26,6 +29,8 @@ pub(super) struct Key {
 struct Held {
     serial: u64,
     address: Address,
+    /// More time is asked for, and that is not said yet: once is enough.
+    wants_time: bool,
 }
 
 /// A frame that is not answered.
@@ -43,6 +48,7 @@ pub(super) struct Book {
     serial: u64,
     /// Plain acknowledgements, most of all that is said.
     acks: Vec<Address>,
+    /// The rest. More time is asked for only while a message is held.
     words: Vec<Said>,
     unsaid_since: Option<Instant>,
     unanswered: HashMap<u64, Unanswered>,
@@ -63,6 +69,7 @@ impl Book {
         let place = self.held.insert(Held {
             serial: self.serial,
             address,
+            wants_time: false,
         });
         Key {
             place,
@@ -75,18 +82,38 @@ impl Book {
         if !self.holds(key) {
             return false;
         }
-        let address = match word {
-            Word::InProgress => self.held[key.place].address.clone(),
-            _ => self.held.remove(key.place).address,
-        };
         if self.unsaid() == 0 {
             self.unsaid_since = Some(Instant::now());
         }
         match word {
-            Word::Ack => self.acks.push(address),
-            word => self.words.push(Said { key, address, word }),
+            Word::InProgress => self.ask_for_time(key),
+            Word::Ack => {
+                let address = self.release(key);
+                self.acks.push(address);
+            }
+            word => {
+                let address = self.release(key);
+                self.words.push(Said { key, address, word });
+            }
         }
         true
+    }
+
+    fn ask_for_time(&mut self, key: Key) {
+        let held = &mut self.held[key.place];
+        if !std::mem::replace(&mut held.wants_time, true) {
+            let (address, word) = (held.address.clone(), Word::InProgress);
+            self.words.push(Said { key, address, word });
+        }
+    }
+
+    /// The message is not held any more.
+    fn release(&mut self, key: Key) -> Address {
+        let held = self.held.remove(key.place);
+        if held.wants_time {
+            self.words.retain(|said| said.key != key);
+        }
+        held.address
     }
 
     /// Lets others have a message at once that nobody here has seen.
@@ -120,8 +147,16 @@ impl Book {
         !self.words.is_empty()
     }
 
-    pub(super) fn unanswered(&self) -> usize {
-        self.unanswered.len()
+    /// Whether everything that was said has been answered.
+    pub(super) fn has_said_all(&self) -> bool {
+        self.unsaid() == 0 && self.unanswered.is_empty()
+    }
+
+    /// Whether a message that is done, or hopeless, would come again for all that is known.
+    pub(super) fn owes(&self) -> bool {
+        let is_last = |words: &[Said]| words.iter().any(|said| said.word.is_last());
+        let is_owed = |it: &Unanswered| !it.acks.is_empty() || is_last(&it.words);
+        !self.acks.is_empty() || is_last(&self.words) || self.unanswered.values().any(is_owed)
     }
 
     /// The next frame that says what is to be said; none where there is nothing.
@@ -145,6 +180,14 @@ impl Book {
         let belongs = |said: &mut Said| matches!(said.word, Word::Confirmed(_)) == confirm;
         kept.words
             .extend(self.words.extract_if(.., belongs).take(room));
+        for said in &mut kept.words {
+            if let Word::InProgress = said.word {
+                // By the token that is good now, whenever it was said.
+                let held = &mut self.held[said.key.place];
+                held.wants_time = false;
+                said.address.clone_from(&held.address);
+            }
+        }
         frame
             .acknowledgements
             .extend(kept.words.iter().map(|said| said.item(session)));
@@ -156,17 +199,25 @@ impl Book {
 
     /// Asks for fresh tokens of all that is held, so that the next session can take it over.
     pub(super) fn renew(&mut self) {
-        let held: Vec<_> = self
-            .held
-            .iter()
-            .map(|(place, held)| Key {
-                place,
-                serial: held.serial,
-            })
-            .collect();
-        for key in held {
+        for key in self.keys() {
             self.say(key, Word::InProgress);
         }
+    }
+
+    /// Asks for no more time: what is not settled shall come again.
+    pub(super) fn let_go(&mut self) {
+        self.words
+            .retain(|said| !matches!(said.word, Word::InProgress));
+    }
+
+    /// The messages that are held.
+    fn keys(&self) -> Vec<Key> {
+        let held = self.held.iter();
+        let key = |(place, held): (usize, &Held)| Key {
+            place,
+            serial: held.serial,
+        };
+        held.map(key).collect()
     }
 
     /// Takes an answer: fresh tokens, and what became of confirmed acknowledgements.
@@ -192,25 +243,23 @@ impl Book {
     pub(super) fn moved(&mut self) {
         for (_, frame) in std::mem::take(&mut self.unanswered) {
             self.acks.extend(frame.acks);
-            let said = frame.words.into_iter();
-            self.words
-                .extend(said.filter(|said| !matches!(said.word, Word::InProgress)));
+            for said in frame.words {
+                match said.word {
+                    Word::InProgress if self.holds(said.key) => self.ask_for_time(said.key),
+                    Word::InProgress => {}
+                    _ => self.words.push(said),
+                }
+            }
         }
-        self.words
-            .retain(|said| !matches!(said.word, Word::InProgress));
         self.unsaid_since = Some(Instant::now());
     }
 
     /// The tokens that the next session is asked to take over.
     pub(super) fn offer(&mut self, most: usize) -> Vec<String> {
-        let held = self.held.iter().map(|(place, held)| {
-            let key = Key {
-                place,
-                serial: held.serial,
-            };
-            (key, held.address.token.clone())
-        });
-        self.offered = held.take(most).collect();
+        let held = self.keys().into_iter().take(most);
+        self.offered = held
+            .map(|key| (key, self.held[key.place].address.token.clone()))
+            .collect();
         self.offered
             .iter()
             .map(|(_, token)| text(token).to_owned())
@@ -226,7 +275,7 @@ impl Book {
             let is_lost = lost.next_if(|lost| lost.as_bytes() == old).is_some();
             if is_lost {
                 if self.holds(key) {
-                    self.held.remove(key.place);
+                    self.release(key);
                 }
                 continue;
             }
@@ -271,100 +320,4 @@ impl Book {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::sync::oneshot;
-
-    use super::*;
-    use crate::v1::Acknowledgement;
-    use crate::v1::acknowledgement::Target;
-
-    fn book(count: u64) -> (Book, Vec<Key>) {
-        let mut book = Book::default();
-        let keys = (1..=count)
-            .map(|n| book.deliver(1, n, Bytes::from(format!("t{n}"))))
-            .collect();
-        (book, keys)
-    }
-
-    fn targets(frame: &SettleFrame) -> Vec<String> {
-        let items = frame.acknowledgements.iter();
-        let text = |item: &Acknowledgement| match item.target.clone() {
-            Some(Target::Range(range)) => format!("{}-{}", range.first, range.last),
-            Some(Target::AckToken(token)) => token,
-            None => String::new(),
-        };
-        items.map(text).collect()
-    }
-
-    #[test]
-    fn acknowledgements_go_by_ranges() {
-        let (mut book, keys) = book(6);
-        for at in [4, 0, 1, 2] {
-            assert!(book.say(keys[at], Word::Ack));
-            assert!(!book.say(keys[at], Word::Ack), "it is settled");
-        }
-        assert_eq!(targets(&book.frame(1).unwrap()), ["1-3", "5-5"]);
-        assert_eq!((book.held(), book.unsaid(), book.unanswered()), (2, 0, 1));
-    }
-
-    #[test]
-    fn what_was_not_answered_is_said_again_by_tokens() {
-        let (mut book, keys) = book(3);
-        book.say(keys[0], Word::Ack);
-        book.say(
-            keys[1],
-            Word::Term {
-                reason: "no".into(),
-            },
-        );
-        assert_eq!(targets(&book.frame(1).unwrap()), ["1-1", "2-0"]);
-        book.moved();
-        assert_eq!(targets(&book.frame(2).unwrap()), ["t1", "t2"]);
-    }
-
-    #[test]
-    fn the_next_session_takes_over_what_is_held() {
-        let (mut book, keys) = book(3);
-        assert_eq!(book.offer(10), ["t1", "t2", "t3"]);
-        let opened = SessionOpened {
-            held: vec!["n1".into(), "n3".into()],
-            not_held: vec!["t2".into()],
-            ..Default::default()
-        };
-        book.say(keys[0], Word::Ack);
-        book.adopted(&opened, 2);
-        // The place is another's now.
-        let new = book.deliver(2, 1, Bytes::from("other"));
-        assert!(!book.say(keys[1], Word::Ack));
-        for key in [keys[2], new] {
-            assert!(book.say(key, Word::Ack));
-        }
-        assert_eq!(targets(&book.frame(2).unwrap()), ["n1", "n3", "1-1"]);
-    }
-
-    #[test]
-    fn fresh_tokens_are_kept_and_confirmations_told() {
-        let (mut book, keys) = book(2);
-        let (sender, mut confirmed) = oneshot::channel();
-        book.renew();
-        book.say(keys[1], Word::Confirmed(sender));
-        let renewals = book.frame(1).unwrap();
-        let confirmation = book.frame(1).unwrap();
-        assert!(!renewals.confirm && confirmation.confirm);
-        let fresh = |token: &str| crate::v1::ItemStatus {
-            metadata: HashMap::from([("ack_token".to_owned(), token.to_owned())]),
-            ..Default::default()
-        };
-        book.answered(SettleResult {
-            settle_id: renewals.settle_id,
-            results: vec![fresh("f1"), fresh("f2")],
-        });
-        book.answered(SettleResult {
-            settle_id: confirmation.settle_id,
-            results: vec![Default::default()],
-        });
-        assert!(confirmed.try_recv().unwrap().is_ok());
-        assert_eq!(book.offer(10), ["f1"]);
-        assert_eq!(book.unanswered(), 0);
-    }
-}
+mod tests;

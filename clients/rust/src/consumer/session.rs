@@ -1,29 +1,25 @@
 //! The task of a consumer: one session after the other, and from one to the next without a pause.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tonic::{Status, Streaming};
 
+use super::current::Session;
+use super::last::say_last;
 use super::line::{Line, open_line};
-use super::{Arrived, LAST_ANSWERS, Phase, Shared, State};
+use super::{LAST_ANSWERS, LAST_CALLS, Phase, Shared, State};
 use crate::backoff::Backoff;
-use crate::connection::Served;
-use crate::delivery::{Delivery, Source};
 use crate::error::Error;
-use crate::publisher::{HEARTBEAT, SILENCE, interval};
 use crate::sync::{Task, lock, reserve};
 use crate::v1::consume_request::Frame;
 use crate::v1::{self, ConsumeOpen, ConsumeRequest};
-use crate::wire::{ConsumeFrame, ConsumeResponse, ReceivedMessage};
+use crate::wire::{ConsumeFrame, ConsumeResponse};
 
 /// How long acknowledgements wait for others to share their frame.
 const LINGER: Duration = Duration::from_millis(1);
-
-/// How long a session that ends may take to answer before the next is opened.
-const LAST_TOKENS: Duration = Duration::from_secs(2);
 
 /// How many attempts to open a session a consumer makes that only has something left to say.
 const LAST_ATTEMPTS: u32 = 8;
@@ -45,10 +41,12 @@ pub(super) async fn run(shared: Arc<Shared>, open: ConsumeOpen) {
     };
     let error = consuming.run().await.err();
     let shared = &consuming.shared;
+    let said = say_last(shared, Instant::now() + LAST_CALLS).await;
     let mut state = lock(&shared.state);
-    let why = error
-        .clone()
-        .unwrap_or_else(|| Error::closed("the consumer"));
+    state.is_taken = said.is_ok() && !state.book.owes();
+    state.is_settled = state.is_taken && state.book.held() == 0;
+    let why = error.clone().or_else(|| said.err());
+    let why = why.unwrap_or_else(|| Error::closed("the consumer"));
     state.book.abandon(&why);
     state.queue.clear();
     state.is_over = true;
@@ -71,24 +69,6 @@ struct Consuming {
     closes_at: Option<Instant>,
 }
 
-/// The session that is open.
-struct Session {
-    /// None once everything is said.
-    sender: Option<mpsc::Sender<ConsumeRequest>>,
-    answers: Streaming<ConsumeResponse>,
-    number: u64,
-    source: Arc<Source>,
-    served: Option<Served>,
-    has_acks: bool,
-    ping_every: Duration,
-    renew_every: Duration,
-    heard: Instant,
-    spoke: Instant,
-    said_drain: bool,
-    /// The gateway is about to end it: since when the tokens of what is held were asked for anew.
-    renewed_at: Option<Instant>,
-}
-
 /// What a turn of the task is about.
 struct Plan {
     has_to_say: bool,
@@ -99,6 +79,7 @@ impl Consuming {
     async fn run(&mut self) -> Result<(), Error> {
         loop {
             let now = Instant::now();
+            self.watch(now)?;
             if self.is_done(now) {
                 return Ok(());
             }
@@ -126,7 +107,7 @@ impl Consuming {
                     }
                 }
                 () = self.shared.work.notified() => {}
-                () = sleep_until(plan.wake) => self.watch()?,
+                () = sleep_until(plan.wake) => {}
             }
         }
     }
@@ -169,12 +150,11 @@ impl Consuming {
             return;
         }
         let mut state = lock(&self.shared.state);
-        let is_answered = state.book.unsaid() == 0 && state.book.unanswered() == 0;
         if let Some(session) = &self.session {
-            let Some(renewed_at) = session.renewed_at else {
+            let Some(draining) = &session.draining else {
                 return;
             };
-            if !is_answered && now < renewed_at + LAST_TOKENS {
+            if !state.book.has_said_all() && now < draining.leaves_at() {
                 return;
             }
         }
@@ -194,13 +174,12 @@ impl Consuming {
             let state = lock(&self.shared.state);
             let speaks_at = self.speaks_at(session, &state);
             has_to_say = session.sender.is_some() && speaks_at <= now;
-            wake.push(session.heard + SILENCE);
+            wake.push(session.silent_at());
             if !has_to_say && session.sender.is_some() {
                 wake.push(speaks_at);
             }
-            if let Some(renewed_at) = session.renewed_at {
-                wake.push(renewed_at + session.renew_every);
-                wake.push(renewed_at + LAST_TOKENS);
+            if let Some(draining) = &session.draining {
+                wake.extend([draining.renews_at(), draining.leaves_at()]);
             }
         }
         let wake = wake.into_iter().filter(|at| *at > now).min();
@@ -212,7 +191,7 @@ impl Consuming {
 
     /// When something is to be said. What concerns messages waits while the next session is asked to take them over.
     fn speaks_at(&self, session: &Session, state: &State) -> Instant {
-        let ping_at = session.spoke + session.ping_every;
+        let ping_at = session.pings_at();
         if self.opening.is_some() {
             return ping_at;
         }
@@ -235,7 +214,7 @@ impl Consuming {
         let is_opening = self.opening.is_some();
         let session = self.session.as_mut()?;
         let mut state = lock(&self.shared.state);
-        let is_pinging = session.spoke + session.ping_every <= now;
+        let is_pinging = session.pings_at() <= now;
         session.spoke = now;
         if !is_opening {
             if let Some(settle) = state.book.frame(session.number) {
@@ -250,21 +229,17 @@ impl Consuming {
     }
 
     /// Does what is due by the clock.
-    fn watch(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
+    fn watch(&mut self, now: Instant) -> Result<(), Error> {
         let Some(session) = &mut self.session else {
             return Ok(());
         };
-        if now >= session.heard + SILENCE {
+        if now >= session.silent_at() {
             return self.lost(Error::unavailable("the gateway is silent"));
         }
-        // Tokens must be good when the next session takes over, whenever that is.
-        if self.opening.is_none()
-            && session
-                .renewed_at
-                .is_some_and(|at| now >= at + session.renew_every)
+        if let Some(draining) = &mut session.draining
+            && self.opening.is_none()
+            && draining.renews(now)
         {
-            session.renewed_at = Some(now);
             lock(&self.shared.state).book.renew();
         }
         Ok(())
@@ -276,7 +251,7 @@ impl Consuming {
         };
         session.heard = Instant::now();
         match answer.frame {
-            Some(ConsumeFrame::Messages(batch)) => arrive(&self.shared, session, batch.messages),
+            Some(ConsumeFrame::Messages(batch)) => session.arrive(&self.shared, batch.messages),
             Some(ConsumeFrame::Settled(result)) => lock(&self.shared.state).book.answered(result),
             Some(ConsumeFrame::Heartbeat(heartbeat)) => {
                 let mut state = lock(&self.shared.state);
@@ -284,11 +259,7 @@ impl Consuming {
                 state.status.pending = heartbeat.pending;
             }
             Some(ConsumeFrame::Draining(draining)) => {
-                if draining.reason() == v1::DrainingReason::Shutdown {
-                    self.shared.client.connection().rest(session.served);
-                }
-                session.renewed_at = Some(session.heard);
-                lock(&self.shared.state).book.renew();
+                session.drains(&self.shared, draining.reason());
             }
             _ => {}
         }
@@ -308,7 +279,8 @@ impl Consuming {
         let State { book, queue, .. } = &mut *state;
         book.moved();
         book.adopted(&line.opened, self.sessions);
-        queue.retain(|arrived| arrived.key.is_none_or(|key| book.holds(key)));
+        queue.retain(|arrived| arrived.is_held_by(book));
+        self.shared.sessions.store(self.sessions, Ordering::Release);
         state.was_opened = true;
         drop(state);
         self.shared.changed.notify_waiters();
@@ -321,7 +293,7 @@ impl Consuming {
         let was_ending = self
             .session
             .take()
-            .is_some_and(|session| session.renewed_at.is_some());
+            .is_some_and(|session| session.draining.is_some());
         let mut state = lock(&self.shared.state);
         state.book.moved();
         if state.phase != Phase::Closing {
@@ -345,76 +317,6 @@ impl Consuming {
         lock(&self.shared.state).last_error = Some(error);
         Ok(())
     }
-}
-
-impl Session {
-    fn new(line: Line, number: u64) -> Self {
-        let Line {
-            sender,
-            answers,
-            opened,
-            served,
-        } = line;
-        let now = Instant::now();
-        let ping_every = interval(opened.ping_within, 4 * HEARTBEAT) / 3;
-        Self {
-            sender: Some(sender),
-            answers,
-            number,
-            served,
-            has_acks: opened.ack_wait.is_some(),
-            renew_every: interval(opened.ack_wait, ping_every) / 4,
-            ping_every,
-            source: Arc::new(Source {
-                stream: opened.stream,
-                consumer: opened.consumer,
-            }),
-            heard: now,
-            spoke: now,
-            said_drain: false,
-            renewed_at: None,
-        }
-    }
-
-    /// Everything is with the next session: says no more, and lets the gateway end this one.
-    fn leave(self) {
-        let Self {
-            sender,
-            mut answers,
-            ..
-        } = self;
-        drop(sender);
-        tokio::spawn(timeout(LAST_ANSWERS, async move {
-            while let Ok(Some(_)) = answers.message().await {}
-        }));
-    }
-}
-
-fn arrive(shared: &Shared, session: &Session, messages: Vec<ReceivedMessage>) {
-    let mut state = lock(&shared.state);
-    let State {
-        book,
-        queue,
-        phase,
-        waker,
-        ..
-    } = &mut *state;
-    for raw in messages {
-        let key = session
-            .has_acks
-            .then(|| book.deliver(session.number, raw.delivery_id, raw.ack_token.clone()));
-        if *phase == Phase::Receiving {
-            queue.push_back(Arrived {
-                delivery: Delivery::new(raw, &session.source),
-                key,
-            });
-        } else if let Some(key) = key {
-            book.give_back(key);
-        }
-    }
-    let waker = waker.take();
-    drop(state);
-    waker.into_iter().for_each(std::task::Waker::wake);
 }
 
 async fn answer(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::book::Key;
+use super::book::{Key, NO_SESSION};
 use crate::error::Error;
 use crate::v1::acknowledgement::Target;
 use crate::v1::{AckKind, Acknowledgement, DeliveryRange};
@@ -22,6 +22,13 @@ pub(super) enum Word {
     Nak { delay: Duration, reason: String },
     Term { reason: String },
     InProgress,
+}
+
+impl Word {
+    /// Whether the message shall not come again.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self, Self::Ack | Self::Confirmed(_) | Self::Term { .. })
+    }
 }
 
 /// A word with the message that it is about.
@@ -67,10 +74,9 @@ impl Said {
             Word::InProgress => (AckKind::InProgress, None, ""),
         };
         // A fresh token is asked for by the old one: the answer to a range does not say it.
-        let session = if kind == AckKind::InProgress {
-            0
-        } else {
-            session
+        let session = match self.word {
+            Word::InProgress => NO_SESSION,
+            _ => session,
         };
         Acknowledgement {
             target: Some(self.address.target(session)),

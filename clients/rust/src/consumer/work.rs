@@ -1,6 +1,7 @@
 //! Handing messages to a function, so many at a time.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -41,7 +42,11 @@ impl Consumer {
                     Some(Err(error)) => break Err(error),
                     Some(Ok(message)) => {
                         let (message, settler) = message.unguarded();
-                        working.spawn(work(handle(message), Unfinished(Some(settler))));
+                        let unfinished = Unfinished(Some(settler));
+                        // Where it panics before there is a future, nobody else would give the message back.
+                        if let Ok(handling) = catch_unwind(AssertUnwindSafe(|| handle(message))) {
+                            working.spawn(work(handling, unfinished));
+                        }
                     }
                 },
             }

@@ -86,7 +86,7 @@ async fn consume(client: &Client, count: u64) -> Result<()> {
         let message = consumer.next().await.ok_or("the consumer has ended")??;
         message.ack();
     }
-    consumer.close().await;
+    consumer.close().await?;
     Ok(())
 }
 
