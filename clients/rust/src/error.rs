@@ -35,7 +35,7 @@ pub enum Retry {
 #[derive(Clone)]
 pub struct Error(Arc<Details>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Details {
     code: Code,
     reason: String,
@@ -94,7 +94,8 @@ impl Error {
         }
     }
 
-    /// Whether a publish that failed may have been stored: repeat it with the same message id.
+    /// Whether a publish that failed may have been stored: repeat it with the same message id, which the metadata has as
+    /// `message_id` where there is one.
     pub fn is_outcome_unknown(&self) -> bool {
         self.0.reason == "PUBLISH_OUTCOME_UNKNOWN"
     }
@@ -171,11 +172,11 @@ impl Error {
         Self::with_reason(ErrorReason::PublishOutcomeUnknown, Code::Unavailable, text)
     }
 
-    /// The same error with one more fact.
-    pub(crate) fn with_fact(mut self, name: &str, value: impl Into<String>) -> Self {
-        // An error that was just made is nobody else's.
-        if let Some(details) = Arc::get_mut(&mut self.0) {
-            details.metadata.insert(name.to_owned(), value.into());
+    /// The same error; where the outcome is unknown, with the id to publish the message again with.
+    pub(crate) fn with_id(mut self, id: &str) -> Self {
+        if self.is_outcome_unknown() {
+            let metadata = &mut Arc::make_mut(&mut self.0).metadata;
+            metadata.insert("message_id".to_owned(), id.to_owned());
         }
         self
     }

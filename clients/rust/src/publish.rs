@@ -120,13 +120,8 @@ impl Client {
                 .await
         };
         let answer = self.attempts(request, publish, Error::is_passing).await;
-        answer.map(Published::from).map_err(|failed| {
-            let error = failed.of_publish();
-            match error.is_outcome_unknown() {
-                true => error.with_fact("message_id", id),
-                false => error,
-            }
-        })
+        let failed = |failed: Failed| failed.of_publish().with_id(&id);
+        answer.map(Published::from).map_err(failed)
     }
 
     /// Publishes up to 1,000 messages in one call: each fails or succeeds by itself. The results are in their order.

@@ -91,7 +91,9 @@ async fn publishing(client: &Client) -> Result<(), Error> {
     for ack in acks {
         match ack.await {
             Ok(published) => println!("{} {}", published.sequence(), published.duplicate()),
-            Err(error) if error.is_outcome_unknown() => println!("publish it again with its id"),
+            Err(error) if error.is_outcome_unknown() => {
+                println!("again: {:?}", error.metadata().get("message_id"))
+            }
             Err(error) => println!("{}: {error}", error.reason_name()),
         }
     }

@@ -124,6 +124,19 @@ async fn what_its_stream_has_forgotten_is_not_published_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_is_made_known_by_its_id() {
+    let cut = Cut::start(2 * SOON, SOON).await;
+    let publisher = cut.client.publisher().stream("EVENTS");
+    let publisher = publisher.timeout(Duration::from_secs(10)).start();
+    let failed = cut.unanswered(&publisher).await.await.unwrap_err();
+    assert!(failed.is_outcome_unknown(), "{failed}");
+    let id = failed.metadata()["message_id"].clone();
+    let again = Message::new("events.new", "it").message_id(id);
+    let published = cut.beside.publish(again).await.unwrap();
+    assert_eq!((published.sequence(), published.duplicate()), (2, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_repeated_stores_its_message_once() {
     let cut = Cut::start(2 * SOON, SOON).await;
     let publishing = cut.unheard().await;

@@ -21,6 +21,8 @@ pub(super) struct Book {
     cursor: u64,
     /// What has this number, or a later one, has never left.
     sent: u64,
+    /// What ids are made of with the numbers; none where they are not.
+    producer: Option<Arc<str>>,
     /// How many are not answered, and their bytes.
     messages: usize,
     bytes: usize,
@@ -40,6 +42,7 @@ impl Book {
             next: 1,
             cursor: 1,
             sent: 1,
+            producer: None,
             messages: 0,
             bytes: 0,
             in_flight: 0,
@@ -47,6 +50,11 @@ impl Book {
             waiting_since: None,
             usual_size: 0,
         }
+    }
+
+    /// From now on numbers make ids, with this.
+    pub(super) fn numbered_by(&mut self, producer: &str) {
+        self.producer = Some(producer.into());
     }
 
     pub(super) fn messages(&self) -> usize {
@@ -167,8 +175,8 @@ impl Book {
 
     /// The stream is over: prepares everything that is not answered to be sent again. What has left without an id, its own
     /// or that of its number, may be stored and cannot be repeated.
-    pub(super) fn rewind(&mut self, numbers_are_ids: bool, why: &Error) {
-        if !numbers_are_ids {
+    pub(super) fn rewind(&mut self, why: &Error) {
+        if self.producer.is_none() {
             let failed = |_, has_id: bool| (!has_id).then(|| Err(why.clone()));
             self.answer(self.first()..=self.sent - 1, failed);
         }
@@ -187,7 +195,10 @@ impl Book {
             let batch = &self.batches[at];
             let last = batch.last().min(self.sent - 1);
             if batch.sent_at.is_some_and(|sent| sent < before) {
-                self.failed(number..=last, why);
+                let unknown = self.unknown(why);
+                self.answer(number..=last, |number, has_id| {
+                    Some(Err(unknown(number, has_id)))
+                });
             }
             number = last + 1;
         }
@@ -205,11 +216,23 @@ impl Book {
         let Some(last) = count.checked_sub(1).map(|last| self.batches[last].last()) else {
             return;
         };
-        let never_left = self.sent;
-        self.answer(self.first()..=last, |number, _| {
-            let error = if number < never_left { sent } else { unsent };
-            Some(Err(error.clone()))
+        let (never_left, unknown) = (self.sent, self.unknown(sent));
+        self.answer(self.first()..=last, |number, has_id| {
+            Some(Err(match number < never_left {
+                true => unknown(number, has_id),
+                false => unsent.clone(),
+            }))
         });
+    }
+
+    /// The error of a message whose outcome is not known, with the id that it has by its number. Its own id its future
+    /// knows.
+    fn unknown(&self, why: &Error) -> impl Fn(u64, bool) -> Error + use<> {
+        let (why, producer) = (why.clone(), self.producer.clone());
+        move |number, has_id| match &producer {
+            Some(producer) if !has_id => why.clone().with_id(&format!("{producer}:{number}")),
+            _ => why.clone(),
+        }
     }
 
     /// The number of the next message that is taken.

@@ -81,13 +81,18 @@ impl Future for Ack {
                     return Poll::Pending;
                 };
                 drop(slots);
-                Poll::Ready(outcome.map(|stored| Published {
+                let failed = |error: Error| match &self.message_id {
+                    MessageId::Given(id) => error.with_id(id),
+                    MessageId::Number(_) => error,
+                };
+                let published = |stored: Stored| Published {
                     origin: stored.origin,
                     sequence: stored.sequence,
                     duplicate: stored.duplicate,
                     message_id: self.message_id.clone(),
                     counter: stored.counter,
-                }))
+                };
+                Poll::Ready(outcome.map(published).map_err(failed))
             }
             Slot::Taken => Poll::Ready(Err(Error::closed("the answer was taken; it"))),
         }

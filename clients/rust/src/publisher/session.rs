@@ -222,6 +222,8 @@ impl Publishing {
         if !opened.producer_id.is_empty() {
             self.open.producer_id.clone_from(&opened.producer_id);
             self.open.resume = true;
+            let mut state = lock(&self.shared.state);
+            state.book.numbered_by(&opened.producer_id);
         }
         self.window = interval(opened.duplicate_window, USUAL_WINDOW);
     }
@@ -315,10 +317,8 @@ impl Publishing {
     /// Prepares what is unanswered to be sent again.
     fn rewind(&self, why: Option<&Error>) {
         let why = why.map_or("the stream has ended", Error::message);
-        let numbers_are_ids = !self.open.producer_id.is_empty();
-        lock(&self.shared.state)
-            .book
-            .rewind(numbers_are_ids, &Error::outcome_unknown(why));
+        let why = Error::outcome_unknown(why);
+        lock(&self.shared.state).book.rewind(&why);
         self.shared.room.notify_waiters();
     }
 

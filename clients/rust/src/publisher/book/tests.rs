@@ -26,6 +26,7 @@ fn stored(sequence: u64) -> Stored {
 
 fn book(count: usize) -> (Book, Vec<Ack>) {
     let mut book = Book::new();
+    book.numbered_by("p");
     let acks = (0..count).map(|n| book.add(Message::new("a", n.to_string()), LIMITS));
     let acks = acks.collect();
     (book, acks)
@@ -60,7 +61,7 @@ fn what_is_not_answered_is_sent_again_in_runs() {
     sent(&mut book);
     book.stored(1..=2, &stored(1));
     book.stored(4..=6, &stored(4));
-    book.rewind(true, &Error::unavailable("lost"));
+    book.rewind(&Error::unavailable("lost"));
     assert_eq!((book.in_flight(), book.waiting()), (0, 5));
     assert_eq!(sent(&mut book), [(3, 1), (7, 2), (9, 2)]);
     assert_eq!((book.in_flight(), book.waiting()), (5, 0));
@@ -91,7 +92,7 @@ async fn only_what_left_may_be_stored() {
     };
     // A window cuts the first batch.
     let _ = book.take(room, Instant::now());
-    book.rewind(true, &Error::unavailable("lost"));
+    book.rewind(&Error::unavailable("lost"));
     book.give_up(None, &Error::outcome_unknown("gone"), &Error::closed("it"));
     assert_eq!(unknown(acks).await, [1, 2, 3]);
     assert_eq!(book.messages(), 0);
@@ -99,11 +100,14 @@ async fn only_what_left_may_be_stored() {
 
 #[tokio::test]
 async fn without_ids_nothing_is_repeated() {
-    let (mut book, mut acks) = book(2);
+    let mut book = Book::new();
+    let mut acks: Vec<_> = (0..2)
+        .map(|_| book.add(Message::new("a", "without"), LIMITS))
+        .collect();
     acks.push(book.add(Message::new("a", "x").message_id("mine"), LIMITS));
     sent(&mut book);
     acks.push(book.add(Message::new("a", "later"), LIMITS));
-    book.rewind(false, &Error::outcome_unknown("lost"));
+    book.rewind(&Error::outcome_unknown("lost"));
     assert_eq!(sent(&mut book), [(3, 1), (4, 1)]);
     book.stored(3..=4, &stored(1));
     assert_eq!(unknown(acks).await, [1, 2]);
@@ -125,15 +129,30 @@ async fn what_its_stream_may_have_forgotten_is_not_repeated() {
     let forget = |book: &mut Book, at| book.forget(begun + Duration::from_secs(at), &why);
     forget(&mut book, 100);
     assert_eq!(book.messages(), 9, "what is on its way is not repeated");
-    book.rewind(true, &why);
+    book.rewind(&why);
     forget(&mut book, 5);
     // The next stream ends before anything is sent again in it. What has left is remembered all the same.
-    book.rewind(true, &why);
+    book.rewind(&why);
     forget(&mut book, 11);
     assert_eq!(sent(&mut book), [(7, 2), (9, 1)]);
     book.stored(7..=9, &stored(1));
     assert_eq!(unknown(acks).await, [1, 2, 3, 4, 5, 6]);
     assert_eq!((book.messages(), book.bytes(), book.in_flight()), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_says_by_which_id_it_is_made_known() {
+    let (mut book, mut acks) = book(1);
+    acks.push(book.add(Message::new("a", "x").message_id("mine"), LIMITS));
+    sent(&mut book);
+    acks.push(book.add(Message::new("a", "later"), LIMITS));
+    book.give_up(None, &Error::outcome_unknown("gone"), &Error::closed("it"));
+    let mut ids = Vec::new();
+    for ack in acks {
+        let error = ack.await.unwrap_err();
+        ids.push(error.metadata().get("message_id").cloned());
+    }
+    assert_eq!(ids, [Some("p:1".into()), Some("mine".into()), None]);
 }
 
 #[test]
