@@ -18,6 +18,8 @@ use crate::consumer::ConsumerBuilder;
 use crate::error::Error;
 use crate::publisher::PublisherBuilder;
 use crate::reader::ReaderBuilder;
+use crate::v1;
+use crate::v1::consume_open::Source;
 
 /// How long a call may take where nothing else is said.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,7 +72,21 @@ impl Client {
         stream: impl Into<String>,
         consumer: impl Into<String>,
     ) -> ConsumerBuilder {
-        ConsumerBuilder::new(self.clone(), stream.into(), consumer.into())
+        ConsumerBuilder::new(
+            self.clone(),
+            stream.into(),
+            Source::Consumer(consumer.into()),
+        )
+    }
+
+    /// The messages of a consumer that the gateway makes for this program and deletes at its end, to be configured and
+    /// opened. The default configuration has all messages of the stream.
+    pub fn ephemeral(
+        &self,
+        stream: impl Into<String>,
+        config: v1::EphemeralConsumer,
+    ) -> ConsumerBuilder {
+        ConsumerBuilder::new(self.clone(), stream.into(), Source::Ephemeral(config))
     }
 
     /// An ordered read of a stream, to be configured and opened.

@@ -1,4 +1,4 @@
-//! The consumer: the messages of a durable consumer as a stream, settled in batches, through every reconnect.
+//! The consumer: its messages as a stream, settled in batches, through every reconnect.
 
 mod book;
 mod current;
@@ -25,7 +25,8 @@ use crate::client::Client;
 use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::sync::lock;
-use crate::v1::{self, ErrorReason, StallReason};
+use crate::v1::consume_open::Source;
+use crate::v1::{self, ErrorReason, GapPolicy, StallReason};
 use book::{Book, Key};
 pub(crate) use line::{Line, open_line};
 pub use received::Received;
@@ -49,7 +50,8 @@ const END: Duration = Duration::from_secs(10);
 pub struct ConsumerBuilder {
     client: Client,
     stream: String,
-    consumer: String,
+    source: Source,
+    until_last: bool,
     max_outstanding: u32,
     max_outstanding_bytes: Option<u64>,
     lease: Duration,
@@ -57,11 +59,12 @@ pub struct ConsumerBuilder {
 }
 
 impl ConsumerBuilder {
-    pub(crate) fn new(client: Client, stream: String, consumer: String) -> Self {
+    pub(crate) fn new(client: Client, stream: String, source: Source) -> Self {
         Self {
             client,
             stream,
-            consumer,
+            source,
+            until_last: false,
             max_outstanding: 1_000,
             max_outstanding_bytes: None,
             lease: Duration::from_secs(600),
@@ -85,6 +88,13 @@ impl ConsumerBuilder {
     /// ten minutes; zero: it comes again after `ack_wait`, unless [`Received::in_progress`] is called.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
+        self
+    }
+
+    /// Ends once the last message that the stream has at the beginning, and all before it, are settled. For ephemeral
+    /// consumers; with another, opening is `INVALID_ARGUMENT`.
+    pub fn until_last(mut self) -> Self {
+        self.until_last = true;
         self
     }
 
@@ -137,9 +147,14 @@ impl ConsumerBuilder {
 
     fn open_frame(&self) -> v1::ConsumeOpen {
         let extends = !self.lease.is_zero();
+        let on_gap = match self.source {
+            Source::Consumer(_) => GapPolicy::Unspecified,
+            _ => GapPolicy::Fail,
+        };
+        let last = v1::stop_at::Position::Last(true);
         v1::ConsumeOpen {
             stream: self.stream.clone(),
-            source: Some(v1::consume_open::Source::Consumer(self.consumer.clone())),
+            source: Some(self.source.clone()),
             flow: Some(v1::FlowLimits {
                 max_outstanding_messages: Some(self.max_outstanding),
                 max_outstanding_bytes: self.max_outstanding_bytes,
@@ -150,6 +165,10 @@ impl ConsumerBuilder {
             }),
             heartbeat_interval: Some(crate::duration(crate::publisher::HEARTBEAT)),
             client_name: self.client.name(),
+            on_gap: on_gap as i32,
+            stop_at: self.until_last.then_some(v1::StopAt {
+                position: Some(last),
+            }),
             ..Default::default()
         }
     }
@@ -164,12 +183,14 @@ pub struct Status {
     pub stall: StallReason,
 }
 
-/// The messages of a durable consumer, as a [`Stream`].
+/// The messages of a consumer, as a [`Stream`].
 ///
 /// What is not settled is delivered again, to this or another consumer. When a connection breaks, or a gateway shuts down,
 /// another session is opened, on any gateway, and what is worked on stays this consumer's.
 ///
-/// The stream ends with an error when the consumer cannot go on: it was deleted, for example. A consumer that is dropped
+/// The stream ends with an error when the consumer cannot go on: it was deleted, for example. An ephemeral one outlives lost
+/// connections as long as its `inactive_threshold`; after that it is made anew behind what was settled, or ends with
+/// `POSITION_LOST` where the stream no longer has what follows. A consumer that is dropped
 /// takes no more messages; what was handed out can still be settled.
 #[derive(Debug)]
 pub struct Consumer {

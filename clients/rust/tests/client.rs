@@ -10,6 +10,7 @@
 
 mod consuming;
 mod documents;
+mod ephemeral;
 mod expected;
 mod generated;
 mod proxy;

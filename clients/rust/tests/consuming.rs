@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jetgate_client::{Client, ErrorReason, Message, Received};
+use jetgate_client::{Client, Consumer, ErrorReason, Message, Received};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::world::World;
 
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) async fn with_messages(world: &World, count: usize, ack_wait: u64) -> Client {
     let client = world.with_users(Duration::from_secs(ack_wait)).await;
@@ -24,6 +24,11 @@ pub(crate) async fn with_messages(world: &World, count: usize, ack_wait: u64) ->
     }
     publisher.close().await.unwrap();
     client
+}
+
+pub(crate) async fn next(consumer: &mut Consumer) -> Received {
+    let next = timeout(SOON, consumer.next()).await;
+    next.expect("a message comes").unwrap().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

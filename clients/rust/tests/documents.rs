@@ -67,6 +67,7 @@ async fn snippets_do_what_they_say() {
         .state
         .unwrap();
     assert_eq!((state.num_ack_pending, state.num_pending), (0, 0));
+    consuming_for_itself(&client).await.unwrap();
     reading(&client).await.unwrap();
     administering(&client).await;
 }
@@ -131,6 +132,22 @@ async fn settling(client: &Client) -> Result<(), Error> {
         }
     }
     consumer.drain(Duration::from_secs(30)).await;
+    Ok(())
+}
+
+async fn consuming_for_itself(client: &Client) -> Result<(), Error> {
+    let config = v1::EphemeralConsumer {
+        filter_subjects: vec!["users.*".into()],
+        ..Default::default()
+    };
+    let mut consumer = client
+        .ephemeral("USERS", config)
+        .until_last()
+        .open()
+        .await?;
+    while let Some(message) = consumer.next().await {
+        message?.ack();
+    }
     Ok(())
 }
 

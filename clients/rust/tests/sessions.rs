@@ -4,23 +4,16 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jetgate_client::v1::gateway_service_client::GatewayServiceClient;
-use jetgate_client::{Client, Consumer, ErrorReason, Received, v1};
+use jetgate_client::{Client, ErrorReason, v1};
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::consuming::with_messages;
+use super::consuming::{SOON, next, with_messages};
 use super::proxy::{Proxy, Way};
 use super::world::World;
 
-const SOON: Duration = Duration::from_secs(60);
-
 /// Long enough that a program does not wait for the next session itself.
 const MUCH_LATER: Duration = Duration::from_secs(60);
-
-async fn next(consumer: &mut Consumer) -> Received {
-    let next = timeout(SOON, consumer.next()).await;
-    next.expect("a message comes").unwrap().unwrap()
-}
 
 async fn state(client: &Client) -> v1::ConsumerState {
     let info = client.consumer_info("USERS", "worker").await.unwrap();

@@ -17,6 +17,9 @@ use crate::sync::lock;
 use crate::v1::{self, ConsumeRequest};
 use crate::wire::{ConsumeResponse, ReceivedMessage};
 
+/// A gateway ends a session that it drains before that: it hears nothing of its caller any more.
+const LONGEST_DRAIN: Duration = Duration::from_secs(600);
+
 /// The session that is open.
 pub(super) struct Session {
     /// None once everything is said.
@@ -111,16 +114,24 @@ impl Session {
         waker.into_iter().for_each(std::task::Waker::wake);
     }
 
-    /// Everything is with the next session: says no more, and lets the gateway end this one.
-    pub(super) fn leave(self) {
+    /// Everything is with the next session: says no more, and lets the gateway end this one. Where the caller ended it, an
+    /// ephemeral consumer would be deleted; the gateway that drains the session ends it by itself.
+    pub(super) fn leave(self, is_ephemeral: bool) {
         let Self {
             sender,
             mut answers,
             ..
         } = self;
-        drop(sender);
-        tokio::spawn(timeout(LAST_ANSWERS, async move {
-            while let Ok(Some(_)) = answers.message().await {}
-        }));
+        let kept = sender.filter(|_| is_ephemeral);
+        let longest = if is_ephemeral {
+            LONGEST_DRAIN
+        } else {
+            LAST_ANSWERS
+        };
+        tokio::spawn(async move {
+            let ended = async { while let Ok(Some(_)) = answers.message().await {} };
+            let _ = timeout(longest, ended).await;
+            drop(kept);
+        });
     }
 }

@@ -14,6 +14,7 @@ use super::{LAST_ANSWERS, LAST_CALLS, Phase, Shared, State};
 use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::sync::{Task, lock, reserve};
+use crate::v1::consume_open::Source;
 use crate::v1::consume_request::Frame;
 use crate::v1::{self, ConsumeOpen, ConsumeRequest};
 use crate::wire::{ConsumeFrame, ConsumeResponse};
@@ -48,7 +49,9 @@ pub(super) async fn run(shared: Arc<Shared>, open: ConsumeOpen) {
     let why = error.clone().or_else(|| said.err());
     let why = why.unwrap_or_else(|| Error::closed("the consumer"));
     state.book.abandon(&why);
-    state.queue.clear();
+    if error.is_some() {
+        state.queue.clear();
+    }
     state.is_over = true;
     state.error = error;
     let waker = state.waker.take();
@@ -92,7 +95,7 @@ impl Consuming {
             tokio::select! {
                 answer = answer(answers) => match answer {
                     Ok(Some(answer)) => self.take(answer),
-                    Ok(None) if self.is_leaving() => return Ok(()),
+                    Ok(None) if self.is_leaving() || self.open.stop_at.is_some() => return Ok(()),
                     Ok(None) => self.lost(Error::unavailable("the gateway has ended the session"))?,
                     Err(status) => self.lost(Error::from(status))?,
                 },
@@ -251,17 +254,30 @@ impl Consuming {
         };
         session.heard = Instant::now();
         match answer.frame {
-            Some(ConsumeFrame::Messages(batch)) => session.arrive(&self.shared, batch.messages),
+            Some(ConsumeFrame::Messages(batch)) => {
+                session.arrive(&self.shared, batch.messages);
+                self.resume_at(batch.resume_token);
+            }
             Some(ConsumeFrame::Settled(result)) => lock(&self.shared.state).book.answered(result),
             Some(ConsumeFrame::Heartbeat(heartbeat)) => {
                 let mut state = lock(&self.shared.state);
                 state.status.stall = heartbeat.stall_reason();
                 state.status.pending = heartbeat.pending;
+                drop(state);
+                self.resume_at(heartbeat.resume_token);
             }
             Some(ConsumeFrame::Draining(draining)) => {
                 session.drains(&self.shared, draining.reason());
+                self.resume_at(draining.resume_token);
             }
             _ => {}
+        }
+    }
+
+    /// The next session of an ephemeral consumer goes on with what this token is of.
+    fn resume_at(&mut self, token: String) {
+        if !token.is_empty() {
+            self.open.resume_token = token;
         }
     }
 
@@ -272,8 +288,9 @@ impl Consuming {
         };
         self.backoff.reset();
         if let Some(before) = self.session.take() {
-            before.leave();
+            before.leave(matches!(self.open.source, Some(Source::Ephemeral(_))));
         }
+        self.resume_at(line.opened.resume_token.clone());
         self.sessions += 1;
         let mut state = lock(&self.shared.state);
         let State { book, queue, .. } = &mut *state;
