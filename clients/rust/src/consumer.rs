@@ -31,6 +31,7 @@ use book::{Book, Key};
 pub(crate) use line::{Line, open_line};
 pub use received::Received;
 use wording::Word;
+pub(crate) use wording::printable;
 
 /// When a message comes again that was dropped, or whose handler has failed.
 const RETRY_DELAY: Duration = Duration::from_secs(1);

@@ -145,6 +145,32 @@ pub(crate) struct Header {
     pub(crate) binary_value: Bytes,
 }
 
+impl From<v1::ReceivedMessage> for ReceivedMessage {
+    fn from(message: v1::ReceivedMessage) -> Self {
+        let headers = message.headers.into_iter().map(|header| Header {
+            name: header.name.into(),
+            value: header.value.into(),
+            binary_value: header.binary_value,
+        });
+        Self {
+            delivery_id: message.delivery_id,
+            ack_token: message.ack_token.into(),
+            subject: message.subject.into(),
+            stream_sequence: message.stream_sequence,
+            delivery_attempt: message.delivery_attempt,
+            message_id: message.message_id.into(),
+            publish_time: message.publish_time,
+            pending: message.pending,
+            headers: headers.collect(),
+            data: match message.payload {
+                Some(v1::received_message::Payload::Data(data)) => data,
+                Some(v1::received_message::Payload::Text(text)) => text.into(),
+                None => Bytes::new(),
+            },
+        }
+    }
+}
+
 /// Text of the contract.
 pub(crate) fn text(bytes: &Bytes) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
@@ -183,6 +209,7 @@ mod tests {
             headers: vec![header],
             payload: Some(v1::received_message::Payload::Data("hello".into())),
         };
+        let converted = ReceivedMessage::from(message.clone());
         let batch = v1::MessageBatch {
             messages: vec![message],
             resume_token: "resume".into(),
@@ -197,6 +224,7 @@ mod tests {
         let [message] = &batch.messages[..] else {
             panic!("{batch:?}");
         };
+        assert_eq!(*message, converted);
         assert_eq!(batch.resume_token, "resume");
         assert_eq!((message.delivery_id, message.stream_sequence), (1, 5));
         assert_eq!((message.delivery_attempt, message.pending), (2, 3));

@@ -12,6 +12,7 @@ mod consuming;
 mod documents;
 mod ephemeral;
 mod expected;
+mod fetching;
 mod generated;
 mod proxy;
 mod publishing;

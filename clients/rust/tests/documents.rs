@@ -68,6 +68,8 @@ async fn snippets_do_what_they_say() {
         .unwrap();
     assert_eq!((state.num_ack_pending, state.num_pending), (0, 0));
     consuming_for_itself(&client).await.unwrap();
+    client.publish(("users.login", "fetched")).await.unwrap();
+    fetching(&client).await.unwrap();
     reading(&client).await.unwrap();
     administering(&client).await;
 }
@@ -147,6 +149,17 @@ async fn consuming_for_itself(client: &Client) -> Result<(), Error> {
         .await?;
     while let Some(message) = consumer.next().await {
         message?.ack();
+    }
+    Ok(())
+}
+
+async fn fetching(client: &Client) -> Result<(), Error> {
+    for message in client
+        .fetch("USERS", "worker", 100, Duration::from_secs(5))
+        .await?
+    {
+        println!("{} {}", message.sequence(), message.text());
+        message.ack().await?; // or all of them by client.acknowledge
     }
     Ok(())
 }

@@ -6,10 +6,7 @@ use super::Shared;
 use super::book::NO_SESSION;
 use crate::error::Error;
 use crate::sync::lock;
-use crate::v1::subscriber_service_client::SubscriberServiceClient;
-use crate::v1::{
-    AckKind, AcknowledgeRequest, Acknowledgement, ItemStatus, SettleFrame, SettleResult,
-};
+use crate::v1::{AckKind, Acknowledgement, ItemStatus, SettleResult};
 
 /// Says what is left, until the time is up. The error is that a message which is done, or hopeless, may come again.
 pub(super) async fn say_last(shared: &Shared, until: Instant) -> Result<(), Error> {
@@ -24,7 +21,9 @@ pub(super) async fn say_last(shared: &Shared, until: Instant) -> Result<(), Erro
         let Some(frame) = frame else {
             return outcome;
         };
-        let answered = acknowledge(shared, &frame, until).await;
+        let client = shared.client.until(until);
+        let said = client.settle(frame.acknowledgements.clone(), frame.confirm);
+        let answered = said.await;
         let book = &mut lock(&shared.state).book;
         match answered {
             Ok(results) => {
@@ -37,24 +36,6 @@ pub(super) async fn say_last(shared: &Shared, until: Instant) -> Result<(), Erro
             Err(_) => return outcome,
         }
     }
-}
-
-async fn acknowledge(
-    shared: &Shared,
-    frame: &SettleFrame,
-    until: Instant,
-) -> Result<Vec<ItemStatus>, Error> {
-    let request = AcknowledgeRequest {
-        acknowledgements: frame.acknowledgements.clone(),
-        confirm: Some(frame.confirm),
-    };
-    let client = shared.client.until(until);
-    let answer = client.call(request, |connection, request| async move {
-        SubscriberServiceClient::new(connection)
-            .acknowledge(request)
-            .await
-    });
-    Ok(answer.await?.results)
 }
 
 /// A message that was given back comes again either way.

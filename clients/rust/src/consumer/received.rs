@@ -9,14 +9,11 @@ use tokio::sync::oneshot;
 use tonic::Code;
 
 use super::book::Key;
-use super::wording::Word;
+use super::wording::{Word, printable};
 use super::{RETRY_DELAY, Shared};
 use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::v1::ErrorReason;
-
-/// The gateway takes reasons up to so many characters.
-const LONGEST_REASON: usize = 1_000;
 
 /// A message of a consumer, to be settled once: by [`ack`](Self::ack) when it is done, or by one of the others. Settling it
 /// again does nothing.
@@ -122,15 +119,6 @@ impl Settler {
     pub(super) fn failed(&self, why: impl fmt::Display) {
         self.nak(RETRY_DELAY, printable(why));
     }
-}
-
-/// A reason as the contract takes it.
-fn printable(reason: impl fmt::Display) -> String {
-    let text = reason.to_string();
-    let clean = text
-        .chars()
-        .map(|each| if each.is_control() { ' ' } else { each });
-    clean.take(LONGEST_REASON).collect()
 }
 
 impl Deref for Received {

@@ -1,5 +1,6 @@
 //! What is said of messages, and how the contract says it. No I/O and no waiting.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,9 @@ use crate::error::Error;
 use crate::v1::acknowledgement::Target;
 use crate::v1::{AckKind, Acknowledgement, DeliveryRange};
 use crate::wire::text;
+
+/// The gateway takes reasons up to so many characters.
+const LONGEST_REASON: usize = 1_000;
 
 /// Whom an answer to a confirmed acknowledgement is for.
 pub(super) type Confirm = oneshot::Sender<Result<(), Error>>;
@@ -118,4 +122,13 @@ pub(super) fn acknowledge(acks: &mut [Address], session: u64) -> Vec<Acknowledge
     }
     items.extend(run.map(Target::Range).map(item));
     items
+}
+
+/// A reason as the contract takes it.
+pub(crate) fn printable(reason: impl fmt::Display) -> String {
+    let text = reason.to_string();
+    let clean = text
+        .chars()
+        .map(|each| if each.is_control() { ' ' } else { each });
+    clean.take(LONGEST_REASON).collect()
 }
