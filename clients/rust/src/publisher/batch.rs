@@ -28,8 +28,8 @@ pub(super) struct Batch {
     left: usize,
     pub(super) outcomes: Arc<Outcomes>,
     pub(super) accepted_at: Instant,
-    /// When the first of them left for the first time.
-    pub(super) sent_at: Option<Instant>,
+    /// When they left for the first time: those from this place on, up to the next.
+    departures: Vec<(usize, Instant)>,
 }
 
 /// One of the messages.
@@ -75,7 +75,7 @@ impl Batch {
             left: 0,
             outcomes: Arc::default(),
             accepted_at: Instant::now(),
-            sent_at: None,
+            departures: Vec::new(),
         }
     }
 
@@ -156,6 +156,22 @@ impl Batch {
             body: body.slice(begin..end),
             count,
         })
+    }
+
+    /// The messages from this number on leave for the first time.
+    pub(super) fn leaves(&mut self, number: u64, now: Instant) {
+        let place = number.saturating_sub(self.first) as usize;
+        self.departures.push((place, now));
+    }
+
+    /// The number behind the last that has left before this moment.
+    pub(super) fn left_before(&self, moment: Instant) -> u64 {
+        let before = self.departures.partition_point(|(_, at)| *at < moment);
+        match (before, self.departures.get(before)) {
+            (0, _) => self.first,
+            (_, Some((place, _))) => self.first + *place as u64,
+            (_, None) => self.last() + 1,
+        }
     }
 
     /// Notes what became of messages that are not answered yet, of which those before the cursor are on their way. The

@@ -138,9 +138,11 @@ impl Book {
                 self.cursor += 1;
                 continue;
             };
-            batch.sent_at.get_or_insert(now);
             self.cursor += run.count as u64;
-            self.sent = self.sent.max(self.cursor);
+            if self.cursor > self.sent {
+                batch.leaves(self.sent, now);
+                self.sent = self.cursor;
+            }
             self.in_flight += run.count;
             self.in_flight_bytes += run.body.len();
             self.waiting_since = Some(now);
@@ -193,14 +195,13 @@ impl Book {
             && let Some(at) = self.find(number)
         {
             let batch = &self.batches[at];
-            let last = batch.last().min(self.sent - 1);
-            if batch.sent_at.is_some_and(|sent| sent < before) {
-                let unknown = self.unknown(why);
-                self.answer(number..=last, |number, has_id| {
-                    Some(Err(unknown(number, has_id)))
-                });
-            }
-            number = last + 1;
+            let (next, forgotten) = (batch.last() + 1, batch.left_before(before));
+            let unknown = self.unknown(why);
+            self.answer(number..=forgotten.min(self.sent) - 1, |number, has_id| {
+                Some(Err(unknown(number, has_id)))
+            });
+            // What was answered before may have gone with it.
+            number = next.max(self.first());
         }
     }
 

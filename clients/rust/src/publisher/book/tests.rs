@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::publish::Origin;
 
@@ -168,6 +170,135 @@ fn what_was_taken_before_is_told_from_what_comes_later() {
     book.stored(1..=1, &stored(1));
     assert!(book.is_answered_before(before));
     assert!(!book.is_answered_before(before + 1));
+}
+
+/// What a test knows of a message beside the book.
+struct Known {
+    ack: Ack,
+    has_id: bool,
+    size: usize,
+    sent_at: Option<Instant>,
+    is_on_its_way: bool,
+    /// What it must be told.
+    outcome: Option<&'static str>,
+}
+
+/// Any sequence of events keeps the counts right, tells every message once what became of it, and repeats nothing that is
+/// not safe to repeat.
+#[test]
+fn the_book_agrees_with_a_list_of_all_messages() {
+    for seed in 0..300 {
+        agrees(&mut fastrand::Rng::with_seed(seed));
+    }
+}
+
+fn agrees(random: &mut fastrand::Rng) {
+    let mut book = Book::new();
+    let numbers_are_ids = random.bool();
+    if numbers_are_ids {
+        book.numbered_by("p");
+    }
+    let mut all: Vec<Known> = Vec::new();
+    let mut now = Instant::now();
+    for _ in 0..200 {
+        now += Duration::from_millis(random.u64(0..10));
+        match random.u32(0..12) {
+            0..4 => {
+                let has_id = random.bool();
+                let mut message = Message::new("a", vec![0; random.usize(0..300)]);
+                if has_id {
+                    message = message.message_id("mine");
+                }
+                let before = book.bytes();
+                let ack = book.add(message, LIMITS);
+                let size = book.bytes() - before;
+                all.push(Known {
+                    ack,
+                    has_id,
+                    size,
+                    sent_at: None,
+                    is_on_its_way: false,
+                    outcome: None,
+                });
+            }
+            4..8 => {
+                let room = Limits {
+                    messages: random.usize(1..6),
+                    bytes: random.usize(1..600),
+                };
+                let Some(run) = book.take(room, now) else {
+                    assert!(
+                        all.iter()
+                            .all(|it| it.outcome.is_some() || it.is_on_its_way)
+                    );
+                    continue;
+                };
+                let first = run.first as usize - 1;
+                assert!(run.count == 1 || run.body.len() <= room.bytes);
+                for known in &mut all[first..first + run.count] {
+                    assert!(known.outcome.is_none() && !known.is_on_its_way);
+                    let is_safe = numbers_are_ids || known.has_id;
+                    assert!(is_safe || known.sent_at.is_none(), "it may be stored");
+                    known.is_on_its_way = true;
+                    known.sent_at.get_or_insert(now);
+                }
+            }
+            8..10 if !all.is_empty() => {
+                let first = random.usize(0..all.len());
+                let last = random.usize(first..all.len());
+                let numbers = first as u64 + 1..=last as u64 + 1;
+                let is_stored = random.bool();
+                // A gateway answers what is on its way.
+                if !all[first..=last].iter().all(|it| it.is_on_its_way) {
+                    continue;
+                }
+                match is_stored {
+                    true => book.stored(numbers, &stored(7)),
+                    false => book.failed(numbers, &Error::unavailable("refused")),
+                }
+                for known in &mut all[first..=last] {
+                    let outcome = if is_stored { "stored" } else { "refused" };
+                    known.outcome.get_or_insert(outcome);
+                }
+            }
+            10 => {
+                book.rewind(&Error::outcome_unknown("lost"));
+                for known in &mut all {
+                    known.is_on_its_way = false;
+                    let is_safe = numbers_are_ids || known.has_id;
+                    if known.sent_at.is_some() && !is_safe {
+                        known.outcome.get_or_insert("unknown");
+                    }
+                }
+            }
+            _ => {
+                let before = now - Duration::from_millis(random.u64(0..100));
+                book.forget(before, &Error::outcome_unknown("forgotten"));
+                for known in all.iter_mut().filter(|it| it.outcome.is_none()) {
+                    let is_old = known.sent_at.is_some_and(|sent| sent < before);
+                    if is_old && !known.is_on_its_way {
+                        known.outcome = Some("unknown");
+                    }
+                }
+            }
+        }
+        let open = || all.iter().filter(|it| it.outcome.is_none());
+        assert_eq!(book.bytes(), open().map(|it| it.size).sum::<usize>());
+        assert_eq!(book.messages(), open().count());
+        let on_its_way = open().filter(|it| it.is_on_its_way);
+        assert_eq!(book.in_flight(), on_its_way.count());
+    }
+    book.give_up(None, &Error::outcome_unknown("gone"), &Error::closed("it"));
+    for known in all {
+        let told = match known.ack.now_or_never().expect("it is answered") {
+            Ok(_) => "stored",
+            Err(error) if error.is_outcome_unknown() => "unknown",
+            Err(error) if error.is_closed() => "never sent",
+            Err(_) => "refused",
+        };
+        let at_last = known.sent_at.map_or("never sent", |_| "unknown");
+        assert_eq!(told, known.outcome.unwrap_or(at_last));
+    }
 }
 
 /// Which of these have an unknown outcome, counted from 1.
