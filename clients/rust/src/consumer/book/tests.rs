@@ -3,8 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::v1::Acknowledgement;
 use crate::v1::acknowledgement::Target;
+use crate::v1::{AckKind, Acknowledgement};
 
 fn book(count: u64) -> (Book, Vec<Key>) {
     let mut book = Book::default();
@@ -124,4 +124,211 @@ fn fresh_tokens_are_kept_and_confirmations_told() {
     assert!(confirmed.try_recv().unwrap().is_ok());
     assert_eq!(book.offer(10), ["f1"]);
     assert!(book.has_said_all());
+}
+
+/// What a test knows of a message beside the book.
+struct Known {
+    key: Key,
+    /// How many tokens it has had.
+    tokens: usize,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Held,
+    /// It was settled, and that is not answered.
+    Settled,
+    /// That is answered, or the message is another's now.
+    Over,
+}
+
+/// Whatever happens, what was settled is said until it is answered, and more time is asked for only while a message is held,
+/// by its latest token.
+#[test]
+fn the_book_agrees_with_a_list_of_all_messages() {
+    for seed in 0..300 {
+        Events::new(seed).agree();
+    }
+}
+
+struct Events {
+    random: fastrand::Rng,
+    book: Book,
+    all: Vec<Known>,
+    session: u64,
+    /// The first message that the session has delivered.
+    first: usize,
+    /// Frames that are not answered, and which messages each is about.
+    frames: Vec<(SettleFrame, Vec<usize>)>,
+}
+
+impl Events {
+    fn new(seed: u64) -> Self {
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            book: Book::default(),
+            all: Vec::new(),
+            session: 1,
+            first: 0,
+            frames: Vec::new(),
+        }
+    }
+
+    fn agree(&mut self) {
+        for _ in 0..200 {
+            match self.random.u32(0..10) {
+                0..3 => self.deliver(),
+                3..6 if !self.all.is_empty() => self.say(),
+                6 => self.frame(self.session),
+                7 | 8 if !self.frames.is_empty() => self.answer(),
+                9 => self.next_session(),
+                _ => {}
+            }
+            let held = self.all.iter().filter(|it| it.fate == Fate::Held);
+            assert_eq!(self.book.held(), held.count());
+        }
+        self.frames.clear();
+        self.book.moved();
+        self.book.let_go();
+        while self.book.unsaid() > 0 {
+            self.frame(NO_SESSION);
+        }
+        let mut said: Vec<_> = self.frames.iter().flat_map(|it| it.1.clone()).collect();
+        said.sort_unstable();
+        let settled = |it: &&Known| it.fate == Fate::Settled;
+        let all = self.all.iter().enumerate();
+        let owed: Vec<_> = all.filter(|(_, it)| settled(it)).map(|it| it.0).collect();
+        assert_eq!(said, owed);
+    }
+
+    fn deliver(&mut self) {
+        let number = (self.all.len() - self.first) as u64 + 1;
+        let token = token(self.all.len(), 0);
+        let key = self.book.deliver(self.session, number, token.into());
+        self.all.push(Known {
+            key,
+            tokens: 0,
+            fate: Fate::Held,
+        });
+    }
+
+    fn say(&mut self) {
+        let at = self.random.usize(0..self.all.len());
+        let known = &mut self.all[at];
+        let (is_last, word) = match self.random.u32(0..5) {
+            0 => (true, Word::Ack),
+            1 => (true, Word::Confirmed(oneshot::channel().0)),
+            2 => (true, nak()),
+            _ => (false, Word::InProgress),
+        };
+        let was_held = known.fate == Fate::Held;
+        assert_eq!(self.book.say(known.key, word), was_held);
+        if was_held && is_last {
+            known.fate = Fate::Settled;
+        }
+    }
+
+    fn frame(&mut self, session: u64) {
+        let Some(frame) = self.book.frame(session) else {
+            assert_eq!(self.book.unsaid(), 0);
+            return;
+        };
+        let mut about = Vec::new();
+        for item in &frame.acknowledgements {
+            let numbers = match item.target.clone().unwrap() {
+                Target::Range(range) => {
+                    assert_eq!(session, self.session);
+                    let last = range.last.max(range.first);
+                    let first = self.first + range.first as usize - 1;
+                    first..=first + (last - range.first) as usize
+                }
+                Target::AckToken(text) => {
+                    let (at, tokens) = text.split_once('.').unwrap();
+                    let at = at.parse().unwrap();
+                    if item.kind() == AckKind::InProgress {
+                        let known: &Known = &self.all[at];
+                        assert_eq!(known.fate, Fate::Held);
+                        assert_eq!(tokens, known.tokens.to_string());
+                        continue;
+                    }
+                    at..=at
+                }
+            };
+            for at in numbers {
+                assert_eq!(self.all[at].fate, Fate::Settled);
+                about.push(at);
+            }
+        }
+        self.frames.push((frame, about));
+    }
+
+    fn answer(&mut self) {
+        let at = self.random.usize(0..self.frames.len());
+        let (frame, about) = self.frames.swap_remove(at);
+        for at in about {
+            self.all[at].fate = Fate::Over;
+        }
+        let items = frame.acknowledgements.iter();
+        let results = items.map(|item| {
+            let mut status = crate::v1::ItemStatus::default();
+            if let (AckKind::InProgress, Some(Target::AckToken(text))) = (item.kind(), &item.target)
+            {
+                let at: usize = text.split_once('.').unwrap().0.parse().unwrap();
+                let known = &mut self.all[at];
+                if known.fate == Fate::Held {
+                    known.tokens += 1;
+                }
+                let fresh = token(at, known.tokens);
+                status.metadata.insert("ack_token".into(), fresh);
+            }
+            status
+        });
+        let results = results.collect();
+        self.book.answered(SettleResult {
+            settle_id: frame.settle_id,
+            results,
+        });
+    }
+
+    /// The session is lost, or hands over to the next; which holds a part of what it is asked to.
+    fn next_session(&mut self) {
+        if self.random.bool() {
+            self.book.moved();
+        }
+        let offered = self.book.offer(1_000);
+        for _ in 0..self.random.u32(0..3) {
+            if !self.all.is_empty() {
+                self.say();
+            }
+        }
+        let mut opened = SessionOpened::default();
+        for old in offered {
+            let at: usize = old.split_once('.').unwrap().0.parse().unwrap();
+            let known = &mut self.all[at];
+            if self.random.u32(0..4) == 0 {
+                opened.not_held.push(old);
+                if known.fate == Fate::Held {
+                    known.fate = Fate::Over;
+                }
+            } else {
+                known.tokens += 1;
+                opened.held.push(token(at, known.tokens));
+            }
+        }
+        self.frames.clear();
+        self.session += 1;
+        self.first = self.all.len();
+        self.book.moved();
+        self.book.adopted(&opened, self.session);
+    }
+}
+
+fn token(message: usize, tokens: usize) -> String {
+    format!("{message}.{tokens}")
+}
+
+fn nak() -> Word {
+    let (delay, reason) = (Duration::ZERO, String::new());
+    Word::Nak { delay, reason }
 }
