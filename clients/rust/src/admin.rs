@@ -1,5 +1,9 @@
 //! Streams and consumers: making, changing, reading and deleting them.
 
+mod messages;
+
+use std::time::Duration;
+
 use crate::client::Client;
 use crate::error::Error;
 use crate::v1;
@@ -170,6 +174,45 @@ impl Client {
                 return Ok(all);
             }
         }
+    }
+
+    /// Lets a consumer deliver nothing for this time; its sessions stay open.
+    pub async fn pause_consumer(
+        &self,
+        stream: impl Into<String>,
+        consumer: impl Into<String>,
+        time: Duration,
+    ) -> Result<v1::PauseConsumerResponse, Error> {
+        let end = v1::pause_consumer_request::End::PauseFor(crate::duration(time));
+        let request = v1::PauseConsumerRequest {
+            stream: stream.into(),
+            consumer: consumer.into(),
+            end: Some(end),
+        };
+        let answer = self.call(request, |connection, request| async move {
+            ConsumerServiceClient::new(connection)
+                .pause_consumer(request)
+                .await
+        });
+        answer.await
+    }
+
+    /// Ends a consumer's pause.
+    pub async fn resume_consumer(
+        &self,
+        stream: impl Into<String>,
+        consumer: impl Into<String>,
+    ) -> Result<(), Error> {
+        let request = v1::ResumeConsumerRequest {
+            stream: stream.into(),
+            consumer: consumer.into(),
+        };
+        let answer = self.call(request, |connection, request| async move {
+            ConsumerServiceClient::new(connection)
+                .resume_consumer(request)
+                .await
+        });
+        answer.await.map(|_| ())
     }
 
     /// Removes a consumer; what it has not acknowledged stays in its stream.

@@ -8,6 +8,7 @@
     reason = "helpers of tests lie outside the functions that clippy takes for tests"
 )]
 
+mod administering;
 mod consuming;
 mod documents;
 mod ephemeral;

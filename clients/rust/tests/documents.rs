@@ -72,6 +72,7 @@ async fn snippets_do_what_they_say() {
     fetching(&client).await.unwrap();
     reading(&client).await.unwrap();
     administering(&client).await;
+    maintaining(&client).await.unwrap();
 }
 
 fn connecting() -> Result<Client, Error> {
@@ -183,6 +184,22 @@ async fn reading(client: &Client) -> Result<(), Error> {
         .open()
         .await?;
     assert_eq!(later.position().to_string(), position);
+    Ok(())
+}
+
+async fn maintaining(client: &Client) -> Result<(), Error> {
+    let stored = client.last_message("USERS", "users.login").await?;
+    client.delete_message("USERS", stored.sequence).await?;
+    client
+        .pause_consumer("USERS", "worker", Duration::from_secs(60))
+        .await?;
+    client.resume_consumer("USERS", "worker").await?;
+    let purge = v1::PurgeStreamRequest {
+        stream: "USERS".into(),
+        filter: "users.login".into(),
+        ..Default::default()
+    };
+    println!("{} messages are gone", client.purge_stream(purge).await?);
     Ok(())
 }
 
