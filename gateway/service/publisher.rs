@@ -77,13 +77,14 @@ impl Publisher {
         let reserved = self.shared.outlet.nats().reserved();
         let (access, trace) = (Access::of(&request), Trace::of(&request));
         let request = request.into_inner();
-        let sent = sends(&access, request.messages.len())?;
+        let count = request.messages.len();
         let mut batch = batch(
             request,
             self.shared.config.mint_message_id,
             reserved,
             |message| may_publish(&access, message),
         )?;
+        let sent = sends(&access, count)?;
         let sendings = self.trace_batch(&trace, &mut batch, deadline).await;
         let outlet = self.shared.outlet.clone();
         let work = |begun| async move {
