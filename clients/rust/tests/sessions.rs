@@ -71,6 +71,31 @@ async fn what_is_acknowledged_without_a_session_is_delivered_by_close() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_silent_gateway_does_not_take_is_delivered_by_another() {
+    let world = World::start(json!({"gateways": 2})).await;
+    let client = with_messages(&world, 1, 60).await;
+    let mut consumer = client.consumer("USERS", "worker").open().await.unwrap();
+    let held = next(&mut consumer).await;
+    let mut silent = 0;
+    for (gateway, address) in world.gateways().into_iter().enumerate() {
+        let one = world.builder(&[address], None).connect().unwrap();
+        let mut calls = GatewayServiceClient::new(one.connection());
+        let listed = calls.list_sessions(v1::ListSessionsRequest::default());
+        if !listed.await.unwrap().get_ref().sessions.is_empty() {
+            silent = gateway;
+        }
+    }
+    let other = [world.gateways()[1 - silent].clone()];
+    let beside = world.builder(&other, None).connect().unwrap();
+    world.gateway("pause_gateway", silent).await;
+    held.ack();
+    timeout(SOON, consumer.close()).await.unwrap().unwrap();
+    until(&beside, |state| state.num_ack_pending == 0).await;
+    world.gateway("resume_gateway", silent).await;
+    assert_eq!(state(&beside).await.num_redelivered, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn close_says_that_something_could_not_be_delivered() {
     let world = World::start(json!({})).await;
     with_messages(&world, 3, 30).await;

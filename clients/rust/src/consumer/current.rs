@@ -77,10 +77,15 @@ impl Session {
         self.spoke + self.ping_every
     }
 
+    /// What is called next goes to another gateway, where there is one.
+    pub(super) fn pass_over(&self, shared: &Shared) {
+        shared.client.connection().rest(self.served);
+    }
+
     /// The gateway is about to end the session.
     pub(super) fn drains(&mut self, shared: &Shared, why: v1::DrainingReason) {
         if why == v1::DrainingReason::Shutdown {
-            shared.client.connection().rest(self.served);
+            self.pass_over(shared);
         }
         let draining = || Draining::new(self.heard, self.renew_every);
         self.draining.get_or_insert_with(draining);

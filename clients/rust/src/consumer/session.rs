@@ -42,6 +42,10 @@ pub(super) async fn run(shared: Arc<Shared>, open: ConsumeOpen) {
     };
     let error = consuming.run().await.err();
     let shared = &consuming.shared;
+    if let Some(session) = &consuming.session {
+        // It has not ended in time.
+        session.pass_over(shared);
+    }
     let said = say_last(shared, Instant::now() + LAST_CALLS).await;
     let mut state = lock(&shared.state);
     state.is_taken = said.is_ok() && !state.book.owes();
@@ -95,7 +99,10 @@ impl Consuming {
             tokio::select! {
                 answer = answer(answers) => match answer {
                     Ok(Some(answer)) => self.take(answer),
-                    Ok(None) if self.is_leaving() || self.open.stop_at.is_some() => return Ok(()),
+                    Ok(None) if self.is_leaving() || self.open.stop_at.is_some() => {
+                        self.session = None;
+                        return Ok(());
+                    }
                     Ok(None) => self.lost(Error::unavailable("the gateway has ended the session"))?,
                     Err(status) => self.lost(Error::from(status))?,
                 },
@@ -237,6 +244,7 @@ impl Consuming {
             return Ok(());
         };
         if now >= session.silent_at() {
+            session.pass_over(&self.shared);
             return self.lost(Error::unavailable("the gateway is silent"));
         }
         if let Some(draining) = &mut session.draining

@@ -165,10 +165,11 @@ impl Publishing {
             }
             let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
             if is_due(ends_at) || now >= heard + SILENCE {
-                return match plan.is_over {
-                    true => Ok(()),
-                    false => Err(Error::unavailable("the gateway is silent")),
-                };
+                if plan.is_over {
+                    return Ok(());
+                }
+                self.shared.settings.client.connection().rest(served);
+                return Err(Error::unavailable("the gateway is silent"));
             }
             let ping_at = spoke + ping_every;
             let has_to_say = is_due(plan.send_at) || now >= ping_at;
