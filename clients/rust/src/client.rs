@@ -79,8 +79,9 @@ impl Client {
         )
     }
 
-    /// The messages of a consumer that the gateway makes for this program and deletes at its end, to be configured and
-    /// opened. The default configuration has all messages of the stream.
+    /// The messages of a consumer that the gateway makes for this program, to be configured and opened. The default
+    /// configuration has all messages of the stream. It is deleted when it is closed or drained; where there is no session
+    /// then, after its `inactive_threshold`.
     pub fn ephemeral(
         &self,
         stream: impl Into<String>,

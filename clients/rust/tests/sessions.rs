@@ -170,7 +170,7 @@ async fn more_time_that_is_asked_for_without_a_session_is_given() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_stays_held_over_a_drain_that_takes_longer_than_ack_wait() {
     let world = World::start(json!({"gateways": 2, "config": {"shutdown.drain": "90s"}})).await;
-    let client = with_messages(&world, 20, 2).await;
+    let client = with_messages(&world, 20, 5).await;
     let builder = world.builder(&world.gateways(), None);
     let patient = builder.call_timeout(2 * SOON).connect().unwrap();
     world.gateway("kill_gateway", 1).await;
@@ -181,7 +181,7 @@ async fn what_is_held_stays_held_over_a_drain_that_takes_longer_than_ack_wait() 
     }
     // No other gateway takes the session on for several times the ack_wait.
     world.gateway("drain_gateway", 0).await;
-    sleep(Duration::from_secs(7)).await;
+    sleep(Duration::from_secs(12)).await;
     world.gateway("start_gateway", 1).await;
     let ended = json!({"do": "wait_gateway", "gateway": 0, "within": 60});
     world.tell(ended).await;
@@ -200,12 +200,12 @@ async fn what_is_held_stays_held_over_a_drain_that_takes_longer_than_ack_wait() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_its_program_is_taken_along_after_its_ack_wait() {
     let world = World::start(json!({"gateways": 2, "config": {"shutdown.drain": "30s"}})).await;
-    let client = with_messages(&world, 300, 5).await;
+    let client = with_messages(&world, 300, 8).await;
     let builder = client.consumer("USERS", "worker").max_outstanding(100);
     let mut consumer = builder.open().await.unwrap();
     let first = next(&mut consumer).await;
     // Only leases keep what waits here, and only renewed tokens take it along.
-    sleep(Duration::from_secs(6)).await;
+    sleep(Duration::from_secs(9)).await;
     for gateway in 0..2 {
         world.gateway("drain_gateway", gateway).await;
         world.gateway("wait_gateway", gateway).await;

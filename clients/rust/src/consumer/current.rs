@@ -91,6 +91,12 @@ impl Session {
         self.draining.get_or_insert_with(draining);
     }
 
+    /// For how long another session may be opened with the tokens that are offered to it: they were renewed within the last
+    /// quarter of `ack_wait`, and one more is for what is on its way.
+    pub(super) fn offer_lasts(&self) -> Duration {
+        2 * self.renew_every
+    }
+
     /// Takes messages.
     pub(super) fn arrive(&self, shared: &Shared, messages: Vec<ReceivedMessage>) {
         let mut state = lock(&shared.state);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
 use super::current::Session;
@@ -172,7 +172,15 @@ impl Consuming {
         drop(state);
         self.retry_at = None;
         let open = open_line(self.shared.client.clone(), self.open.clone());
-        self.opening = Some(Task::spawn(open));
+        self.opening = Some(match &self.session {
+            // Tokens that have expired meanwhile would not be taken over: then it is tried again with fresh ones.
+            Some(session) if !self.open.held.is_empty() => {
+                let opened = timeout(session.offer_lasts(), open);
+                let late = |_| Err(Error::unavailable("no gateway opens the session in time"));
+                Task::spawn(async move { opened.await.unwrap_or_else(late) })
+            }
+            _ => Task::spawn(open),
+        });
     }
 
     fn plan(&self, now: Instant) -> Plan {
