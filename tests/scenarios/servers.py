@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import http.client
 import json
 import os
 import pathlib
@@ -12,7 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 
@@ -155,7 +155,8 @@ class Gateway(Server):
         try:
             with urllib.request.urlopen(self._admin, timeout=1.0) as answer:
                 return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
+        # What speaks otherwise is another's server, which has taken the port meanwhile.
+        except (OSError, http.client.HTTPException):
             return False
 
 
