@@ -115,12 +115,12 @@ impl Session {
         if self.phase == Phase::Delivering {
             self.stop_pulling().await;
         }
-        // An ephemeral consumer stays for a caller that may want to go on.
-        let is_wanted = matches!(ending, Ending::HalfClosed | Ending::Done | Ending::Complete);
-        let has_consumer_to_delete =
-            self.source.is_ordered() || (self.source.is_ephemeral() && is_wanted);
         // A session that the gateway ends leaves everything to its caller.
         let is_drained = matches!(self.phase, Phase::Draining(_));
+        // An ephemeral consumer stays for a caller that may want to go on, and does where it was told to.
+        let is_over = matches!(ending, Ending::HalfClosed | Ending::Done | Ending::Complete);
+        let has_consumer_to_delete =
+            self.source.is_ordered() || (self.source.is_ephemeral() && is_over && !is_drained);
         let _ = match ending {
             // Without grace nothing was said yet, not even that it ends.
             Ending::Drained => timeout(FAREWELL, self.answer_last()).await,

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use jetgate::proto::consume_open::Source as Consumed;
 use jetgate::proto::subscribe_request::Source;
 use jetgate::proto::subscribe_response::Event;
 use jetgate::proto::{
-    AckPolicy, DeliverPolicy, EphemeralConsumer, ReceivedMessage, Resumption, SubscribeRequest,
+    AckPolicy, ConsumeOpen, DeliverPolicy, EphemeralConsumer, ReceivedMessage, Resumption,
+    SubscribeRequest,
 };
 use serde_json::{Value, json};
 
 use super::{resumed, start, store};
+use crate::support::consume::{Consume, open};
 use crate::support::consuming::{
     STREAM, Session, ack, sequences, subscribe, subscribe_window, time,
 };
@@ -171,4 +174,46 @@ async fn what_is_gone_behind_the_ack_floor_is_a_gap() {
         other => panic!("{other:?} instead of a gap"),
     }
     assert_eq!(sequences(&session.messages(3).await), [6, 7, 8]);
+}
+
+#[tokio::test]
+async fn the_consumer_of_a_session_that_is_drained_stays_whoever_ends_that() {
+    let (nats, mut wire) = start().await;
+    store(&mut wire, 2).await;
+    let old = Gateway::start_with(&nats.url(), |config| {
+        config.subscribe.max_stream_age = Duration::from_secs(1);
+    })
+    .await;
+    let new = Gateway::start(&nats.url()).await;
+    let request = || ConsumeOpen {
+        source: Some(Consumed::Ephemeral(EphemeralConsumer::default())),
+        ..open()
+    };
+    let mut first = Consume::open(&old, request()).await;
+    let held = first.messages(2).await;
+    let draining = first.draining().await;
+
+    let again = ConsumeOpen {
+        held: held.iter().map(|it| it.ack_token.clone()).collect(),
+        resume_token: draining.resume_token,
+        ..request()
+    };
+    let mut second = Consume::open(&new, again).await;
+    assert_eq!(second.opened.consumer, first.opened.consumer);
+    first.half_close();
+    first.end().await.unwrap();
+
+    store(&mut wire, 1).await;
+    let messages = second.messages(1).await;
+    assert_eq!(messages[0].stream_sequence, 3);
+    second.ack(&messages).await;
+    // A session that is not drained takes its consumer along.
+    second.half_close();
+    eventually(SOON, async || {
+        let subject = format!("CONSUMER.INFO.{STREAM}.{}", second.opened.consumer);
+        wire.try_api(&subject, Value::Null).await?["error"]
+            .is_object()
+            .then_some(())
+    })
+    .await;
 }
