@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 
+import grpc
 import nats
 import pytest
 from world import World
 
 import jetgate
 import jetgate.aio
+from jetgate.v1 import gateway_pb2_grpc, live_session_pb2
 
 NOWHERE = "127.0.0.1:9"
 
@@ -94,13 +97,69 @@ def test_without_message_ids_what_breaks_is_unknown_and_not_repeated(world: Worl
     assert stored(world)["own id"] == 1
 
 
+def wait_for_flight(gateway: str, gateway_id: str) -> None:
+    """Waits until the gateway, which still answers, has a message of a publisher on its way."""
+    with grpc.insecure_channel(gateway) as channel:
+        service = gateway_pb2_grpc.GatewayServiceStub(channel)  # type: ignore[no-untyped-call]
+        request = live_session_pb2.ListSessionsRequest(gateway_id=gateway_id)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if any(session.outstanding_messages for session in service.ListSessions(request, timeout=10).sessions):
+                return
+            time.sleep(0.02)
+    raise AssertionError("nothing is on its way")
+
+
+def test_what_its_stream_may_have_forgotten_is_not_sent_again(world: World) -> None:
+    window = datetime.timedelta(seconds=2)
+    with jetgate.connect(world.gateways[0]) as client:
+        client.delete_stream("ORDERS")
+        client.create_stream(jetgate.StreamConfig("ORDERS", ["orders.>"], duplicate_window=window))
+        gateway_id = client.info().gateway_id
+        with client.publisher(stream="ORDERS") as publisher:
+            publisher.publish("orders.new", "first").result(30)
+            world.do("pause_nats")
+            sent = publisher.publish("orders.new", "sent")
+            wait_for_flight(world.gateways[0], gateway_id)
+            world.do("kill_gateway", gateway=0)
+            unsent = publisher.publish("orders.new", "unsent")
+            world.do("resume_nats")
+            time.sleep(window.total_seconds())  # which is what this is about
+            assert not sent.done()
+            world.do("start_gateway", gateway=0)
+            with pytest.raises(jetgate.PublishOutcomeUnknownError) as caught:
+                sent.result(60)
+            assert caught.value.metadata["message_id"].endswith(":2")
+            unsent.result(60)
+    found = stored(world)
+    assert (found["first"], found["unsent"]) == (1, 1)
+    assert found["sent"] <= 1
+
+
+def test_a_publish_without_an_answer_says_that_it_may_be_stored(world: World) -> None:
+    with jetgate.connect(world.gateways[0]) as client:
+        client.publish("orders.new", "first")
+        world.do("pause_gateway", gateway=0)
+        with pytest.raises(jetgate.PublishOutcomeUnknownError) as caught:
+            client.publish("orders.new", "open", timeout=0.5)
+        assert (caught.value.code, caught.value.retry) == ("DEADLINE_EXCEEDED", jetgate.Retry.SAME_ID)
+        with pytest.raises(jetgate.PublishOutcomeUnknownError):
+            client.publish_batch([jetgate.OutgoingMessage("orders.new", "batch", message_id="b")], timeout=0.5)
+        world.do("resume_gateway", gateway=0)
+        # The same id makes it known.
+        assert client.publish("orders.new", "open", message_id=caught.value.metadata["message_id"]).sequence
+        assert client.publish("orders.new", "batch", message_id="b").sequence
+    assert stored(world) == Counter({"first": 1, "open": 1, "batch": 1})
+
+
 def test_what_no_gateway_takes_in_time_was_not_sent() -> None:
     with jetgate.connect(NOWHERE) as client:
         begun = time.monotonic()
         with client.publisher(timeout=1.0) as publisher, pytest.raises(jetgate.DeadlineExceededError):
             publisher.publish("orders.new", "x").result(30)
-        with pytest.raises(jetgate.UnavailableError):
+        with pytest.raises(jetgate.UnavailableError) as caught:
             client.publish("orders.new", "x", timeout=1.0)
+        assert not caught.value.outcome_unknown
         with pytest.raises(jetgate.UnavailableError):
             client.consume("ORDERS", "worker", open_timeout=1.0)
         assert time.monotonic() - begun < 30

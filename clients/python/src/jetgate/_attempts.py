@@ -9,8 +9,8 @@ import grpc
 
 from jetgate import errors
 from jetgate._calls import Call
-from jetgate._transport import Backoff, Transport
-from jetgate.errors import JetgateError, PublishOutcomeUnknownError
+from jetgate._transport import Backoff, Transport, never_left
+from jetgate.errors import JetgateError
 
 # How long a call may take where the caller does not say.
 DEFAULT_TIMEOUT = 10.0
@@ -28,6 +28,8 @@ class Attempts:
         self._deadline = time.monotonic() + (timeout if timeout is not None else DEFAULT_TIMEOUT)
         self._backoff = Backoff()
         self._number = -1
+        # An attempt may have done what was asked for, and no answer came. Later failures do not take that back.
+        self._may_be_done = False
 
     def begin(self) -> Any:
         """Starts an attempt; the answer is a future of gRPC's."""
@@ -40,13 +42,26 @@ class Attempts:
         pause = max(self._backoff.pause(), error.retry_delay or 0.0)
         if error.code == "UNAVAILABLE":
             self._transport.failed(self._number)
+        self._may_be_done = self._may_be_done or _is_open(error)
         if not self._may_repeat(error) or time.monotonic() + pause >= self._deadline:
-            raise error from None
+            raise self._verdict(error) from None
         return pause
 
     def _may_repeat(self, error: JetgateError) -> bool:
-        if error.code != "UNAVAILABLE":
-            return False
-        # With a reason the gateway itself speaks: nothing was stored, unless it says that nobody knows.
-        is_surely_undone = bool(error.reason) and not isinstance(error, PublishOutcomeUnknownError)
-        return is_surely_undone or self._call.repeatable
+        return error.code == "UNAVAILABLE" and (self._call.repeatable or not _is_open(error))
+
+    def _verdict(self, error: JetgateError) -> JetgateError:
+        """What all attempts together come to."""
+        if not self._call.publishes or not self._may_be_done or error.outcome_unknown:
+            return error
+        code = "DEADLINE_EXCEEDED" if error.code == "DEADLINE_EXCEEDED" else "UNAVAILABLE"
+        message_id = getattr(self._call.request, "message_id", "")
+        return errors.outcome_unknown(str(error), code=code, message_id=message_id)
+
+
+def _is_open(error: JetgateError) -> bool:
+    """Whether the gateway may have done what was asked for, for all that this error says."""
+    if error.reason:
+        # The gateway itself speaks: nothing was done, unless it says that nobody knows.
+        return error.outcome_unknown
+    return error.code in errors.TRANSPORT_CODES and not never_left(error)

@@ -53,6 +53,8 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
     repeatable: bool = True
     """Whether it may be sent again when nobody knows what became of it."""
+    publishes: bool = False
+    """Whether it is an error of its own that nobody knows what became of it."""
 
 
 def publish(message: OutgoingMessage) -> Call[PublishResult]:
@@ -65,6 +67,7 @@ def publish(message: OutgoingMessage) -> Call[PublishResult]:
         publisher_pb2.PublishResponse,
         result_of,
         repeatable=bool(message.message_id),
+        publishes=True,
     )
 
 
@@ -72,7 +75,7 @@ def publish_batch(messages: Iterable[OutgoingMessage], mode: BatchMode) -> Call[
     request = publisher_pb2.PublishBatchRequest(messages=[message.request() for message in messages], mode=_MODES[mode])
     repeatable = mode == "independent" and all(message.message_id for message in request.messages)
     response = publisher_pb2.PublishBatchResponse
-    return Call("PublisherService/PublishBatch", request, response, _batch_results, repeatable)
+    return Call("PublisherService/PublishBatch", request, response, _batch_results, repeatable, publishes=True)
 
 
 def create_stream(config: StreamConfig) -> Call[StreamInfo]:
