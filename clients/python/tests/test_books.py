@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import random
+import time
 from concurrent.futures import Future
 
 import grpc
@@ -12,9 +13,11 @@ import pytest
 import jetgate
 from jetgate import _calls, _frames, errors
 from jetgate._attempts import Attempts
+from jetgate._consuming import Consuming
 from jetgate._convert import from_proto, to_proto
 from jetgate._ledger import Entry, Ledger, Settled
-from jetgate._settlements import Delivery, Settlements, Word, ranges
+from jetgate._link import Link
+from jetgate._settlements import Delivery, Settlements, Word, by_token, ranges
 from jetgate._transport import Transport, is_passing
 from jetgate.credentials import Credentials
 from jetgate.v1 import consume_pb2, error_pb2, publish_stream_pb2, session_pb2, stream_config_pb2
@@ -162,6 +165,60 @@ def test_what_a_session_did_not_answer_is_said_again_by_token() -> None:
     book.answered(consume_pb2.SettleResult(settle_id=frames[1].settle_id, results=[status]))
     with pytest.raises(jetgate.UnavailableError):
         confirmed.result(0)
+
+
+def test_more_time_is_asked_for_by_token_and_for_the_session_that_ends_only() -> None:
+    book, deliveries = Settlements(), [delivery(number) for number in range(1, 4)]
+    book.delivered(deliveries)
+    book.say(Word(deliveries[0], session_pb2.ACK_KIND_IN_PROGRESS))
+    frames = [*book.frames(), *book.renewals()]
+    assert [[item.ack_token for item in frame.acknowledgements] for frame in frames] == [["t1"], ["t1", "t2", "t3"]]
+    fresh = error_pb2.ItemStatus(metadata={"ack_token": "fresh"})
+    book.answered(consume_pb2.SettleResult(settle_id=frames[0].settle_id, results=[fresh]))
+    assert [one.ack_token for one in book.held()] == ["fresh", "t2", "t3"]
+    book.moved()
+    assert list(book.frames()) == []
+
+
+def test_what_was_said_and_not_heard_is_left_at_the_end() -> None:
+    book, deliveries = Settlements(), [delivery(number) for number in range(1, 5)]
+    book.delivered(deliveries)
+    book.ack(deliveries[0])
+    book.say(Word(deliveries[1], session_pb2.ACK_KIND_NAK, 2.0))
+    book.say(Word(deliveries[2], session_pb2.ACK_KIND_IN_PROGRESS))
+    assert len(list(book.frames())) == 2
+    book.ack(deliveries[3])
+    left = sorted((item.ack_token, item.kind) for item in map(by_token, book.left()))
+    assert left == [
+        ("t1", session_pb2.ACK_KIND_ACK),
+        ("t2", session_pb2.ACK_KIND_NAK),
+        ("t4", session_pb2.ACK_KIND_ACK),
+    ]
+    assert (book.left(), book.outstanding, book.unsaid) == ([], 0, 0)
+
+
+def test_tokens_are_renewed_in_time_however_steadily_acknowledgements_flow() -> None:
+    engine = Consuming(Transport([], Credentials(), ()), consume_pb2.ConsumeOpen(), 1000)
+    link = Link()
+    frames = engine.requests(link)
+    next(frames)
+    opened = session_pb2.SessionOpened()
+    opened.ack_wait.FromMilliseconds(400)
+    opened.ping_within.FromSeconds(60)
+    engine.received(link, consume_pb2.ConsumeResponse(opened=opened))
+    raw = [session_pb2.ReceivedMessage(delivery_id=number, ack_token=f"t{number}") for number in range(1, 1001)]
+    engine.received(link, consume_pb2.ConsumeResponse(messages=session_pb2.MessageBatch(messages=raw)))
+    engine.received(link, consume_pb2.ConsumeResponse(draining=session_pb2.Draining()))
+    renewed: list[float] = []
+    for _ in range(400):
+        engine.ack(engine.queue.popleft())
+        frame = consume_pb2.ConsumeRequest.FromString(next(frames))
+        if frame.settle.acknowledgements[0].kind == session_pb2.ACK_KIND_IN_PROGRESS:
+            renewed.append(time.monotonic())
+        if len(renewed) == 3:
+            break
+    assert len(renewed) == 3
+    link.cut()
 
 
 def test_a_configuration_survives_the_contract() -> None:

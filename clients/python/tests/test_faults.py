@@ -44,6 +44,11 @@ def stored(world: World) -> Counter[str]:
     return asyncio.run(read())
 
 
+def some(message: jetgate.Message | None) -> jetgate.Message:
+    assert message is not None, "no message came in time"
+    return message
+
+
 def test_a_gateway_that_hangs_under_a_publisher_is_left(world: World) -> None:
     with jetgate.connect(world.gateways) as client, client.publisher() as publisher:
         futures = [publisher.publish("orders.new", f"a{n}") for n in range(500)]
@@ -194,6 +199,81 @@ def test_handlers_share_the_messages_and_failed_ones_come_again(world: World) ->
             assert not runner.is_alive()
         state = client.consumer_info("ORDERS", "worker").state
     assert (seen["3"], sum(seen.values()), state.num_ack_pending) == (2, 21, 0)
+
+
+def test_what_is_worked_on_stays_ours_over_drained_gateways() -> None:
+    """For longer than ack_wait, while acknowledgements of other messages flow steadily."""
+    with World(gateways=2, config={"shutdown.drain": "6s"}) as world, jetgate.connect(world.gateways) as client:
+        client.create_stream(jetgate.StreamConfig("ORDERS", ["orders.>"]))
+        config = jetgate.ConsumerConfig(durable_name="worker", ack_wait=datetime.timedelta(seconds=2))
+        client.create_consumer("ORDERS", config)
+        client.publish_batch([jetgate.OutgoingMessage("orders.new", str(n)) for n in range(1000)])
+        with client.consume("ORDERS", "worker", max_outstanding=1000) as consumer:
+            held = [some(consumer.receive(30)) for _ in range(1000)]
+            is_over = threading.Event()
+
+            def acknowledge() -> None:
+                while len(held) > 100 and not is_over.wait(0.01):
+                    held.pop().ack()
+
+            acknowledging = threading.Thread(target=acknowledge)
+            acknowledging.start()
+            for gateway in range(2):
+                world.do("drain_gateway", gateway=gateway)
+                world.do("wait_gateway", gateway=gateway)
+                world.do("start_gateway", gateway=gateway)
+            is_over.set()
+            acknowledging.join()
+            # Once that is answered, the session that goes on is there, with what it has taken over.
+            held.pop().ack(confirm=True)
+            assert consumer.receive(timeout=5) is None, "what is held came again"
+            for message in held:
+                message.ack()
+            assert consumer.drain(30)
+        state = client.consumer_info("ORDERS", "worker").state
+    assert (state.num_ack_pending, state.num_pending, state.num_redelivered) == (0, 0, 0)
+    assert state.delivered.consumer_sequence == 1000
+
+
+def test_acknowledgements_that_are_given_between_sessions_are_passed_on_at_the_end(world: World) -> None:
+    with jetgate.connect(world.gateways[0]) as client:
+        client.publish_batch([jetgate.OutgoingMessage("orders.new", str(n)) for n in range(10)])
+        consumer = client.consume("ORDERS", "worker")
+        messages = [some(consumer.receive(30)) for _ in range(10)]
+        world.do("kill_gateway", gateway=0)
+        for message in messages:
+            message.ack()
+        starting = threading.Thread(target=world.do, args=["start_gateway"], kwargs={"gateway": 0})
+        starting.start()
+        assert consumer.close()
+        starting.join()
+        state = client.consumer_info("ORDERS", "worker").state
+    assert (state.num_ack_pending, state.ack_floor.stream_sequence) == (0, 10)
+
+
+def test_acknowledgements_that_cannot_be_passed_on_are_reported(world: World) -> None:
+    with jetgate.connect(world.gateways[0]) as client:
+        client.publish("orders.new", "x")
+        consumer = client.consume("ORDERS", "worker")
+        message = some(consumer.receive(30))
+        world.do("kill_gateway", gateway=0)
+        message.ack()
+        assert not consumer.close()
+
+
+def test_a_settlement_that_is_written_as_the_stream_ends_is_not_lost(world: World) -> None:
+    with jetgate.connect(world.gateways[0]) as client:
+        client.publish_batch([jetgate.OutgoingMessage("orders.new", str(n)) for n in range(10)])
+        with client.consume("ORDERS", "worker") as consumer:
+            messages = [some(consumer.receive(30)) for _ in range(10)]
+            world.do("pause_gateway", gateway=0)
+            for message in messages:
+                message.ack()
+            world.do("kill_gateway", gateway=0)
+            world.do("start_gateway", gateway=0)
+            assert consumer.drain(30)
+        state = client.consumer_info("ORDERS", "worker").state
+    assert (state.num_ack_pending, state.ack_floor.stream_sequence, state.num_redelivered) == (0, 10, 0)
 
 
 def test_a_consumer_that_is_deleted_ends_its_iterator(world: World) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
@@ -12,11 +12,23 @@ from jetgate._calls import Call
 from jetgate._transport import Backoff, Transport, never_left
 from jetgate.errors import JetgateError
 
+T = TypeVar("T")
+
 # How long a call may take where the caller does not say.
 DEFAULT_TIMEOUT = 10.0
 
 # The gateway answers a little before the deadline; this is for the way back.
 _GRACE = 0.5
+
+
+def perform(transport: Transport, call: Call[T], timeout: float | None) -> T:
+    """Makes a call, and again while that may help. Waits for the answer."""
+    attempts = Attempts(transport, call, timeout)
+    while True:
+        try:
+            return call.read(attempts.begin().result())
+        except grpc.RpcError as problem:
+            time.sleep(attempts.failed(problem))
 
 
 class Attempts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
@@ -25,11 +25,14 @@ from jetgate.messages import OutgoingMessage, PublishResult, result_of
 from jetgate.v1 import (
     consumer_config_pb2,
     consumer_pb2,
+    error_pb2,
     gateway_pb2,
     publisher_pb2,
+    session_pb2,
     stream_config_pb2,
     stream_message_pb2,
     stream_pb2,
+    subscriber_pb2,
 )
 
 T = TypeVar("T")
@@ -158,6 +161,12 @@ def delete_consumer(stream: str, consumer: str) -> Call[None]:
     request = consumer_pb2.DeleteConsumerRequest(stream=stream, consumer=consumer)
     response = consumer_pb2.DeleteConsumerResponse
     return Call("ConsumerService/DeleteConsumer", request, response, _nothing, repeatable=False)
+
+
+def acknowledge(items: Sequence[session_pb2.Acknowledgement]) -> Call[Sequence[error_pb2.ItemStatus]]:
+    request = subscriber_pb2.AcknowledgeRequest(acknowledgements=items, confirm=True)
+    response = subscriber_pb2.AcknowledgeResponse
+    return Call("SubscriberService/Acknowledge", request, response, lambda said: said.results)
 
 
 def get_info() -> Call[gateway_pb2.GetInfoResponse]:
