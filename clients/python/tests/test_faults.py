@@ -205,7 +205,7 @@ def test_what_is_worked_on_stays_ours_over_drained_gateways() -> None:
     """For longer than ack_wait, while acknowledgements of other messages flow steadily."""
     with World(gateways=2, config={"shutdown.drain": "6s"}) as world, jetgate.connect(world.gateways) as client:
         client.create_stream(jetgate.StreamConfig("ORDERS", ["orders.>"]))
-        config = jetgate.ConsumerConfig(durable_name="worker", ack_wait=datetime.timedelta(seconds=2))
+        config = jetgate.ConsumerConfig(durable_name="worker", ack_wait=datetime.timedelta(seconds=4))
         client.create_consumer("ORDERS", config)
         client.publish_batch([jetgate.OutgoingMessage("orders.new", str(n)) for n in range(1000)])
         with client.consume("ORDERS", "worker", max_outstanding=1000) as consumer:
@@ -226,7 +226,7 @@ def test_what_is_worked_on_stays_ours_over_drained_gateways() -> None:
             acknowledging.join()
             # Once that is answered, the session that goes on is there, with what it has taken over.
             held.pop().ack(confirm=True)
-            assert consumer.receive(timeout=5) is None, "what is held came again"
+            assert consumer.receive(timeout=6) is None, "what is held came again"
             for message in held:
                 message.ack()
             assert consumer.drain(30)
