@@ -36,7 +36,7 @@ func (c *Client) acknowledgeOnce(ctx context.Context, words []word) ([]*jetgatev
 	request := &jetgatev1.AcknowledgeRequest{Acknowledgements: byTokens(words)}
 	var retries backoff
 	for {
-		response, err := c.subscriber.Acknowledge(ctx, request)
+		response, err := c.acknowledgeSoon(ctx, request)
 		if err == nil {
 			return response.Results, nil
 		}
@@ -45,6 +45,13 @@ func (c *Client) acknowledgeOnce(ctx context.Context, words []word) ([]*jetgatev
 			return nil, err
 		}
 	}
+}
+
+// acknowledgeSoon leaves time for another gateway where the one that is asked hangs.
+func (c *Client) acknowledgeSoon(ctx context.Context, request *jetgatev1.AcknowledgeRequest) (*jetgatev1.AcknowledgeResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, lastCalls/3)
+	defer cancel()
+	return c.subscriber.Acknowledge(ctx, request)
 }
 
 // confirm acknowledges one message, and returns once JetStream has it.

@@ -2,6 +2,7 @@ package jetgate
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -12,8 +13,9 @@ import (
 // not taken back by later ones that fail: only an answer makes the outcome known.
 func attempt[R any](ctx context.Context, messageID string, isRepeatable bool, call func(grpc.CallOption) (R, error)) (R, error) {
 	var retries backoff
-	mayBeStored := false
+	var openSince time.Time
 	for {
+		begun := time.Now()
 		var gateway peer.Peer
 		response, err := call(grpc.Peer(&gateway))
 		if err == nil {
@@ -21,10 +23,12 @@ func attempt[R any](ctx context.Context, messageID string, isRepeatable bool, ca
 		}
 		failed := newError(err)
 		isOpen := failed.leavesOpen(gateway.Addr != nil)
-		mayBeStored = mayBeStored || isOpen
+		if isOpen && openSince.IsZero() {
+			openSince = begun
+		}
 		mayRepeat := failed.Code == codes.Unavailable && (isRepeatable || !isOpen)
-		if !mayRepeat || retries.wait(ctx, failed) != nil {
-			return response, failed.judged(mayBeStored, messageID)
+		if !mayRepeat || retries.wait(ctx, failed) != nil || mayBeForgotten(openSince, usualWindow) {
+			return response, failed.judged(!openSince.IsZero(), messageID)
 		}
 	}
 }

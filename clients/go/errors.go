@@ -89,7 +89,7 @@ func OutcomeUnknown(err error) bool {
 func (e *Error) retryOfReason() Retry {
 	number, known := jetgatev1.ErrorReason_value[reasonPrefix+e.Reason]
 	if !known {
-		return e.retryOfCode()
+		return retryOfCode(e.Code)
 	}
 	value := jetgatev1.ErrorReason(number).Descriptor().Values().ByNumber(jetgatev1.ErrorReason(number).Number())
 	options, _ := proto.GetExtension(value.Options(), jetgatev1.E_Reason).(*jetgatev1.ReasonOptions)
@@ -97,13 +97,12 @@ func (e *Error) retryOfReason() Retry {
 	return Retry(strings.ToLower(name))
 }
 
-func (e *Error) retryOfCode() Retry {
-	switch {
-	case e.Code == codes.Unavailable, e.Code == codes.DeadlineExceeded:
+// retryOfCode is what a gateway means by a code, whatever its reason is.
+func retryOfCode(code codes.Code) Retry {
+	switch code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
 		return RetryLater
-	case e.Code == codes.ResourceExhausted && e.RetryDelay > 0:
-		return RetryLater
-	case e.Code == codes.Aborted:
+	case codes.Aborted:
 		return RetryAfterRead
 	default:
 		return RetryNever

@@ -234,9 +234,10 @@ func TestAPublisherSendsNothingAgainThatMayBeForgotten(t *testing.T) {
 	sent := hand("sent")
 	waitForFlight(t, client, info.GatewayId)
 	servers.mustDo(t, map[string]any{"do": "kill_gateway"})
-	unsent := hand("unsent")
 	servers.mustDo(t, map[string]any{"do": "resume_nats"})
-	time.Sleep(remembers) // which is what this is about
+	time.Sleep(remembers) // which is what this is about; the client knows by now that nobody is there
+	unsent := hand("unsent")
+	time.Sleep(remembers)
 	servers.mustDo(t, map[string]any{"do": "start_gateway"})
 	var failed *jetgate.Error
 	if _, err := sent.Wait(ctx); !jetgate.OutcomeUnknown(err) || !errors.As(err, &failed) || failed.Metadata["message_id"] == "" {

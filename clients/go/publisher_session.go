@@ -60,21 +60,25 @@ func (p *Publisher) rewind(err error) {
 // usualWindow is how long a stream remembers ids, where it does not say: JetStream's default.
 const usualWindow = 2 * time.Minute
 
-// begin takes up a stream that is open now. What went out so long ago that its stream may have forgotten the id is given up,
-// as it might be stored twice; some time is left for the way there.
+// mayBeForgotten is whether a stream that remembers ids so long may not know the id of what went out then any more, or not when
+// it comes again: some time is left for the way there. What never went out is not meant.
+func mayBeForgotten(sentAt time.Time, remembers time.Duration) bool {
+	return !sentAt.IsZero() && time.Since(sentAt) >= remembers*9/10
+}
+
+// begin takes up a stream that is open now. What its stream may have forgotten the id of is given up: it might be stored twice.
 func (p *Publisher) begin(open *jetgatev1.PublishOpen, opened *jetgatev1.PublishOpened) {
 	remembers := usualWindow
 	if opened.DuplicateWindow != nil {
 		remembers = opened.DuplicateWindow.AsDuration()
 	}
-	forgotten := time.Now().Add(-remembers * 9 / 10)
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	if opened.ProducerId != "" {
 		open.ProducerId, open.Resume = opened.ProducerId, true
 		p.producer = opened.ProducerId
 	}
-	p.giveUp(func(e *entry) bool { return e.sentAt.After(forgotten) }, "its stream may have forgotten the id")
+	p.giveUp(func(e *entry) bool { return !mayBeForgotten(e.sentAt, remembers) }, "its stream may have forgotten the id")
 }
 
 // giveUp takes out what would not be safe to send again; the lock is held.

@@ -257,12 +257,12 @@ def test_a_target_that_is_no_address_is_refused(target: str | list[str]) -> None
 
 
 def test_a_reason_that_is_younger_than_the_client_is_judged_by_its_code() -> None:
-    def retry(code: str, reason: str = "OF_TOMORROW", retry_delay: float | None = None) -> jetgate.Retry:
-        return errors.make("", code=code, reason=reason, retry_delay=retry_delay).retry
+    def retry(code: str, reason: str = "OF_TOMORROW") -> jetgate.Retry:
+        return errors.make("", code=code, reason=reason).retry
 
     assert retry("UNAVAILABLE") == jetgate.Retry.LATER
-    assert retry("RESOURCE_EXHAUSTED", retry_delay=1.0) == jetgate.Retry.LATER
-    assert retry("RESOURCE_EXHAUSTED") == jetgate.Retry.NEVER
+    assert retry("RESOURCE_EXHAUSTED") == jetgate.Retry.LATER
+    assert retry("RESOURCE_EXHAUSTED", "") == jetgate.Retry.UNSPECIFIED
     assert retry("ABORTED") == jetgate.Retry.AFTER_READ
     assert retry("NOT_FOUND") == jetgate.Retry.NEVER
     assert retry("UNAVAILABLE", "PUBLISH_OUTCOME_UNKNOWN") == jetgate.Retry.SAME_ID

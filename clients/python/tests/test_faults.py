@@ -127,9 +127,10 @@ def test_what_its_stream_may_have_forgotten_is_not_sent_again(world: World) -> N
             sent = publisher.publish("orders.new", "sent")
             wait_for_flight(world.gateways[0], gateway_id)
             world.do("kill_gateway", gateway=0)
-            unsent = publisher.publish("orders.new", "unsent")
             world.do("resume_nats")
-            time.sleep(window.total_seconds())  # which is what this is about
+            time.sleep(window.total_seconds())  # which is what this is about; the client knows that nobody is there
+            unsent = publisher.publish("orders.new", "unsent")
+            time.sleep(window.total_seconds())
             assert not sent.done()
             world.do("start_gateway", gateway=0)
             with pytest.raises(jetgate.PublishOutcomeUnknownError) as caught:
@@ -248,6 +249,20 @@ def test_acknowledgements_that_are_given_between_sessions_are_passed_on_at_the_e
         assert consumer.close()
         starting.join()
         state = client.consumer_info("ORDERS", "worker").state
+    assert (state.num_ack_pending, state.ack_floor.stream_sequence) == (0, 10)
+
+
+def test_acknowledgements_that_a_hanging_gateway_does_not_take_are_passed_on_at_the_end(world: World) -> None:
+    with jetgate.connect(world.gateways) as client:
+        client.publish_batch([jetgate.OutgoingMessage("orders.new", str(n)) for n in range(10)])
+        consumer = client.consume("ORDERS", "worker")
+        messages = [some(consumer.receive(30)) for _ in range(10)]
+        world.do("pause_gateway", gateway=0)
+        for message in messages:
+            message.ack()
+        assert consumer.close()
+        state = client.consumer_info("ORDERS", "worker").state
+        world.do("resume_gateway", gateway=0)
     assert (state.num_ack_pending, state.ack_floor.stream_sequence) == (0, 10)
 
 

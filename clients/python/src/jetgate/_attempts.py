@@ -9,6 +9,7 @@ import grpc
 
 from jetgate import errors
 from jetgate._calls import Call
+from jetgate._ledger import SAFE, USUAL_WINDOW
 from jetgate._transport import Backoff, Transport, never_left
 from jetgate.errors import JetgateError
 
@@ -40,13 +41,15 @@ class Attempts:
         self._deadline = time.monotonic() + (timeout if timeout is not None else DEFAULT_TIMEOUT)
         self._backoff = Backoff()
         self._number = -1
-        # An attempt may have done what was asked for, and no answer came. Later failures do not take that back.
-        self._may_be_done = False
+        self._begun = time.monotonic()
+        # Since when an attempt may have done what was asked for: no answer came. Later failures do not take that back.
+        self._open_since: float | None = None
 
     def begin(self) -> Any:
         """Starts an attempt; the answer is a future of gRPC's."""
         self._number, method = self._transport.unary(f"/jetgate.v1.{self._call.method}", self._call.response)
-        left = max(0.05, self._deadline - time.monotonic())
+        self._begun = time.monotonic()
+        left = max(0.05, self._deadline - self._begun)
         return method.future(self._call.request, timeout=left + _GRACE, metadata=self._transport.metadata())
 
     def failed(self, problem: grpc.RpcError) -> float:
@@ -54,17 +57,23 @@ class Attempts:
         pause = max(self._backoff.pause(), error.retry_delay or 0.0)
         if error.code == "UNAVAILABLE":
             self._transport.failed(self._number)
-        self._may_be_done = self._may_be_done or _is_open(error)
-        if not self._may_repeat(error) or time.monotonic() + pause >= self._deadline:
+        at = time.monotonic() + pause
+        if self._open_since is None and _is_open(error):
+            self._open_since = self._begun
+        if not self._may_repeat(error, at) or at >= self._deadline:
             raise self._verdict(error) from None
         return pause
 
-    def _may_repeat(self, error: JetgateError) -> bool:
-        return error.code == "UNAVAILABLE" and (self._call.repeatable or not _is_open(error))
+    def _may_repeat(self, error: JetgateError, at: float) -> bool:
+        if error.code != "UNAVAILABLE":
+            return False
+        if self._call.publishes and self._open_since is not None and at - self._open_since >= USUAL_WINDOW * SAFE:
+            return False  # the stream may have forgotten the id
+        return self._call.repeatable or not _is_open(error)
 
     def _verdict(self, error: JetgateError) -> JetgateError:
         """What all attempts together come to."""
-        if not self._call.publishes or not self._may_be_done or error.outcome_unknown:
+        if not self._call.publishes or self._open_since is None or error.outcome_unknown:
             return error
         code = "DEADLINE_EXCEEDED" if error.code == "DEADLINE_EXCEEDED" else "UNAVAILABLE"
         message_id = getattr(self._call.request, "message_id", "")

@@ -167,7 +167,7 @@ class Consuming:
         """Waits until all that was handed out is settled, and ends the session. False: not in time."""
         self.stop_deliveries()
         with self._lock:
-            settled = self._changed.wait_for(lambda: self._over or self._is_quiet(), timeout)
+            settled = self._changed.wait_for(lambda: self._over or self._is_quiet(), timeout) and self._error is None
         return self.close() and settled
 
     def close(self) -> bool:

@@ -24,7 +24,7 @@ _PUT_OFF = 0.2
 USUAL_WINDOW = 120.0
 
 # The part of that in which it is safe to send a message again: what is sent takes a while to be stored.
-_SAFE = 0.9
+SAFE = 0.9
 
 
 class Entry:
@@ -237,7 +237,7 @@ class Ledger:
         return entry
 
     def _is_forgotten(self, entry: Entry, now: float) -> bool:
-        return bool(entry.sent_at) and now - entry.sent_at >= self.remembers * _SAFE
+        return bool(entry.sent_at) and now - entry.sent_at >= self.remembers * SAFE
 
     def _forget(self, settled: Settled) -> None:
         self.messages -= len(settled)

@@ -64,18 +64,13 @@ class JetgateError(Exception):
         if not self.reason:
             return Retry.LATER if self.code in TRANSPORT_CODES else Retry.UNSPECIFIED
         known = _RETRIES.get(self.reason)
-        return known if known is not None else self._retry_by_code()
+        # A reason that is younger than this client comes with a code that it knows.
+        return known if known is not None else _RETRIES_BY_CODE.get(self.code, Retry.NEVER)
 
     @property
     def outcome_unknown(self) -> bool:
         """Whether a publish that failed may have been stored: repeat it with the same message id."""
         return self.reason == OUTCOME_UNKNOWN
-
-    def _retry_by_code(self) -> Retry:
-        """What the code says where the reason is younger than this client."""
-        if self.code == "RESOURCE_EXHAUSTED":
-            return Retry.LATER if self.retry_delay is not None else Retry.NEVER
-        return _RETRIES_BY_CODE.get(self.code, Retry.NEVER)
 
 
 class InvalidRequestError(JetgateError):
@@ -146,6 +141,7 @@ TRANSPORT_CODES = {"UNAVAILABLE", "CANCELLED", "UNKNOWN", "INTERNAL", "DEADLINE_
 _RETRIES_BY_CODE = {
     "UNAVAILABLE": Retry.LATER,
     "DEADLINE_EXCEEDED": Retry.LATER,
+    "RESOURCE_EXHAUSTED": Retry.LATER,
     "ABORTED": Retry.AFTER_READ,
 }
 
