@@ -46,6 +46,18 @@ func receive(t testing.TB, client *jetgate.Client, count int) (*jetgate.Consumer
 	return consumer, messages
 }
 
+// working is a world whose consumer has so many messages, all that there are, and holds them.
+func working(t testing.TB, fields map[string]any, ackWait time.Duration, count int) (*world, *jetgate.Client, *jetgate.Consumer, []*jetgate.Received) {
+	t.Helper()
+	servers := startWorld(t, fields)
+	client := connect(t, servers)
+	createStream(t, client)
+	createConsumer(t, client, ackWait)
+	publish(t, client, count)
+	consumer, messages := receive(t, client, count)
+	return servers, client, consumer, messages
+}
+
 // mustBeDone fails where not all messages of the consumer are acknowledged, at their first attempt.
 func mustBeDone(t testing.TB, client *jetgate.Client, count uint64) {
 	t.Helper()
@@ -70,12 +82,7 @@ func restart(t testing.TB, servers *world, gateway int) {
 // flow steadily.
 func TestHeldMessagesStayOursOverDrainedGateways(t *testing.T) {
 	t.Parallel()
-	servers := startWorld(t, map[string]any{"gateways": 2, "config": map[string]any{"shutdown.drain": "6s"}})
-	client := connect(t, servers)
-	createStream(t, client)
-	createConsumer(t, client, 4*time.Second)
-	publish(t, client, 1000)
-	consumer, held := receive(t, client, 1000)
+	servers, client, consumer, held := working(t, map[string]any{"gateways": 2, "config": map[string]any{"shutdown.drain": "6s"}}, 4*time.Second, 1000)
 	isOver := make(chan struct{})
 	acknowledged := make(chan int)
 	go func() {
@@ -113,12 +120,7 @@ func TestHeldMessagesStayOursOverDrainedGateways(t *testing.T) {
 // A drain of the program waits for its handlers, and a gateway that ends meanwhile takes nothing from them.
 func TestADrainKeepsItsWorkOverADrainedGateway(t *testing.T) {
 	t.Parallel()
-	servers := startWorld(t, map[string]any{"gateways": 2, "config": map[string]any{"shutdown.drain": "6s"}})
-	client := connect(t, servers)
-	createStream(t, client)
-	createConsumer(t, client, 4*time.Second)
-	publish(t, client, 8)
-	consumer, held := receive(t, client, 8)
+	servers, client, consumer, held := working(t, map[string]any{"gateways": 2, "config": map[string]any{"shutdown.drain": "6s"}}, 4*time.Second, 8)
 	drained := make(chan error, 1)
 	go func() { drained <- consumer.Drain(within(t, time.Minute)) }()
 	for gateway := range 2 {
@@ -144,12 +146,7 @@ func TestADrainKeepsItsWorkOverADrainedGateway(t *testing.T) {
 // Acknowledgements that are given while no session is open are passed on by Close, through whichever gateway there is.
 func TestCloseBetweenSessionsPassesOnWhatWasSaid(t *testing.T) {
 	t.Parallel()
-	servers := startWorld(t, nil)
-	client := connect(t, servers)
-	createStream(t, client)
-	createConsumer(t, client, time.Minute)
-	publish(t, client, 10)
-	consumer, messages := receive(t, client, 10)
+	servers, client, consumer, messages := working(t, nil, time.Minute, 10)
 	servers.mustDo(t, map[string]any{"do": "kill_gateway"})
 	for _, message := range messages {
 		message.Ack()
@@ -168,12 +165,7 @@ func TestCloseBetweenSessionsPassesOnWhatWasSaid(t *testing.T) {
 // Where no gateway is there, Close says that the messages may come again.
 func TestCloseReportsWhatCouldNotBePassedOn(t *testing.T) {
 	t.Parallel()
-	servers := startWorld(t, nil)
-	client := connect(t, servers)
-	createStream(t, client)
-	createConsumer(t, client, time.Minute)
-	publish(t, client, 1)
-	consumer, messages := receive(t, client, 1)
+	servers, _, consumer, messages := working(t, nil, time.Minute, 1)
 	servers.mustDo(t, map[string]any{"do": "kill_gateway"})
 	messages[0].Ack()
 	var failed *jetgate.Error
@@ -185,12 +177,7 @@ func TestCloseReportsWhatCouldNotBePassedOn(t *testing.T) {
 // A settle frame that was written and not read when the stream ended is said again.
 func TestASettlementThatIsWrittenAsTheStreamEndsIsNotLost(t *testing.T) {
 	t.Parallel()
-	servers := startWorld(t, nil)
-	client := connect(t, servers)
-	createStream(t, client)
-	createConsumer(t, client, time.Minute)
-	publish(t, client, 10)
-	consumer, messages := receive(t, client, 10)
+	servers, client, consumer, messages := working(t, nil, time.Minute, 10)
 	servers.mustDo(t, map[string]any{"do": "pause_gateway"})
 	for _, message := range messages {
 		message.Ack()
