@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import nats
@@ -47,6 +48,12 @@ def stored(world: World) -> Counter[str]:
 def some(message: jetgate.Message | None) -> jetgate.Message:
     assert message is not None, "no message came in time"
     return message
+
+
+def restart(world: World, gateway: int) -> None:
+    world.do("drain_gateway", gateway=gateway)
+    world.do("wait_gateway", gateway=gateway)
+    world.do("start_gateway", gateway=gateway)
 
 
 def test_a_gateway_that_hangs_under_a_publisher_is_left(world: World) -> None:
@@ -220,9 +227,7 @@ def test_what_is_worked_on_stays_ours_over_drained_gateways() -> None:
             acknowledging = threading.Thread(target=acknowledge)
             acknowledging.start()
             for gateway in range(2):
-                world.do("drain_gateway", gateway=gateway)
-                world.do("wait_gateway", gateway=gateway)
-                world.do("start_gateway", gateway=gateway)
+                restart(world, gateway)
             is_over.set()
             acknowledging.join()
             # Once that is answered, the session that goes on is there, with what it has taken over.
@@ -234,6 +239,27 @@ def test_what_is_worked_on_stays_ours_over_drained_gateways() -> None:
         state = client.consumer_info("ORDERS", "worker").state
     assert (state.num_ack_pending, state.num_pending, state.num_redelivered) == (0, 0, 0)
     assert state.delivered.consumer_sequence == 1000
+
+
+def test_a_drain_keeps_its_work_over_a_drained_gateway() -> None:
+    with World(gateways=2, config={"shutdown.drain": "6s"}) as world, jetgate.connect(world.gateways) as client:
+        client.create_stream(jetgate.StreamConfig("ORDERS", ["orders.>"]))
+        config = jetgate.ConsumerConfig(durable_name="worker", ack_wait=datetime.timedelta(seconds=4))
+        client.create_consumer("ORDERS", config)
+        client.publish_batch([jetgate.OutgoingMessage("orders.new", str(n)) for n in range(8)])
+        with client.consume("ORDERS", "worker") as consumer, ThreadPoolExecutor() as pool:
+            held = [some(consumer.receive(30)) for _ in range(8)]
+            drained = pool.submit(consumer.drain, 60)
+            for gateway in range(2):
+                restart(world, gateway)
+            # Longer than ack_wait: what is not ours any more comes again, to whoever asks.
+            with client.consume("ORDERS", "worker") as other:
+                assert other.receive(timeout=6) is None, "what is held came again"
+            for message in held:
+                message.ack()
+            assert drained.result()
+        state = client.consumer_info("ORDERS", "worker").state
+    assert (state.num_ack_pending, state.ack_floor.stream_sequence, state.delivered.consumer_sequence) == (0, 8, 8)
 
 
 def test_acknowledgements_that_are_given_between_sessions_are_passed_on_at_the_end(world: World) -> None:
