@@ -132,6 +132,22 @@ def test_what_waited_too_long_to_be_sent_again_is_given_up() -> None:
     assert error.outcome_unknown
 
 
+@pytest.mark.parametrize("reason", ["NATS_DISCONNECTED", "DEADLINE_EXCEEDED", "PUBLISH_OUTCOME_UNKNOWN"])
+def test_what_fails_for_now_is_sent_again_under_the_id_that_it_had(reason: str) -> None:
+    ledger = Ledger()
+    ledger.producer_id = "p"
+    ledger.add(entry(expires=60.0))
+    ledger.take(1, 1000, 1.0)
+    code = 4 if reason == "DEADLINE_EXCEEDED" else 14
+    status = error_pb2.ItemStatus(code=code, reason=f"ERROR_REASON_{reason}")
+    failure = publish_stream_pb2.PublishFailure(first_number=1, last_number=1, status=status)
+    assert ledger.answered(publish_stream_pb2.PublishAcks(failed=[failure]), 2.0) == []
+    ledger.due(3.0)
+    frame, late = ledger.take(1, 1000, 3.0)
+    (again,) = publish_stream_pb2.PublishStreamRequest.FromString(frame).messages.messages
+    assert (again.message_id, late) == ("p:1", [])
+
+
 def delivery(number: int) -> Delivery:
     return Delivery(session_pb2.ReceivedMessage(delivery_id=number, ack_token=f"t{number}"))
 

@@ -218,7 +218,8 @@ class Ledger:
     def _try_later(self, number: int, entry: Entry, status: error_pb2.ItemStatus, now: float) -> bool:
         """Whether a message that failed is sent again: by another number, so under the id that it had."""
         error = errors.from_item(status)
-        passing = error.code == "UNAVAILABLE" or error.outcome_unknown
+        # A deadline that runs out is the gateway's own, not that of the program.
+        passing = error.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED") or error.outcome_unknown
         at = now + _PUT_OFF
         if not passing or at >= entry.expires or self._is_forgotten(entry, at):
             return False
