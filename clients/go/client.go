@@ -152,13 +152,12 @@ func addresses(target string) []resolver.Address {
 // What a stream may have on its way to us before it waits: a batch of messages and the next.
 const window = 8 << 20
 
-// Calls are spread over the gateways. What fails with UNAVAILABLE is repeated where repeating is harmless: a publish has a
-// message id then, creating is idempotent.
+// Calls are spread over the gateways. What fails with UNAVAILABLE is repeated where repeating is harmless: creating is
+// idempotent. Publishes are repeated by this library, which has to know what became of each attempt.
 const serviceConfig = `{
   "loadBalancingConfig": [{"round_robin": {}}],
   "methodConfig": [{
     "name": [
-      {"service": "jetgate.v1.PublisherService", "method": "Publish"},
       {"service": "jetgate.v1.SubscriberService", "method": "Acknowledge"},
       {"service": "jetgate.v1.StreamService", "method": "CreateStream"},
       {"service": "jetgate.v1.StreamService", "method": "ApplyStream"},

@@ -3,7 +3,6 @@ package jetgate
 import (
 	"context"
 	"errors"
-	"io"
 	"iter"
 	"sync"
 	"time"
@@ -72,6 +71,8 @@ type Consumer struct {
 	closing  bool
 	err      error
 	state    State
+	// unheard says what was not taken of what was said last; it is for whoever has seen over.
+	unheard error
 }
 
 // State is what a consumer last heard of how it stands.
@@ -200,7 +201,7 @@ func (c *Consumer) Run(ctx context.Context, concurrency int, handle func(context
 }
 
 // Drain asks for no more messages and waits until all that were handed out are settled; then it ends the session. Where
-// ctx ends first, what is left is delivered again.
+// ctx ends first, what is left is delivered again. It returns what Close does, too.
 func (c *Consumer) Drain(ctx context.Context) error {
 	c.lock.Lock()
 	c.draining = true
@@ -213,18 +214,21 @@ func (c *Consumer) Drain(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			c.Close()
+			if err := c.Close(); err != nil {
+				return errors.Join(ctx.Err(), err)
+			}
 			return ctx.Err()
 		}
 		c.lock.Lock()
 	}
 	c.lock.Unlock()
-	c.Close()
-	return nil
+	return c.Close()
 }
 
-// Close ends the session at once. Settlements that were given are still sent; what is not settled goes to others.
-func (c *Consumer) Close() {
+// Close ends the session at once. Settlements that were given are still sent, between sessions to any gateway; what is not
+// settled goes to others. An error says that some seconds were not enough to pass on what was given: those messages may
+// come again.
+func (c *Consumer) Close() error {
 	c.lock.Lock()
 	c.draining, c.closing = true, true
 	c.dropQueue()
@@ -240,10 +244,14 @@ func (c *Consumer) Close() {
 	}
 	c.cancel()
 	<-c.over
+	return c.unheard
 }
 
 // How long the gateway may take to answer what was said last.
 const lastAnswers = 5 * time.Second
+
+// How long it may take then to say to any gateway what was not answered.
+const lastCalls = 10 * time.Second
 
 // State is what was last heard.
 func (c *Consumer) State() State {
@@ -266,33 +274,6 @@ func (c *Consumer) settle(message *Received, w word) {
 	if c.draining {
 		c.announce()
 	}
-}
-
-func (c *Consumer) confirm(ctx context.Context, message *Received) error {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	c.lock.Lock()
-	request := &jetgatev1.AcknowledgeRequest{
-		Acknowledgements: []*jetgatev1.Acknowledgement{byToken(message, jetgatev1.AckKind_ACK_KIND_ACK)},
-	}
-	c.lock.Unlock()
-	response, err := c.client.subscriber.Acknowledge(ctx, request)
-	if err != nil {
-		return fromRPC(err)
-	}
-	if len(response.Results) != 1 {
-		return io.ErrUnexpectedEOF
-	}
-	if err := fromItem(response.Results[0]); err != nil {
-		return err
-	}
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	c.book.settled(message)
-	if c.draining {
-		c.announce()
-	}
-	return nil
 }
 
 func (c *Consumer) dropQueue() {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -15,10 +14,7 @@ import (
 
 type consumeStream = grpc.BidiStreamingClient[jetgatev1.ConsumeRequest, jetgatev1.ConsumeResponse]
 
-// How long acknowledgements wait for others to share their frame.
-const ackLinger = 2 * time.Millisecond
-
-// run opens one session after the other.
+// run opens one session after the other, and passes on at the end what none of them has answered.
 func (c *Consumer) run(ctx context.Context, open *jetgatev1.ConsumeOpen, first chan struct{}) {
 	defer close(c.over)
 	defer c.cancel()
@@ -26,21 +22,33 @@ func (c *Consumer) run(ctx context.Context, open *jetgatev1.ConsumeOpen, first c
 	var once sync.Once
 	for {
 		err := c.runSession(ctx, open, func() { retries.failures = 0; once.Do(func() { close(first) }) })
-		c.lock.Lock()
-		c.opened = false
-		isOver := c.closing || (err == nil && c.draining) || (err != nil && endsForGood(err)) || ctx.Err() != nil
-		if isOver && c.err == nil && !c.closing && err != nil {
-			c.err = err
-		}
-		if isOver {
-			c.draining = true
-			c.announce()
-		}
-		c.lock.Unlock()
-		if isOver || retries.wait(ctx, err) != nil {
-			return
+		if c.isOver(ctx, err) || retries.wait(ctx, err) != nil {
+			break
 		}
 	}
+	c.lock.Lock()
+	left := c.book.left()
+	c.lock.Unlock()
+	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCalls)
+	defer cancel()
+	c.unheard = c.client.acknowledge(calling, left)
+}
+
+// isOver is whether the session that ended so was the last.
+func (c *Consumer) isOver(ctx context.Context, err error) bool {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.opened = false
+	c.book.moved()
+	isOver := c.closing || (err == nil && c.draining) || (err != nil && endsForGood(err)) || ctx.Err() != nil
+	if isOver && c.err == nil && !c.closing && err != nil {
+		c.err = err
+	}
+	if isOver {
+		c.draining = true
+		c.announce()
+	}
+	return isOver
 }
 
 // runSession is one stream from its opening to its end.
@@ -65,12 +73,12 @@ func (c *Consumer) runSession(ctx context.Context, open *jetgatev1.ConsumeOpen, 
 	session := c.begin(offered, opened)
 	isOpen()
 	ended := make(chan error, 1)
-	retiring := make(chan struct{})
+	retiring := make(chan struct{}, 1)
 	go func() {
 		ended <- c.receive(stream, session, alive, retiring)
 		close(ended)
 	}()
-	return alive.explain(c.send(stream, session, opened, retiring, ended))
+	return alive.explain(c.send(stream, newSpeaking(session, opened), retiring, ended))
 }
 
 func (c *Consumer) offer(open *jetgatev1.ConsumeOpen) []*Received {
@@ -95,104 +103,8 @@ func (c *Consumer) begin(offered []*Received, opened *jetgatev1.SessionOpened) u
 	return c.session
 }
 
-// send says what is to be said until the stream ends, and why it did.
-func (c *Consumer) send(stream consumeStream, session uint64, opened *jetgatev1.SessionOpened, retiring <-chan struct{}, ended <-chan error) error {
-	pingAfter := opened.PingWithin.AsDuration() / 3
-	ping := time.NewTimer(pingAfter)
-	defer ping.Stop()
-	linger := time.NewTimer(time.Hour)
-	defer linger.Stop()
-	isDraining, isRetiring := false, false
-	for {
-		frame := c.nextFrame(session, &isDraining)
-		switch {
-		case frame == nil:
-		case frame.Frame == nil:
-			_ = stream.CloseSend()
-			return <-ended
-		default:
-			if stream.Send(frame) != nil {
-				return <-ended
-			}
-			ping.Reset(pingAfter)
-			c.said()
-			continue
-		}
-		select {
-		case <-c.work:
-			linger.Reset(ackLinger)
-			if c.isPatient() {
-				select {
-				case <-linger.C:
-				case <-c.work:
-				case err := <-ended:
-					return err
-				}
-			}
-		case <-ping.C:
-			frame := &jetgatev1.ConsumeRequest{Frame: &jetgatev1.ConsumeRequest_Ping{Ping: &jetgatev1.Ping{}}}
-			if renewals := c.renewals(isRetiring); renewals != nil {
-				frame = &jetgatev1.ConsumeRequest{Frame: &jetgatev1.ConsumeRequest_Settle{Settle: renewals}}
-			}
-			if stream.Send(frame) != nil {
-				return <-ended
-			}
-			ping.Reset(pingAfter)
-		case <-retiring:
-			retiring, isRetiring = nil, true
-			if wait := opened.AckWait.AsDuration() / 4; wait > 0 {
-				pingAfter = min(pingAfter, wait)
-			}
-			ping.Reset(0) // the session may end before the next is due
-		case err := <-ended:
-			return err
-		}
-	}
-}
-
-// nextFrame is what is to be said next; a frame without content is the end of what is said.
-func (c *Consumer) nextFrame(session uint64, isDraining *bool) *jetgatev1.ConsumeRequest {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	if settle := c.book.frame(session); settle != nil {
-		return &jetgatev1.ConsumeRequest{Frame: &jetgatev1.ConsumeRequest_Settle{Settle: settle}}
-	}
-	if c.closing {
-		return &jetgatev1.ConsumeRequest{}
-	}
-	if c.draining && !*isDraining {
-		*isDraining = true
-		return &jetgatev1.ConsumeRequest{Frame: &jetgatev1.ConsumeRequest_Drain{Drain: &jetgatev1.Drain{}}}
-	}
-	return nil
-}
-
-// isPatient is whether what there is to say may wait for more.
-func (c *Consumer) isPatient() bool {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	return len(c.book.words) == 0 && len(c.book.acks) < c.config.MaxOutstanding/4 && !c.draining
-}
-
-func (c *Consumer) said() {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	if c.draining {
-		c.announce()
-	}
-}
-
-func (c *Consumer) renewals(isRetiring bool) *jetgatev1.SettleFrame {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	if !isRetiring || c.draining {
-		return nil
-	}
-	return c.book.renewals()
-}
-
 // receive takes what comes until the stream ends; nil is its end in order.
-func (c *Consumer) receive(stream consumeStream, session uint64, alive *watchdog, retiring chan struct{}) error {
+func (c *Consumer) receive(stream consumeStream, session uint64, alive *watchdog, retiring chan<- struct{}) error {
 	for {
 		response, err := stream.Recv()
 		if err == io.EOF {
@@ -212,7 +124,10 @@ func (c *Consumer) receive(stream consumeStream, session uint64, alive *watchdog
 		case *jetgatev1.ConsumeResponse_Heartbeat:
 			c.hear(frame.Heartbeat)
 		case *jetgatev1.ConsumeResponse_Draining:
-			close(retiring)
+			select {
+			case retiring <- struct{}{}:
+			default:
+			}
 		}
 	}
 }

@@ -68,7 +68,7 @@ func (e *Error) GRPCStatus() *status.Status { return status.New(e.Code, e.Messag
 // Retry says whether repeating the call may help.
 func (e *Error) Retry() Retry {
 	if e.Reason != "" {
-		return retryOf(e.Reason)
+		return e.retryOfReason()
 	}
 	switch e.Code {
 	case codes.Unavailable, codes.Canceled, codes.Unknown, codes.Internal, codes.DeadlineExceeded:
@@ -81,14 +81,15 @@ func (e *Error) Retry() Retry {
 // OutcomeUnknown is whether a publish that failed may have been stored: repeat it with the same message id.
 func OutcomeUnknown(err error) bool {
 	var failed *Error
-	return errors.As(err, &failed) && failed.Reason == "PUBLISH_OUTCOME_UNKNOWN"
+	return errors.As(err, &failed) && failed.Reason == reasonOutcomeUnknown
 }
 
-// retryOf reads the retryability that the contract states for a reason.
-func retryOf(reason string) Retry {
-	number, known := jetgatev1.ErrorReason_value[reasonPrefix+reason]
+// retryOfReason reads the retryability that the contract states for a reason; one that is younger than this library is
+// judged by its code.
+func (e *Error) retryOfReason() Retry {
+	number, known := jetgatev1.ErrorReason_value[reasonPrefix+e.Reason]
 	if !known {
-		return RetryUnspecified
+		return retryOfCode(e.Code)
 	}
 	value := jetgatev1.ErrorReason(number).Descriptor().Values().ByNumber(jetgatev1.ErrorReason(number).Number())
 	options, _ := proto.GetExtension(value.Options(), jetgatev1.E_Reason).(*jetgatev1.ReasonOptions)
@@ -96,16 +97,44 @@ func retryOf(reason string) Retry {
 	return Retry(strings.ToLower(name))
 }
 
-const reasonPrefix = "ERROR_REASON_"
+// retryOfCode is what a gateway means by a code, whatever its reason is.
+func retryOfCode(code codes.Code) Retry {
+	switch code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
+		return RetryLater
+	case codes.Aborted:
+		return RetryAfterRead
+	default:
+		return RetryNever
+	}
+}
+
+const (
+	reasonPrefix         = "ERROR_REASON_"
+	reasonOutcomeUnknown = "PUBLISH_OUTCOME_UNKNOWN"
+)
+
+// outcomeUnknown is the error of a message that was sent, and whose answer is lost.
+func outcomeUnknown(why string, messageID string) *Error {
+	failed := &Error{Code: codes.Unavailable, Reason: reasonOutcomeUnknown, Message: "the message may be stored: " + why}
+	if messageID != "" {
+		failed.Metadata = map[string]string{"message_id": messageID}
+	}
+	return failed
+}
 
 // fromRPC turns the error of a call into an *Error with its details.
 func fromRPC(err error) error {
 	if err == nil {
 		return nil
 	}
+	return newError(err)
+}
+
+func newError(err error) *Error {
 	var known *Error
 	if errors.As(err, &known) {
-		return err
+		return known
 	}
 	reported := status.Convert(err)
 	failed := &Error{Code: reported.Code(), Message: reported.Message()}
@@ -132,10 +161,21 @@ func fromItem(item *jetgatev1.ItemStatus) error {
 	}
 	return &Error{
 		Code:     codes.Code(item.Code),
-		Reason:   strings.TrimPrefix(item.Reason.String(), reasonPrefix),
+		Reason:   reasonName(item.Reason),
 		Message:  item.Message,
 		Metadata: item.Metadata,
 	}
+}
+
+// reasonName is the reason's word; one that is younger than this library has its number only.
+func reasonName(reason jetgatev1.ErrorReason) string {
+	if reason == jetgatev1.ErrorReason_ERROR_REASON_UNSPECIFIED {
+		return ""
+	}
+	if name, known := jetgatev1.ErrorReason_name[int32(reason)]; known {
+		return strings.TrimPrefix(name, reasonPrefix)
+	}
+	return fmt.Sprintf("REASON_%d", reason)
 }
 
 // codeName is the status as the gRPC documentation writes it: NOT_FOUND.

@@ -8,9 +8,10 @@ import (
 
 // entry is a message that is not answered.
 type entry struct {
-	request  *jetgatev1.PublishRequest
-	future   *Future
-	size     int
+	request *jetgatev1.PublishRequest
+	future  *Future
+	size    int
+	// sentAt is when it went out for the first time; zero: never.
 	sentAt   time.Time
 	answered bool
 }
@@ -65,6 +66,10 @@ func (l *ledger) answer(number uint64) *entry {
 	if number < l.first || number >= l.first+uint64(l.sent) {
 		return nil
 	}
+	return l.out(number)
+}
+
+func (l *ledger) out(number uint64) *entry {
 	found := &l.entries[number-l.first]
 	if found.answered {
 		return nil
@@ -78,33 +83,38 @@ func (l *ledger) answer(number uint64) *entry {
 // forget drops what is answered at the beginning.
 func (l *ledger) forget() {
 	count := 0
-	for count < l.sent && l.entries[count].answered {
+	for count < len(l.entries) && l.entries[count].answered {
 		l.entries[count] = entry{}
 		count++
 	}
 	l.entries = l.entries[count:]
 	l.first += uint64(count)
-	l.sent -= count
+	l.sent = max(0, l.sent-count)
 }
 
-// rewind makes everything that is not answered wait to be sent again, but for what would not be safe to repeat: that is
-// taken out and given to give.
-func (l *ledger) rewind(isSafe func(*entry) bool, give func(*entry)) {
-	for i := range l.entries[:l.sent] {
-		if found := &l.entries[i]; !found.answered && !isSafe(found) {
-			give(l.answer(l.first + uint64(i)))
+// rewind makes everything that is not answered wait to be sent again.
+func (l *ledger) rewind() { l.sent = 0 }
+
+// giveUp takes out what would not be safe to send again, of what went out over any stream. What never did is always safe.
+func (l *ledger) giveUp(isSafe func(*entry) bool, with func(uint64, *entry)) {
+	for i := range l.entries {
+		found := &l.entries[i]
+		if found.sentAt.IsZero() {
+			break
+		}
+		if number := l.first + uint64(i); !found.answered && !isSafe(found) {
+			with(number, l.out(number))
 		}
 	}
 	l.forget()
-	l.sent = 0
 }
 
 // fail takes everything out.
-func (l *ledger) fail(with func(*entry)) {
-	l.sent = len(l.entries)
+func (l *ledger) fail(with func(uint64, *entry)) {
 	for i := range l.entries {
-		if found := l.answer(l.first + uint64(i)); found != nil {
-			with(found)
+		number := l.first + uint64(i)
+		if found := l.out(number); found != nil {
+			with(number, found)
 		}
 	}
 	l.forget()

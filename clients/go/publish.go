@@ -3,11 +3,14 @@ package jetgate
 import (
 	"context"
 
+	"google.golang.org/grpc"
+
 	"github.com/jetgate/jetgate/clients/go/jetgatev1"
 )
 
 // Publish stores one message and returns once its stream has taken it. Without a deadline in ctx it has ten seconds.
-// For many messages a Publisher is several times faster.
+// For many messages a Publisher is several times faster. Where OutcomeUnknown is true of the error the message may be stored:
+// publish it again with the id that is in its metadata "message_id".
 func (c *Client) Publish(ctx context.Context, message Message) (Result, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -16,9 +19,11 @@ func (c *Client) Publish(ctx context.Context, message Message) (Result, error) {
 		// An id that only the gateway knows would not make the retries of this library safe.
 		request.MessageId = newMessageID()
 	}
-	response, err := c.publisher.Publish(ctx, request)
+	response, err := attempt(ctx, request.MessageId, true, func(option grpc.CallOption) (*jetgatev1.PublishResponse, error) {
+		return c.publisher.Publish(ctx, request, option)
+	})
 	if err != nil {
-		return Result{}, fromRPC(err)
+		return Result{}, err
 	}
 	return resultOf(response), nil
 }
@@ -44,17 +49,21 @@ type BatchResult struct {
 }
 
 // PublishBatch publishes up to 1,000 messages in one call and tells what became of each, in their order. An error of the
-// call itself means with BatchAtomic that none is stored.
+// call itself means with BatchAtomic that none is stored, unless OutcomeUnknown is true of it.
 func (c *Client) PublishBatch(ctx context.Context, mode BatchMode, messages ...Message) ([]BatchResult, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	request := &jetgatev1.PublishBatchRequest{Mode: batchModes[mode], Messages: make([]*jetgatev1.PublishRequest, len(messages))}
+	isRepeatable := mode == BatchIndependent
 	for i := range messages {
 		request.Messages[i] = messages[i].request()
+		isRepeatable = isRepeatable && messages[i].MessageID != ""
 	}
-	response, err := c.publisher.PublishBatch(ctx, request)
+	response, err := attempt(ctx, "", isRepeatable, func(option grpc.CallOption) (*jetgatev1.PublishBatchResponse, error) {
+		return c.publisher.PublishBatch(ctx, request, option)
+	})
 	if err != nil {
-		return nil, fromRPC(err)
+		return nil, err
 	}
 	results := make([]BatchResult, len(response.Results))
 	for i, result := range response.Results {

@@ -87,6 +87,8 @@ type Publisher struct {
 	hurry   bool
 	closing bool
 	err     error
+	// producer is what the ids of messages without one are made of, with their numbers.
+	producer string
 }
 
 // NewPublisher makes a publisher. It connects with its first message.
@@ -201,11 +203,11 @@ func (p *Publisher) fail(err error) {
 	if p.err == nil {
 		p.err = err
 	}
-	p.ledger.fail(func(e *entry) {
+	p.ledger.fail(func(number uint64, e *entry) {
 		if e.sentAt.IsZero() {
 			e.future.resolve(Result{}, err)
 		} else {
-			e.future.resolve(Result{}, outcomeUnknown(err.Error()))
+			e.future.resolve(Result{}, outcomeUnknown(err.Error(), p.messageID(number, e)))
 		}
 	})
 	p.announceRoom()

@@ -3,10 +3,11 @@ package jetgate
 import (
 	"context"
 	"io"
+	"strconv"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 
 	"github.com/jetgate/jetgate/clients/go/jetgatev1"
 )
@@ -20,7 +21,6 @@ type publishStream = grpc.BidiStreamingClient[jetgatev1.PublishStreamRequest, je
 func (p *Publisher) run(ctx context.Context) {
 	defer close(p.over)
 	open := p.config.open(p.client.name)
-	remembers := 2 * time.Minute
 	var retries backoff
 	for {
 		select {
@@ -29,7 +29,7 @@ func (p *Publisher) run(ctx context.Context) {
 		case <-p.quit:
 			return
 		}
-		opened, err := p.session(ctx, open, &retries)
+		err := p.session(ctx, open, &retries)
 		if p.isOver() {
 			return
 		}
@@ -37,15 +37,7 @@ func (p *Publisher) run(ctx context.Context) {
 			p.fail(err)
 			return
 		}
-		if opened != nil && opened.ProducerId != "" {
-			open.ProducerId, open.Resume = opened.ProducerId, true
-		}
-		if opened.GetDuplicateWindow() != nil {
-			remembers = opened.DuplicateWindow.AsDuration()
-		}
-		if opened != nil {
-			p.rewind(remembers, err)
-		}
+		p.rewind(err)
 		if retries.wait(ctx, err) != nil {
 			return
 		}
@@ -53,57 +45,89 @@ func (p *Publisher) run(ctx context.Context) {
 	}
 }
 
-// rewind prepares what is unanswered to be sent again. What has no id, or one that its stream may have forgotten, is given
-// up.
-func (p *Publisher) rewind(remembers time.Duration, err error) {
+// rewind prepares what is unanswered to be sent again. What has no id may not be, and is given up.
+func (p *Publisher) rewind(err error) {
 	reason := "the stream ended"
 	if err != nil {
 		reason = err.Error()
 	}
-	forgotten := time.Now().Add(-remembers * 9 / 10)
-	isSafe := func(e *entry) bool {
-		return e.sentAt.After(forgotten) && (!p.config.NoMessageIDs || e.request.MessageId != "")
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.giveUp(func(e *entry) bool { return !p.config.NoMessageIDs || e.request.MessageId != "" }, reason)
+	p.ledger.rewind()
+}
+
+// usualWindow is how long a stream remembers ids, where it does not say: JetStream's default.
+const usualWindow = 2 * time.Minute
+
+// mayBeForgotten is whether a stream that remembers ids so long may not know the id of what went out then any more, or not when
+// it comes again: some time is left for the way there. What never went out is not meant.
+func mayBeForgotten(sentAt time.Time, remembers time.Duration) bool {
+	return !sentAt.IsZero() && time.Since(sentAt) >= remembers*9/10
+}
+
+// begin takes up a stream that is open now. What its stream may have forgotten the id of is given up: it might be stored twice.
+func (p *Publisher) begin(open *jetgatev1.PublishOpen, opened *jetgatev1.PublishOpened) {
+	remembers := usualWindow
+	if opened.DuplicateWindow != nil {
+		remembers = opened.DuplicateWindow.AsDuration()
 	}
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	p.ledger.rewind(isSafe, func(e *entry) { e.future.resolve(Result{}, outcomeUnknown(reason)) })
+	if opened.ProducerId != "" {
+		open.ProducerId, open.Resume = opened.ProducerId, true
+		p.producer = opened.ProducerId
+	}
+	p.giveUp(func(e *entry) bool { return !mayBeForgotten(e.sentAt, remembers) }, "its stream may have forgotten the id")
+}
+
+// giveUp takes out what would not be safe to send again; the lock is held.
+func (p *Publisher) giveUp(isSafe func(*entry) bool, why string) {
+	p.ledger.giveUp(isSafe, func(number uint64, e *entry) {
+		e.future.resolve(Result{}, outcomeUnknown(why, p.messageID(number, e)))
+	})
 	p.announceRoom()
 }
 
-func outcomeUnknown(why string) error {
-	return &Error{Code: codes.Unavailable, Reason: "PUBLISH_OUTCOME_UNKNOWN", Message: "the message may be stored: " + why}
+// messageID is the id that the message of this number is stored with; empty where it has none.
+func (p *Publisher) messageID(number uint64, e *entry) string {
+	if e.request.MessageId != "" || p.producer == "" {
+		return e.request.MessageId
+	}
+	return p.producer + ":" + strconv.FormatUint(number, 10)
 }
 
-// session is one stream from its opening to its end. What it returns of `opened` is nil where it did not come so far.
-func (p *Publisher) session(ctx context.Context, open *jetgatev1.PublishOpen, retries *backoff) (*jetgatev1.PublishOpened, error) {
+// session is one stream from its opening to its end, and why it ended.
+func (p *Publisher) session(ctx context.Context, open *jetgatev1.PublishOpen, retries *backoff) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	alive := newWatchdog(cancel)
 	defer alive.stop()
 	stream, err := p.client.publisher.PublishStream(ctx)
 	if err != nil {
-		return nil, fromRPC(err)
+		return fromRPC(err)
 	}
 	if err := stream.Send(&jetgatev1.PublishStreamRequest{Frame: &jetgatev1.PublishStreamRequest_Open{Open: open}}); err != nil && err != io.EOF {
-		return nil, fromRPC(err)
+		return fromRPC(err)
 	}
 	first, err := stream.Recv()
 	if err != nil {
-		return nil, alive.explain(fromRPC(err))
+		return alive.explain(fromRPC(err))
 	}
 	opened := first.GetOpened()
 	retries.failures = 0
+	p.begin(open, opened)
 	ended := make(chan error, 1)
 	draining := make(chan struct{})
 	go func() {
-		ended <- p.receive(stream, opened, alive, draining)
+		ended <- p.receive(stream, alive, sync.OnceFunc(func() { close(draining) }))
 		close(ended)
 	}()
 	err = p.send(stream, opened.PingWithin.AsDuration()/3, draining, ended)
 	if err == nil {
 		err = <-ended
 	}
-	return opened, alive.explain(err)
+	return alive.explain(err)
 }
 
 func (p *Publisher) isOver() bool {
@@ -196,7 +220,7 @@ func (p *Publisher) nextFrame(lingered bool) (uint64, []*jetgatev1.PublishReques
 }
 
 // receive takes answers until the stream ends.
-func (p *Publisher) receive(stream publishStream, opened *jetgatev1.PublishOpened, alive *watchdog, draining chan struct{}) error {
+func (p *Publisher) receive(stream publishStream, alive *watchdog, draining func()) error {
 	for {
 		response, err := stream.Recv()
 		if err == io.EOF {
@@ -208,15 +232,15 @@ func (p *Publisher) receive(stream publishStream, opened *jetgatev1.PublishOpene
 		alive.heard()
 		switch frame := response.Frame.(type) {
 		case *jetgatev1.PublishStreamResponse_Acks:
-			p.take(frame.Acks, opened)
+			p.take(frame.Acks)
 		case *jetgatev1.PublishStreamResponse_Draining:
-			close(draining)
+			draining()
 		}
 	}
 }
 
 // take passes answers on to the futures.
-func (p *Publisher) take(acks *jetgatev1.PublishAcks, opened *jetgatev1.PublishOpened) {
+func (p *Publisher) take(acks *jetgatev1.PublishAcks) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	for _, stored := range acks.Stored {
@@ -225,7 +249,7 @@ func (p *Publisher) take(acks *jetgatev1.PublishAcks, opened *jetgatev1.PublishO
 			result.Stream = p.config.Stream
 		}
 		for number := stored.FirstNumber; number <= stored.LastNumber; number++ {
-			p.resolve(number, result, opened.ProducerId)
+			p.resolve(number, result)
 			result.Sequence++
 		}
 	}
@@ -238,21 +262,16 @@ func (p *Publisher) take(acks *jetgatev1.PublishAcks, opened *jetgatev1.PublishO
 	}
 	if p.config.Cumulative {
 		for number := p.ledger.first; number <= acks.SettledThrough && number < p.ledger.first+uint64(p.ledger.sent); number++ {
-			p.resolve(number, Result{Stream: p.config.Stream}, opened.ProducerId)
+			p.resolve(number, Result{Stream: p.config.Stream})
 		}
 	}
 	p.ledger.forget()
 	p.announceRoom()
 }
 
-func (p *Publisher) resolve(number uint64, result Result, producer string) {
-	found := p.ledger.answer(number)
-	if found == nil {
-		return
+func (p *Publisher) resolve(number uint64, result Result) {
+	if found := p.ledger.answer(number); found != nil {
+		result.MessageID = p.messageID(number, found)
+		found.future.resolve(result, nil)
 	}
-	result.MessageID = found.request.MessageId
-	if result.MessageID == "" && producer != "" {
-		result.MessageID = producedID(producer, number)
-	}
-	found.future.resolve(result, nil)
 }

@@ -2,7 +2,6 @@ package jetgate
 
 import (
 	"context"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -34,9 +33,4 @@ func (w *watchdog) explain(err error) error {
 		return &Error{Code: codes.Unavailable, Message: "the gateway is silent"}
 	}
 	return err
-}
-
-// producedID is the message id that a number has in the numbering of this producer.
-func producedID(producer string, number uint64) string {
-	return producer + ":" + strconv.FormatUint(number, 10)
 }

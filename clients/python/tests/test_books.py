@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import datetime
 import random
+import time
 from concurrent.futures import Future
 
+import grpc
 import pytest
 
 import jetgate
-from jetgate import _frames
+from jetgate import _calls, _frames, errors
+from jetgate._attempts import Attempts
+from jetgate._consuming import Consuming
 from jetgate._convert import from_proto, to_proto
 from jetgate._ledger import Entry, Ledger, Settled
-from jetgate._settlements import Delivery, Settlements, Word, ranges
+from jetgate._link import Link
+from jetgate._settlements import Delivery, Settlements, Word, by_token, ranges
+from jetgate._transport import Transport, is_passing
+from jetgate.credentials import Credentials
 from jetgate.v1 import consume_pb2, error_pb2, publish_stream_pb2, session_pb2, stream_config_pb2
 
 FAR = 1e9
@@ -38,6 +45,7 @@ def test_a_later_message_id_counts() -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_every_message_is_settled_once_whatever_happens(seed: int) -> None:
     chance, ledger = random.Random(seed), Ledger("ORDERS")
+    ledger.remembers = FAR
     ledger.producer_id = "producer" if seed % 2 else ""
     entries: list[Entry] = []
     settled: Settled = []
@@ -50,7 +58,9 @@ def test_every_message_is_settled_once_whatever_happens(seed: int) -> None:
             entries.append(Entry(_frames.plain_head("a"), b"x" * chance.randrange(50), "", FAR))
             ledger.add(entries[-1])
         elif action == 1 and ledger.waiting:
-            sent = publish_stream_pb2.PublishStreamRequest.FromString(ledger.take(5, 1000)).messages
+            frame, late = ledger.take(5, 1000, now)
+            assert late == []
+            sent = publish_stream_pb2.PublishStreamRequest.FromString(frame).messages
             assert not numbers or sent.first_number > max(numbers)
             numbers += range(sent.first_number, sent.first_number + len(sent.messages))
         elif action == 2 and numbers:
@@ -74,16 +84,68 @@ def test_every_message_is_settled_once_whatever_happens(seed: int) -> None:
     assert (ledger.messages, ledger.bytes, ledger.waiting_bytes) == (0, 0, 0)
 
 
+def entry(message_id: str = "", expires: float = FAR) -> Entry:
+    return Entry(_frames.plain_head("a"), b"", message_id, expires)
+
+
 def test_what_was_sent_and_ran_out_of_time_may_be_stored() -> None:
     ledger = Ledger()
     for _ in range(2):
-        ledger.add(Entry(_frames.plain_head("a"), b"", "", 60.0))
-    ledger.take(1, 1000)
-    ledger.sent_expire_sooner = 50.0  # the stream forgets ids after 10 s
-    (sent,) = ledger.expired(11.0)
+        ledger.add(entry(expires=60.0))
+    ledger.take(1, 1000, 1.0)
+    assert ledger.expired(59.0) == []
+    (sent, unsent) = ledger.expired(61.0)
     assert isinstance(sent[1], jetgate.PublishOutcomeUnknownError)
-    (unsent,) = ledger.expired(61.0)
     assert isinstance(unsent[1], jetgate.DeadlineExceededError)
+    assert (sent[1].outcome_unknown, unsent[1].outcome_unknown) == (True, False)
+
+
+def test_what_the_stream_may_have_forgotten_is_not_sent_again() -> None:
+    ledger = Ledger()
+    ledger.producer_id = "p"
+    for _ in range(3):
+        ledger.add(entry())
+    ledger.take(1, 1000, 1.0)
+    ledger.take(1, 1000, 6.0)
+    ledger.remembers = 10.0  # as the stream says that was opened after a while
+    assert ledger.forgotten(9.0) == []
+    ((first, error),) = ledger.forgotten(11.0)
+    assert isinstance(error, jetgate.PublishOutcomeUnknownError)
+    assert (first.sent_at, error.metadata) == (1.0, {"message_id": "p:1"})
+    (again,) = ledger.again(10, 1000)
+    assert publish_stream_pb2.PublishStreamRequest.FromString(again).messages.first_number == 2
+    # What was never sent is sent, however old it is.
+    frame, late = ledger.take(10, 1000, 1000.0)
+    assert (bool(frame), late, ledger.messages) == (True, [], 2)
+
+
+def test_what_waited_too_long_to_be_sent_again_is_given_up() -> None:
+    ledger = Ledger()
+    ledger.add(entry("own"))
+    ledger.take(1, 1000, 1.0)
+    assert ledger.broken() == []
+    ledger.add(entry())
+    ledger.remembers = 10.0
+    frame, ((late, error),) = ledger.take(10, 1000, 12.0)
+    assert (late.message_id, bool(frame)) == ("own", True)
+    assert isinstance(error, jetgate.JetgateError)
+    assert error.outcome_unknown
+
+
+@pytest.mark.parametrize("reason", ["NATS_DISCONNECTED", "DEADLINE_EXCEEDED", "PUBLISH_OUTCOME_UNKNOWN"])
+def test_what_fails_for_now_is_sent_again_under_the_id_that_it_had(reason: str) -> None:
+    ledger = Ledger()
+    ledger.producer_id = "p"
+    ledger.add(entry(expires=60.0))
+    ledger.take(1, 1000, 1.0)
+    code = 4 if reason == "DEADLINE_EXCEEDED" else 14
+    status = error_pb2.ItemStatus(code=code, reason=f"ERROR_REASON_{reason}")
+    failure = publish_stream_pb2.PublishFailure(first_number=1, last_number=1, status=status)
+    assert ledger.answered(publish_stream_pb2.PublishAcks(failed=[failure]), 2.0) == []
+    ledger.due(3.0)
+    frame, late = ledger.take(1, 1000, 3.0)
+    (again,) = publish_stream_pb2.PublishStreamRequest.FromString(frame).messages.messages
+    assert (again.message_id, late) == ("p:1", [])
 
 
 def delivery(number: int) -> Delivery:
@@ -121,6 +183,60 @@ def test_what_a_session_did_not_answer_is_said_again_by_token() -> None:
         confirmed.result(0)
 
 
+def test_more_time_is_asked_for_by_token_and_for_the_session_that_ends_only() -> None:
+    book, deliveries = Settlements(), [delivery(number) for number in range(1, 4)]
+    book.delivered(deliveries)
+    book.say(Word(deliveries[0], session_pb2.ACK_KIND_IN_PROGRESS))
+    frames = [*book.frames(), *book.renewals()]
+    assert [[item.ack_token for item in frame.acknowledgements] for frame in frames] == [["t1"], ["t1", "t2", "t3"]]
+    fresh = error_pb2.ItemStatus(metadata={"ack_token": "fresh"})
+    book.answered(consume_pb2.SettleResult(settle_id=frames[0].settle_id, results=[fresh]))
+    assert [one.ack_token for one in book.held()] == ["fresh", "t2", "t3"]
+    book.moved()
+    assert list(book.frames()) == []
+
+
+def test_what_was_said_and_not_heard_is_left_at_the_end() -> None:
+    book, deliveries = Settlements(), [delivery(number) for number in range(1, 5)]
+    book.delivered(deliveries)
+    book.ack(deliveries[0])
+    book.say(Word(deliveries[1], session_pb2.ACK_KIND_NAK, 2.0))
+    book.say(Word(deliveries[2], session_pb2.ACK_KIND_IN_PROGRESS))
+    assert len(list(book.frames())) == 2
+    book.ack(deliveries[3])
+    left = sorted((item.ack_token, item.kind) for item in map(by_token, book.left()))
+    assert left == [
+        ("t1", session_pb2.ACK_KIND_ACK),
+        ("t2", session_pb2.ACK_KIND_NAK),
+        ("t4", session_pb2.ACK_KIND_ACK),
+    ]
+    assert (book.left(), book.outstanding, book.unsaid) == ([], 0, 0)
+
+
+def test_tokens_are_renewed_in_time_however_steadily_acknowledgements_flow() -> None:
+    engine = Consuming(Transport([], Credentials(), ()), consume_pb2.ConsumeOpen(), 1000)
+    link = Link()
+    frames = engine.requests(link)
+    next(frames)
+    opened = session_pb2.SessionOpened()
+    opened.ack_wait.FromMilliseconds(400)
+    opened.ping_within.FromSeconds(60)
+    engine.received(link, consume_pb2.ConsumeResponse(opened=opened))
+    raw = [session_pb2.ReceivedMessage(delivery_id=number, ack_token=f"t{number}") for number in range(1, 1001)]
+    engine.received(link, consume_pb2.ConsumeResponse(messages=session_pb2.MessageBatch(messages=raw)))
+    engine.received(link, consume_pb2.ConsumeResponse(draining=session_pb2.Draining()))
+    renewed: list[float] = []
+    for _ in range(400):
+        engine.ack(engine.queue.popleft())
+        frame = consume_pb2.ConsumeRequest.FromString(next(frames))
+        if frame.settle.acknowledgements[0].kind == session_pb2.ACK_KIND_IN_PROGRESS:
+            renewed.append(time.monotonic())
+        if len(renewed) == 3:
+            break
+    assert len(renewed) == 3
+    link.cut()
+
+
 def test_a_configuration_survives_the_contract() -> None:
     config = jetgate.StreamConfig(
         "ORDERS",
@@ -154,3 +270,48 @@ def test_a_word_that_no_setting_has_is_refused() -> None:
 def test_a_target_that_is_no_address_is_refused(target: str | list[str]) -> None:
     with pytest.raises(ValueError, match=r"address|port"):
         jetgate.connect(target)
+
+
+def test_a_reason_that_is_younger_than_the_client_is_judged_by_its_code() -> None:
+    def retry(code: str, reason: str = "OF_TOMORROW") -> jetgate.Retry:
+        return errors.make("", code=code, reason=reason).retry
+
+    assert retry("UNAVAILABLE") == jetgate.Retry.LATER
+    assert retry("RESOURCE_EXHAUSTED") == jetgate.Retry.LATER
+    assert retry("RESOURCE_EXHAUSTED", "") == jetgate.Retry.UNSPECIFIED
+    assert retry("ABORTED") == jetgate.Retry.AFTER_READ
+    assert retry("NOT_FOUND") == jetgate.Retry.NEVER
+    assert retry("UNAVAILABLE", "PUBLISH_OUTCOME_UNKNOWN") == jetgate.Retry.SAME_ID
+    assert is_passing(errors.make("", code="UNAVAILABLE", reason="OF_TOMORROW"))
+    item = errors.from_item(error_pb2.ItemStatus(code=14, reason=9999))  # type: ignore[arg-type]
+    assert (item.code, item.reason, item.retry) == ("UNAVAILABLE", "REASON_9999", jetgate.Retry.LATER)
+
+
+class Broken(grpc.RpcError):  # type: ignore[misc]
+    """How a call of gRPC's fails."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        self.code = lambda: code
+        self.details = lambda: details
+        self.trailing_metadata = lambda: ()
+
+
+def test_later_attempts_do_not_take_back_that_a_message_may_be_stored() -> None:
+    refused = Broken(grpc.StatusCode.UNAVAILABLE, "failed to connect to all addresses; last error: refused")
+    lost = Broken(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+    late = Broken(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+    call = _calls.publish(jetgate.OutgoingMessage("a"))
+
+    def attempts(timeout: float) -> Attempts:
+        return Attempts(Transport(["http://127.0.0.1:9"], Credentials(), ()), call, timeout)
+
+    several = attempts(60.0)
+    for problem in (refused, lost, refused):
+        assert several.failed(problem) > 0
+    with pytest.raises(jetgate.PublishOutcomeUnknownError) as caught:
+        several.failed(late)
+    assert caught.value.metadata["message_id"] == call.request.message_id  # type: ignore[attr-defined]
+    with pytest.raises(jetgate.UnavailableError):
+        attempts(0.0).failed(refused)
+    with pytest.raises(jetgate.PublishOutcomeUnknownError):
+        attempts(0.0).failed(lost)

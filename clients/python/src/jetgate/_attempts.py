@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
 from jetgate import errors
 from jetgate._calls import Call
-from jetgate._transport import Backoff, Transport
-from jetgate.errors import JetgateError, PublishOutcomeUnknownError
+from jetgate._ledger import SAFE, USUAL_WINDOW
+from jetgate._transport import Backoff, Transport, never_left
+from jetgate.errors import JetgateError
+
+T = TypeVar("T")
 
 # How long a call may take where the caller does not say.
 DEFAULT_TIMEOUT = 10.0
 
 # The gateway answers a little before the deadline; this is for the way back.
 _GRACE = 0.5
+
+
+def perform(transport: Transport, call: Call[T], timeout: float | None) -> T:
+    """Makes a call, and again while that may help. Waits for the answer."""
+    attempts = Attempts(transport, call, timeout)
+    while True:
+        try:
+            return call.read(attempts.begin().result())
+        except grpc.RpcError as problem:
+            time.sleep(attempts.failed(problem))
 
 
 class Attempts:
@@ -28,11 +41,15 @@ class Attempts:
         self._deadline = time.monotonic() + (timeout if timeout is not None else DEFAULT_TIMEOUT)
         self._backoff = Backoff()
         self._number = -1
+        self._begun = time.monotonic()
+        # Since when an attempt may have done what was asked for: no answer came. Later failures do not take that back.
+        self._open_since: float | None = None
 
     def begin(self) -> Any:
         """Starts an attempt; the answer is a future of gRPC's."""
         self._number, method = self._transport.unary(f"/jetgate.v1.{self._call.method}", self._call.response)
-        left = max(0.05, self._deadline - time.monotonic())
+        self._begun = time.monotonic()
+        left = max(0.05, self._deadline - self._begun)
         return method.future(self._call.request, timeout=left + _GRACE, metadata=self._transport.metadata())
 
     def failed(self, problem: grpc.RpcError) -> float:
@@ -40,13 +57,32 @@ class Attempts:
         pause = max(self._backoff.pause(), error.retry_delay or 0.0)
         if error.code == "UNAVAILABLE":
             self._transport.failed(self._number)
-        if not self._may_repeat(error) or time.monotonic() + pause >= self._deadline:
-            raise error from None
+        at = time.monotonic() + pause
+        if self._open_since is None and _is_open(error):
+            self._open_since = self._begun
+        if not self._may_repeat(error, at) or at >= self._deadline:
+            raise self._verdict(error) from None
         return pause
 
-    def _may_repeat(self, error: JetgateError) -> bool:
+    def _may_repeat(self, error: JetgateError, at: float) -> bool:
         if error.code != "UNAVAILABLE":
             return False
-        # With a reason the gateway itself speaks: nothing was stored, unless it says that nobody knows.
-        is_surely_undone = bool(error.reason) and not isinstance(error, PublishOutcomeUnknownError)
-        return is_surely_undone or self._call.repeatable
+        if self._call.publishes and self._open_since is not None and at - self._open_since >= USUAL_WINDOW * SAFE:
+            return False  # the stream may have forgotten the id
+        return self._call.repeatable or not _is_open(error)
+
+    def _verdict(self, error: JetgateError) -> JetgateError:
+        """What all attempts together come to."""
+        if not self._call.publishes or self._open_since is None or error.outcome_unknown:
+            return error
+        code = "DEADLINE_EXCEEDED" if error.code == "DEADLINE_EXCEEDED" else "UNAVAILABLE"
+        message_id = getattr(self._call.request, "message_id", "")
+        return errors.outcome_unknown(str(error), code=code, message_id=message_id)
+
+
+def _is_open(error: JetgateError) -> bool:
+    """Whether the gateway may have done what was asked for, for all that this error says."""
+    if error.reason:
+        # The gateway itself speaks: nothing was done, unless it says that nobody knows.
+        return error.outcome_unknown
+    return error.code in errors.TRANSPORT_CODES and not never_left(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
@@ -25,11 +25,14 @@ from jetgate.messages import OutgoingMessage, PublishResult, result_of
 from jetgate.v1 import (
     consumer_config_pb2,
     consumer_pb2,
+    error_pb2,
     gateway_pb2,
     publisher_pb2,
+    session_pb2,
     stream_config_pb2,
     stream_message_pb2,
     stream_pb2,
+    subscriber_pb2,
 )
 
 T = TypeVar("T")
@@ -53,6 +56,8 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
     repeatable: bool = True
     """Whether it may be sent again when nobody knows what became of it."""
+    publishes: bool = False
+    """Whether it is an error of its own that nobody knows what became of it."""
 
 
 def publish(message: OutgoingMessage) -> Call[PublishResult]:
@@ -65,6 +70,7 @@ def publish(message: OutgoingMessage) -> Call[PublishResult]:
         publisher_pb2.PublishResponse,
         result_of,
         repeatable=bool(message.message_id),
+        publishes=True,
     )
 
 
@@ -72,7 +78,7 @@ def publish_batch(messages: Iterable[OutgoingMessage], mode: BatchMode) -> Call[
     request = publisher_pb2.PublishBatchRequest(messages=[message.request() for message in messages], mode=_MODES[mode])
     repeatable = mode == "independent" and all(message.message_id for message in request.messages)
     response = publisher_pb2.PublishBatchResponse
-    return Call("PublisherService/PublishBatch", request, response, _batch_results, repeatable)
+    return Call("PublisherService/PublishBatch", request, response, _batch_results, repeatable, publishes=True)
 
 
 def create_stream(config: StreamConfig) -> Call[StreamInfo]:
@@ -155,6 +161,12 @@ def delete_consumer(stream: str, consumer: str) -> Call[None]:
     request = consumer_pb2.DeleteConsumerRequest(stream=stream, consumer=consumer)
     response = consumer_pb2.DeleteConsumerResponse
     return Call("ConsumerService/DeleteConsumer", request, response, _nothing, repeatable=False)
+
+
+def acknowledge(items: Sequence[session_pb2.Acknowledgement]) -> Call[Sequence[error_pb2.ItemStatus]]:
+    request = subscriber_pb2.AcknowledgeRequest(acknowledgements=items, confirm=True)
+    response = subscriber_pb2.AcknowledgeResponse
+    return Call("SubscriberService/Acknowledge", request, response, lambda said: said.results)
 
 
 def get_info() -> Call[gateway_pb2.GetInfoResponse]:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
+from jetgate._acknowledging import acknowledge
 from jetgate._link import OPEN_WITHIN, Line, Link
 from jetgate._settlements import Delivery, Settlements, Word
 from jetgate._transport import Transport
@@ -24,6 +25,9 @@ _LINGER = 0.01
 
 # How long the gateway may take to answer what was said last, and to end the session, in seconds.
 _LAST_ANSWERS = 5.0
+
+# How long it may take then to say to any gateway what was not answered.
+_LAST_CALLS = 10.0
 
 
 # Makes what is handed out of a message.
@@ -53,18 +57,21 @@ class Consuming:
         self._work = threading.Condition(self._lock)
         self._changed = threading.Condition(self._lock)
         self._book = Settlements()
+        self._transport = transport
         self._line = Line(transport, _METHOD, consume_pb2.ConsumeResponse, self, "consumer")
         self._opened: session_pb2.SessionOpened | None = None
         self._was_opened = False
         self._asked: list[Delivery] = []
         self._sender_idle = False
         self._blocked = False
-        self._retiring = False
+        # When fresh tokens are asked for: the gateway is about to end the session.
+        self._renew_at: float | None = None
         self._draining = False
         self._half_closed = False
         self._last_error: JetgateError | None = None
         self._error: JetgateError | None = None
         self._over = False
+        self._unheard = 0
         self._heartbeat: session_pb2.SessionHeartbeat | None = None
         # For ordered reads: tokens that resume behind so many messages of this engine, counted over its sessions.
         self._marks: deque[tuple[int, str]] = deque()
@@ -160,12 +167,11 @@ class Consuming:
         """Waits until all that was handed out is settled, and ends the session. False: not in time."""
         self.stop_deliveries()
         with self._lock:
-            settled = self._changed.wait_for(lambda: self._over or self._is_quiet(), timeout)
-        self.close()
-        return settled
+            settled = self._changed.wait_for(lambda: self._over or self._is_quiet(), timeout) and self._error is None
+        return self.close() and settled
 
-    def close(self) -> None:
-        """Says what is to be said and ends the session; what is not settled goes to others."""
+    def close(self) -> bool:
+        """Ends the session; what is not settled goes to others. False: not all that was said of messages was taken."""
         with self._lock:
             self._draining = self._half_closed = True
             self._empty_queue()
@@ -174,8 +180,9 @@ class Consuming:
             is_open = self._opened is not None
         if not (is_open and self._line.join(_LAST_ANSWERS)):
             self._line.stop()
-            self._line.join(_LAST_ANSWERS)
+            self._line.join(_LAST_ANSWERS + _LAST_CALLS)
         self._ready()
+        return not self._unheard
 
     def position(self, handed_out: int, sequence: int) -> str:
         """What resumes behind this message of an ordered read, the so-manieth that was handed out."""
@@ -196,7 +203,7 @@ class Consuming:
         with self._lock:
             self._asked = self._book.held()[: self._window]
             self._open.held[:] = [delivery.ack_token for delivery in self._asked]
-            self._retiring = False
+            self._renew_at = None
             opening = consume_pb2.ConsumeRequest(open=self._open).SerializeToString()
         yield opening
         with self._lock:
@@ -230,7 +237,8 @@ class Consuming:
             case "draining":
                 self._mark(response.draining.resume_token)
                 with self._lock:
-                    self._retiring = True
+                    if self._opened is not None and self._opened.HasField("ack_wait"):
+                        self._renew_at = time.monotonic()
                     self._work.notify()
             case "gap":
                 self.gaps.append(response.gap)
@@ -251,10 +259,12 @@ class Consuming:
         with self._lock:
             self._over = True
             self._error = self._error or (None if self._half_closed else error)
-            self._book.abandon(error or ClosedError("the consumer is closed", code="CANCELLED"))
+            left = self._book.left()
             self._work.notify_all()
             self._changed.notify_all()
         self._ready()
+        if left:
+            self._unheard = acknowledge(self._transport, left, _LAST_CALLS)
 
     def _take_messages(self, batch: session_pb2.MessageBatch) -> None:
         deliveries = [self._make(raw, self) for raw in batch.messages]
@@ -310,42 +320,37 @@ class Consuming:
             opened = self._opened
             if opened is None:
                 return []
-            started = time.monotonic()
-            ping_at = started + self._ping_interval(opened)
+            ping_at = time.monotonic() + opened.ping_within.ToTimedelta().total_seconds() / 3
             lingering_until: float | None = None
             while not link.over:
                 now = time.monotonic()
                 if self._draining and not is_draining:
                     return [_drain()]
+                if renewals := self._renewals(opened, now):
+                    return renewals
                 if self._book.unsaid:
                     lingering_until = lingering_until or now + _LINGER
                     if now >= lingering_until or self._hurries():
-                        frames = self._book.frames()
-                        return [consume_pb2.ConsumeRequest(settle=frame).SerializeToString() for frame in frames]
+                        return [_settle(frame) for frame in self._book.frames()]
                 if self._half_closed:
                     return []
                 if link.silent() and not self._blocked:
                     link.cut()
                     return []
                 if now >= ping_at:
-                    if self._retiring and self._acks:
-                        for word in self._book.renewals():
-                            self._book.say(word)
                     return [_ping()]
+                wake = min(ping_at, lingering_until or ping_at, self._renew_at or ping_at)
                 self._sender_idle = True
-                self._work.wait(max(0.0, min(ping_at, lingering_until or ping_at) - now))
+                self._work.wait(max(0.0, wake - now))
                 self._sender_idle = False
-                if self._retiring:
-                    ping_at = min(ping_at, started + self._ping_interval(opened))
             return []
 
-    def _ping_interval(self, opened: session_pb2.SessionOpened) -> float:
-        """How long to wait for something to say."""
-        ping = opened.ping_within.ToTimedelta().total_seconds() / 3
-        if self._retiring and opened.HasField("ack_wait"):
-            # Tokens of what is held are renewed until the session ends, so that the next one takes it over.
-            return min(ping, opened.ack_wait.ToTimedelta().total_seconds() / 4)
-        return ping
+    def _renewals(self, opened: session_pb2.SessionOpened, now: float) -> list[bytes]:
+        """Tokens are renewed until the session ends, whatever else there is to say, so that the next takes over all."""
+        if self._renew_at is None or now < self._renew_at or self._half_closed:
+            return []
+        self._renew_at = now + opened.ack_wait.ToTimedelta().total_seconds() / 4
+        return [_settle(frame) for frame in self._book.renewals()]
 
     def _said(self, urgent: bool) -> None:
         unsaid = self._book.unsaid
@@ -366,6 +371,10 @@ class Consuming:
                 self._book.forget(self.queue.popleft())
             except IndexError:  # somebody else took it
                 break
+
+
+def _settle(frame: consume_pb2.SettleFrame) -> bytes:
+    return consume_pb2.ConsumeRequest(settle=frame).SerializeToString()
 
 
 def _ping() -> bytes:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from jetgate import _frames, errors
-from jetgate.errors import DeadlineExceededError, JetgateError, PublishOutcomeUnknownError
+from jetgate.errors import DeadlineExceededError, JetgateError
 from jetgate.messages import PublishResult
 from jetgate.v1 import error_pb2, publish_stream_pb2
 
@@ -20,11 +20,17 @@ OVERHEAD = 64
 # When a message that failed for now is sent again, in seconds. The gateway itself has tried for a while already.
 _PUT_OFF = 0.2
 
+# What a stream remembers ids for, where it does not say: JetStream's default.
+USUAL_WINDOW = 120.0
+
+# The part of that in which it is safe to send a message again: what is sent takes a while to be stored.
+SAFE = 0.9
+
 
 class Entry:
     """A message that is not answered yet."""
 
-    __slots__ = ("expires", "head", "message_id", "payload", "sent", "size")
+    __slots__ = ("expires", "head", "message_id", "payload", "sent_at", "size")
 
     def __init__(self, head: bytes, payload: bytes, message_id: str, expires: float) -> None:
         self.head = head
@@ -32,7 +38,8 @@ class Entry:
         self.message_id = message_id
         self.expires = expires
         self.size = len(head) + len(payload) + OVERHEAD
-        self.sent = False
+        # When it was sent for the first time; 0.0: never.
+        self.sent_at = 0.0
 
 
 Settled = list[tuple[Entry, Outcome]]
@@ -51,8 +58,8 @@ class Ledger:
         self._tie = itertools.count()
         self._next_number = 1
         self.producer_id = ""
-        # How much less time there is for what was sent: once the stream forgets its id, to send it again is not safe.
-        self.sent_expire_sooner = 0.0
+        # How long the stream remembers ids. What was sent longer ago is not sent again: it might be stored twice.
+        self.remembers = USUAL_WINDOW
         self.messages = 0
         self.bytes = 0
         self.waiting_bytes = 0
@@ -67,23 +74,31 @@ class Ledger:
         self.bytes += entry.size
         self.waiting_bytes += entry.size
 
-    def take(self, messages: int, size: int) -> bytes:
-        """The next frame, of at most so much; one larger message goes alone. Its messages are under way then."""
+    def take(self, messages: int, size: int, now: float) -> tuple[bytes, Settled]:
+        """The next frame, of at most so much; one larger message goes alone. Its messages are under way then.
+
+        Returns too what waited to be sent again for too long. Where nothing else waited, the frame is empty.
+        """
         first = self._next_number
         taken: list[tuple[bytes, bytes]] = []
+        settled: Settled = []
         left = size
         while self._waiting and len(taken) < messages:
             entry = self._waiting[0]
             if taken and entry.size > left:
                 break
-            left -= entry.size
             self.waiting_bytes -= entry.size
             self._waiting.popleft()
-            entry.sent = True
+            if entry.sent_at and (now >= entry.expires or self._is_forgotten(entry, now)):
+                settled.append((entry, _unanswered(entry)))
+                continue
+            left -= entry.size
+            entry.sent_at = entry.sent_at or now
             self._under_way[self._next_number] = entry
             self._next_number += 1
             taken.append((entry.head, entry.payload))
-        return _frames.frame(first, taken)
+        self._forget(settled)
+        return _frames.frame(first, taken) if taken else b"", settled
 
     def again(self, messages: int, size: int) -> Iterable[bytes]:
         """Frames with all that is under way, under the same numbers, for another stream of the same producer."""
@@ -148,14 +163,24 @@ class Ledger:
         self._forget(settled)
         return settled
 
+    def forgotten(self, now: float) -> Settled:
+        """What may not be sent again over the stream that was opened: it may not know ids that old."""
+        settled: Settled = []
+        for number, entry in list(self._under_way.items()):
+            if self._is_forgotten(entry, now):
+                del self._under_way[number]
+                settled.append((entry, _unanswered(self._named(number, entry))))
+        self._forget(settled)
+        return settled
+
     def expired(self, now: float) -> Settled:
         """What has run out of time."""
         settled: Settled = []
         for number, entry in list(self._under_way.items()):
-            if now >= self._expiry(entry):
+            if now >= entry.expires:
                 del self._under_way[number]
-                settled.append((entry, _unanswered(entry)))
-        while self._waiting and now >= self._expiry(self._waiting[0]):
+                settled.append((entry, _unanswered(self._named(number, entry))))
+        while self._waiting and now >= self._waiting[0].expires:
             entry = self._waiting.popleft()
             self.waiting_bytes -= entry.size
             settled.append((entry, _unanswered(entry)))
@@ -165,14 +190,14 @@ class Ledger:
     def next_expiry(self) -> float | None:
         """When something may run out of time."""
         heads = [next(iter(self._under_way.values()), None), self._waiting[0] if self._waiting else None]
-        times = [self._expiry(entry) for entry in heads if entry is not None]
-        return min(times, default=None)
+        return min((entry.expires for entry in heads if entry is not None), default=None)
 
     def end(self, error: JetgateError) -> Settled:
         """Gives everything up. What was sent may be stored all the same."""
         put_off = [entry for _, _, entry in self._put_off]
-        left = [*self._under_way.values(), *put_off, *self._waiting]
-        settled: Settled = [(entry, error if not entry.sent or error.reason else _unanswered(entry)) for entry in left]
+        under_way = [self._named(number, entry) for number, entry in self._under_way.items()]
+        left = [*under_way, *put_off, *self._waiting]
+        settled: Settled = [(entry, _given_up(entry, error)) for entry in left]
         self._under_way.clear()
         self._put_off.clear()
         self._waiting.clear()
@@ -193,9 +218,10 @@ class Ledger:
     def _try_later(self, number: int, entry: Entry, status: error_pb2.ItemStatus, now: float) -> bool:
         """Whether a message that failed is sent again: by another number, so under the id that it had."""
         error = errors.from_item(status)
-        passing = error.code == "UNAVAILABLE" or error.reason == "PUBLISH_OUTCOME_UNKNOWN"
+        # A deadline that runs out is the gateway's own, not that of the program.
+        passing = error.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED") or error.outcome_unknown
         at = now + _PUT_OFF
-        if not passing or at >= self._expiry(entry):
+        if not passing or at >= entry.expires or self._is_forgotten(entry, at):
             return False
         if not entry.message_id:
             if not self.producer_id:
@@ -205,8 +231,14 @@ class Ledger:
         heapq.heappush(self._put_off, (at, next(self._tie), entry))
         return True
 
-    def _expiry(self, entry: Entry) -> float:
-        return entry.expires - self.sent_expire_sooner if entry.sent else entry.expires
+    def _named(self, number: int, entry: Entry) -> Entry:
+        """With the id that its number has made, for a program that wants to send it again itself."""
+        if not entry.message_id and self.producer_id:
+            entry.message_id = f"{self.producer_id}:{number}"
+        return entry
+
+    def _is_forgotten(self, entry: Entry, now: float) -> bool:
+        return bool(entry.sent_at) and now - entry.sent_at >= self.remembers * SAFE
 
     def _forget(self, settled: Settled) -> None:
         self.messages -= len(settled)
@@ -214,8 +246,10 @@ class Ledger:
 
 
 def _unanswered(entry: Entry) -> JetgateError:
-    if not entry.sent:
+    if not entry.sent_at:
         return DeadlineExceededError("no gateway took the message in time; it was not sent", code="DEADLINE_EXCEEDED")
-    facts = {"message_id": entry.message_id} if entry.message_id else {}
-    text = "the message was sent and no answer came in time: it may be stored"
-    return PublishOutcomeUnknownError(text, code="UNAVAILABLE", reason="PUBLISH_OUTCOME_UNKNOWN", metadata=facts)
+    return errors.outcome_unknown("it was sent and no answer came in time", message_id=entry.message_id)
+
+
+def _given_up(entry: Entry, error: JetgateError) -> JetgateError:
+    return errors.outcome_unknown(str(error), message_id=entry.message_id) if entry.sent_at else error

@@ -80,7 +80,7 @@ class Line:
             self._link.cut()
 
     def join(self, timeout: float | None = None) -> bool:
-        if self._thread is not threading.current_thread():
+        if self._thread is not threading.current_thread() and self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -99,6 +99,8 @@ class Line:
             log.info("connection to the gateway lost, opening another: %s", error)
             if error.reason != "DRAINING":
                 self._stopped.wait(min(backoff.pause(), longest))
+            if self._stopped.is_set():
+                return self._peer.ended(None)
 
     def _converse(self, link: Link, backoff: Backoff) -> JetgateError | None:
         """One call. None when it ended in order."""

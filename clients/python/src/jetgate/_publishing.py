@@ -9,16 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from jetgate import _frames
-from jetgate._ledger import Entry, Ledger, Settled
+from jetgate._ledger import USUAL_WINDOW, Entry, Ledger, Settled
 from jetgate._link import HEARTBEAT, OPEN_WITHIN, Line, Link
 from jetgate._transport import Transport
 from jetgate.errors import ClosedError, JetgateError
 from jetgate.v1 import publish_stream_pb2
 
 _METHOD = "/jetgate.v1.PublisherService/PublishStream"
-
-# What a stream remembers ids for, where it does not say: JetStream's default.
-_USUAL_WINDOW = 120.0
 
 
 @dataclass(frozen=True)
@@ -145,13 +142,17 @@ class Publishing:
             return
         options = self.options
         with self._lock:
+            forgotten = self._ledger.forgotten(time.monotonic())
             again = list(self._ledger.again(options.batch_messages, options.batch_bytes))
+        self._report(forgotten)
         yield from again
         while True:
-            frame = self._next_frame(link)
+            frame, settled = self._next_frame(link)
+            self._report(settled)
             if frame is None:
                 return
-            yield frame
+            if frame:
+                yield frame
 
     def received(self, link: Link, response: publish_stream_pb2.PublishStreamResponse) -> None:
         if response.HasField("acks"):
@@ -206,7 +207,7 @@ class Publishing:
         self._opened = opened
         self._ledger.producer_id = opened.producer_id
         window = opened.duplicate_window.ToTimedelta().total_seconds() if opened.HasField("duplicate_window") else 0
-        self._ledger.sent_expire_sooner = max(0.0, self.options.timeout - (window or _USUAL_WINDOW))
+        self._ledger.remembers = window or USUAL_WINDOW
 
     def _wait_opened(self, link: Link) -> bool:
         with self._lock:
@@ -215,8 +216,11 @@ class Publishing:
                 link.cut()
             return self._opened is not None
 
-    def _next_frame(self, link: Link) -> bytes | None:
-        """The next frame to send, once there is one; a ping when there is none for a while; None at the end."""
+    def _next_frame(self, link: Link) -> tuple[bytes | None, Settled]:
+        """The next frame to send, once there is one; a ping when there is none for a while; None at the end.
+
+        Or an empty frame, where all that waited was given up.
+        """
         options, ledger = self.options, self._ledger
         with self._lock:
             assert self._opened is not None
@@ -228,21 +232,21 @@ class Publishing:
                 if ledger.waiting:
                     lingering_until = lingering_until or now + options.linger
                     if self._is_batch() or self._hurry or self._full or now >= lingering_until:
-                        frame = ledger.take(options.batch_messages, options.batch_bytes)
+                        taken = ledger.take(options.batch_messages, options.batch_bytes, now)
                         self._hurry = self._hurry and ledger.waiting > 0
-                        return frame
+                        return taken
                 elif self._closing and ledger.messages == 0:
-                    return None
+                    return None, []
                 if link.silent():
                     link.cut()
-                    return None
+                    return None, []
                 if now >= ping_at:
-                    return _frames.ping()
+                    return _frames.ping(), []
                 until = min(ping_at, lingering_until or ping_at, ledger.next_due() or ping_at)
                 self._sender_idle = True
                 self._work.wait(max(0.0, until - now))
                 self._sender_idle = False
-            return None
+            return None, []
 
     def _is_batch(self) -> bool:
         ledger = self._ledger

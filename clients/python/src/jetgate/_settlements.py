@@ -14,8 +14,8 @@ from jetgate.v1 import consume_pb2, session_pb2
 
 log = logging.getLogger("jetgate")
 
-# The most items that a settle frame may have, and fewer than that.
-_ITEMS = 5000
+# The most items that a settle frame or a call may have, and fewer than that.
+ITEMS = 5000
 
 
 class Delivery(ReceivedMessage):
@@ -52,6 +52,8 @@ class Sent:
     """A settle frame that is not answered: for each item what it settles."""
 
     items: list[Sequence[Delivery | Word]] = field(default_factory=list)
+    renews: bool = False
+    """It asks for fresh tokens, which only the session that is about to end can give."""
 
 
 class Settlements:
@@ -113,12 +115,14 @@ class Settlements:
             yield from self._ack_frames(acks)
         for confirm in (False, True):
             chosen = [word for word in words if (word.confirmed is not None) == confirm]
-            for start in range(0, len(chosen), _ITEMS):
-                yield self._word_frame(chosen[start : start + _ITEMS], confirm)
+            for start in range(0, len(chosen), ITEMS):
+                yield self._word_frame(chosen[start : start + ITEMS], confirm)
 
-    def renewals(self) -> list[Word]:
-        """Asks for new tokens of all that is held, so that another session can take it over."""
-        return [Word(delivery, session_pb2.ACK_KIND_IN_PROGRESS) for delivery in self.held()]
+    def renewals(self) -> Iterator[consume_pb2.SettleFrame]:
+        """Asks for fresh tokens of all that is held, so that another session can take it over."""
+        words = [Word(delivery, session_pb2.ACK_KIND_IN_PROGRESS) for delivery in self.held()]
+        for start in range(0, len(words), ITEMS):
+            yield self._word_frame(words[start : start + ITEMS], confirm=False, renews=True)
 
     def answered(self, result: consume_pb2.SettleResult) -> None:
         sent = self._unanswered.pop(result.settle_id, None)
@@ -128,7 +132,7 @@ class Settlements:
             error = errors.from_item(status) if status.code else None
             for subject in subjects:
                 if isinstance(subject, Word):
-                    _conclude(subject, error, status.metadata.get("ack_token"))
+                    conclude(subject, error, status.metadata.get("ack_token"))
             if error is not None:
                 log.warning("a settlement failed, the message may come again: %s", error)
 
@@ -140,14 +144,11 @@ class Settlements:
         self._numbered.clear()
         again_acks: list[Delivery] = []
         again: list[Word] = []
-        for sent in self._unanswered.values():
-            for subjects in sent.items:
-                for subject in subjects:
-                    if isinstance(subject, Word):
-                        again.append(subject)
-                    else:
-                        again_acks.append(subject)
-        self._unanswered.clear()
+        for subject in self._unheard():
+            if isinstance(subject, Word):
+                again.append(subject)
+            else:
+                again_acks.append(subject)
         self._acks = again_acks + self._acks
         self._words = again + self._words
         for delivery in self._acks:
@@ -166,17 +167,21 @@ class Settlements:
             self._adopted.pop(delivery, None)
         return lost
 
-    def abandon(self, error: JetgateError) -> None:
-        """Nothing can be said any more."""
-        waiting = [word for sent in self._unanswered.values() for item in sent.items for word in item]
-        for word in [*waiting, *self._words]:
-            if isinstance(word, Word):
-                _conclude(word, error, None)
-        self._unanswered.clear()
+    def left(self) -> list[Word]:
+        """Takes out all that was said and is not known to be heard; nothing is held any more."""
+        said = [*self._unheard(), *self._acks, *self._words]
+        words = [one if isinstance(one, Word) else Word(one, session_pb2.ACK_KIND_ACK) for one in said]
         self._words.clear()
         self._acks.clear()
         self._numbered.clear()
         self._adopted.clear()
+        return [word for word in words if word.kind != session_pb2.ACK_KIND_IN_PROGRESS]
+
+    def _unheard(self) -> list[Delivery | Word]:
+        """Takes out what was sent and is not answered."""
+        frames = [sent for sent in self._unanswered.values() if not sent.renews]
+        self._unanswered.clear()
+        return [subject for sent in frames for subjects in sent.items for subject in subjects]
 
     def _release(self, delivery: Delivery) -> None:
         delivery.settled = True
@@ -196,18 +201,21 @@ class Settlements:
             if not delivery.number:
                 made = session_pb2.Acknowledgement(ack_token=delivery.ack_token, kind=session_pb2.ACK_KIND_ACK)
                 items.append((made, [delivery]))
-        for start in range(0, len(items), _ITEMS):
-            yield self._frame(items[start : start + _ITEMS], confirm=False)
+        for start in range(0, len(items), ITEMS):
+            yield self._frame(items[start : start + ITEMS], confirm=False)
 
-    def _word_frame(self, words: list[Word], confirm: bool) -> consume_pb2.SettleFrame:
-        return self._frame([(_acknowledgement(word), [word]) for word in words], confirm)
+    def _word_frame(self, words: list[Word], confirm: bool, renews: bool = False) -> consume_pb2.SettleFrame:
+        return self._frame([(_acknowledgement(word), [word]) for word in words], confirm, renews)
 
     def _frame(
-        self, items: list[tuple[session_pb2.Acknowledgement, Sequence[Delivery | Word]]], confirm: bool
+        self,
+        items: list[tuple[session_pb2.Acknowledgement, Sequence[Delivery | Word]]],
+        confirm: bool,
+        renews: bool = False,
     ) -> consume_pb2.SettleFrame:
         settle_id = self._next_id
         self._next_id += 1
-        self._unanswered[settle_id] = Sent([subjects for _, subjects in items])
+        self._unanswered[settle_id] = Sent([subjects for _, subjects in items], renews)
         return consume_pb2.SettleFrame(
             settle_id=settle_id, acknowledgements=[made for made, _ in items], confirm=confirm
         )
@@ -227,17 +235,22 @@ def ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _acknowledgement(word: Word) -> session_pb2.Acknowledgement:
-    made = session_pb2.Acknowledgement(kind=word.kind, reason=word.reason)
-    if word.delivery.number:
+    made = by_token(word)
+    # More time is asked for by token: the answer to a range brings no fresh one.
+    if word.delivery.number and word.kind != session_pb2.ACK_KIND_IN_PROGRESS:
         made.range.first = word.delivery.number
-    else:
-        made.ack_token = word.delivery.ack_token
+    return made
+
+
+def by_token(word: Word) -> session_pb2.Acknowledgement:
+    """A word as any gateway understands it, in a session or outside."""
+    made = session_pb2.Acknowledgement(ack_token=word.delivery.ack_token, kind=word.kind, reason=word.reason)
     if word.delay:
         made.delay.FromNanoseconds(int(word.delay * 1e9))
     return made
 
 
-def _conclude(word: Word, error: JetgateError | None, token: str | None) -> None:
+def conclude(word: Word, error: JetgateError | None, token: str | None) -> None:
     """Tells whoever waits for a word what became of it."""
     if token and not word.delivery.settled:
         word.delivery.token = token

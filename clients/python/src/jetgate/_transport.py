@@ -125,6 +125,20 @@ def is_passing(error: JetgateError) -> bool:
     return error.retry.value in ("later", "same_id") and not isinstance(error, ClosedError)
 
 
+# What gRPC says where it had no connection for a call. It has no code of its own for that.
+_NO_CONNECTION = (
+    "failed to connect to all addresses",
+    "errors resolving",
+    "DNS resolution failed",
+    "empty address list",
+)
+
+
+def never_left(error: JetgateError) -> bool:
+    """Whether a call failed before anything of it was sent."""
+    return error.code == "UNAVAILABLE" and not error.reason and error.message.startswith(_NO_CONNECTION)
+
+
 def _serialize(message: Any) -> bytes:
     encoded: bytes = message.SerializeToString()
     return encoded

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
-import grpc
-
 from jetgate import _calls
-from jetgate._attempts import Attempts
+from jetgate._attempts import perform
 from jetgate._calls import BatchMode, Call
 from jetgate._transport import DEFAULT_URL, Transport, targets_of
 from jetgate.config import (
@@ -203,9 +200,4 @@ class Client:
         self.close()
 
     def _do(self, call: Call[T], timeout: float | None) -> T:
-        attempts = Attempts(self._transport, call, timeout)
-        while True:
-            try:
-                return call.read(attempts.begin().result())
-            except grpc.RpcError as problem:
-                time.sleep(attempts.failed(problem))
+        return perform(self._transport, call, timeout)

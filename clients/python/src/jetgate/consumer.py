@@ -115,13 +115,17 @@ class Consumer:
     def drain(self, timeout: float | None = None) -> bool:
         """Asks for no more messages and waits until all that were handed out are settled, then ends the session.
 
-        False when that was not so after `timeout` seconds: what was left is delivered again.
+        False when that was not so after `timeout` seconds: what was left is delivered again. False, too, where
+        acknowledgements that were given could not be passed on: those messages may come again.
         """
         return self._engine.drain(timeout)
 
-    def close(self) -> None:
-        """Ends the session at once. Acknowledgements that were given are still sent."""
-        self._engine.close()
+    def close(self) -> bool:
+        """Ends the session at once. Acknowledgements that were given are still sent, between sessions to any gateway.
+
+        False when that did not succeed in some seconds: those messages may come again.
+        """
+        return self._engine.close()
 
     @property
     def pending(self) -> int | None:

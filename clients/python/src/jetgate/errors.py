@@ -15,6 +15,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from jetgate.v1 import error_pb2
 
+OUTCOME_UNKNOWN = "PUBLISH_OUTCOME_UNKNOWN"
+
 
 class Retry(enum.Enum):
     """Whether repeating a failed call may help."""
@@ -60,8 +62,15 @@ class JetgateError(Exception):
     def retry(self) -> Retry:
         """Whether repeating the call may help."""
         if not self.reason:
-            return Retry.LATER if self.code in _TRANSPORT_CODES else Retry.UNSPECIFIED
-        return _RETRIES.get(self.reason, Retry.UNSPECIFIED)
+            return Retry.LATER if self.code in TRANSPORT_CODES else Retry.UNSPECIFIED
+        known = _RETRIES.get(self.reason)
+        # A reason that is younger than this client comes with a code that it knows.
+        return known if known is not None else _RETRIES_BY_CODE.get(self.code, Retry.NEVER)
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """Whether a publish that failed may have been stored: repeat it with the same message id."""
+        return self.reason == OUTCOME_UNKNOWN
 
 
 class InvalidRequestError(JetgateError):
@@ -126,7 +135,15 @@ _CLASSES = {
 }
 
 # What gRPC itself reports of connections that break, or that something between here and the gateway ended.
-_TRANSPORT_CODES = {"UNAVAILABLE", "CANCELLED", "UNKNOWN", "INTERNAL", "DEADLINE_EXCEEDED"}
+TRANSPORT_CODES = {"UNAVAILABLE", "CANCELLED", "UNKNOWN", "INTERNAL", "DEADLINE_EXCEEDED"}
+
+# What a gateway means by a code, whatever its reason is.
+_RETRIES_BY_CODE = {
+    "UNAVAILABLE": Retry.LATER,
+    "DEADLINE_EXCEEDED": Retry.LATER,
+    "RESOURCE_EXHAUSTED": Retry.LATER,
+    "ABORTED": Retry.AFTER_READ,
+}
 
 _CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 _PREFIX = "ERROR_REASON_"
@@ -148,7 +165,7 @@ _RETRIES = _retries()
 
 def make(message: str, *, code: str, reason: str = "", **facts: Any) -> JetgateError:
     """The error of the class that its reason or code has."""
-    if reason == "PUBLISH_OUTCOME_UNKNOWN":
+    if reason == OUTCOME_UNKNOWN:
         return PublishOutcomeUnknownError(message, code=code, reason=reason, **facts)
     return _CLASSES.get(code, JetgateError)(message, code=code, reason=reason, **facts)
 
@@ -168,9 +185,24 @@ def from_item(status: error_pb2.ItemStatus) -> JetgateError:
     return make(
         status.message,
         code=_CODE_NAMES.get(status.code, "UNKNOWN"),
-        reason=error_pb2.ErrorReason.Name(status.reason).removeprefix(_PREFIX),
+        reason=_reason(status.reason),
         metadata=status.metadata,
     )
+
+
+def outcome_unknown(why: str, *, code: str = "UNAVAILABLE", message_id: str = "") -> PublishOutcomeUnknownError:
+    """A message that was sent, and whose answer is lost."""
+    facts = {"message_id": message_id} if message_id else {}
+    text = f"the message may be stored: {why}"
+    return PublishOutcomeUnknownError(text, code=code, reason=OUTCOME_UNKNOWN, metadata=facts)
+
+
+def _reason(number: int) -> str:
+    """The reason's word; one that is younger than this client has its number only."""
+    if not number:
+        return ""
+    value = error_pb2.ErrorReason.DESCRIPTOR.values_by_number.get(number)
+    return f"REASON_{number}" if value is None else value.name.removeprefix(_PREFIX)
 
 
 def _details(status: status_pb2.Status) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class PublishFuture(Entry):
         self.message_id = message_id
         self.expires = expires
         self.size = len(head) + len(payload) + OVERHEAD
-        self.sent = False
+        self.sent_at = 0.0
         self._publisher = publisher
         self._outcome: Outcome | None = None
         self._callbacks: list[Callable[[PublishFuture], object]] | None = None

@@ -37,7 +37,6 @@ import jetgate.v1.GetInfoRequest;
 import jetgate.v1.GetInfoResponse;
 import jetgate.v1.GetStreamRequest;
 import jetgate.v1.PublishBatchRequest;
-import jetgate.v1.PublisherServiceGrpc;
 import jetgate.v1.Stream;
 import jetgate.v1.StreamConfig;
 import jetgate.v1.StreamServiceGrpc;
@@ -86,7 +85,10 @@ public final class Client implements AutoCloseable {
     return channel;
   }
 
-  /** Stores one message and returns once its stream has taken it. For many messages a publisher is several times faster. */
+  /**
+   * Stores one message and returns once its stream has taken it. For many messages a publisher is several times faster. Where {@link
+   * JetgateException#isOutcomeUnknown()} the message may be stored: publish it again with the id that is in the metadata "message_id".
+   */
   public PublishResult publish(Message message) {
     var request = message.request();
     if (request.getMessageId().isEmpty()) {
@@ -94,17 +96,20 @@ public final class Client implements AutoCloseable {
       request = request.toBuilder().setMessageId(UUID.randomUUID().toString()).build();
     }
     var publish = request;
-    return PublishResult.of(call(() -> stub(PublisherServiceGrpc.newBlockingStub(channel)).publish(publish)));
+    var attempts = new Attempts(this, callTimeout, publish.getMessageId(), true);
+    return PublishResult.of(attempts.make(stub -> stub.publish(publish)));
   }
 
   /**
    * Publishes up to 1,000 messages in one call and tells what became of each, in their order. An exception means with
-   * {@link BatchMode#ATOMIC} that none is stored.
+   * {@link BatchMode#ATOMIC} that none is stored, unless {@link JetgateException#isOutcomeUnknown()}.
    */
   public List<BatchResult> publishBatch(BatchMode mode, List<Message> messages) {
     var request = PublishBatchRequest.newBuilder().setMode(mode.toProto());
     messages.forEach(message -> request.addMessages(message.request()));
-    var response = call(() -> stub(PublisherServiceGrpc.newBlockingStub(channel)).publishBatch(request.build()));
+    var haveIds = request.getMessagesList().stream().noneMatch(message -> message.getMessageId().isEmpty());
+    var attempts = new Attempts(this, callTimeout, "", mode == BatchMode.INDEPENDENT && haveIds);
+    var response = attempts.make(stub -> stub.publishBatch(request.build()));
     return response.getResultsList().stream()
         .map(result ->
             result.getStatus().getCode() == 0
@@ -331,7 +336,10 @@ public final class Client implements AutoCloseable {
     }
   }
 
-  /** What is repeated when it fails with UNAVAILABLE: what is harmless to repeat. */
+  /**
+   * What is repeated when it fails with UNAVAILABLE: what is harmless to repeat. Publishes are repeated by {@link Attempts}, which
+   * has to know what became of each.
+   */
   private static final class ServiceConfig {
     static final Map<String, Object> RETRIES =
         Map.of(
@@ -340,7 +348,6 @@ public final class Client implements AutoCloseable {
                 Map.of(
                     "name",
                     List.of(
-                        method("PublisherService", "Publish"),
                         method("SubscriberService", "Acknowledge"),
                         method("StreamService", "CreateStream"),
                         method("StreamService", "ApplyStream"),

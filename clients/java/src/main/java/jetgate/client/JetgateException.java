@@ -16,6 +16,7 @@ import jetgate.v1.ItemStatus;
  */
 public final class JetgateException extends RuntimeException {
   static final String PREFIX = "ERROR_REASON_";
+  private static final String OUTCOME_UNKNOWN = "PUBLISH_OUTCOME_UNKNOWN";
 
   private final transient Status.Code code;
   private final String reason;
@@ -70,7 +71,8 @@ public final class JetgateException extends RuntimeException {
   /** Whether repeating the call may help. */
   public Retry retry() {
     if (!reason.isEmpty()) {
-      return Retry.of(reason);
+      var stated = Retry.of(reason);
+      return stated != null ? stated : Retry.of(code);
     }
     return switch (code) {
       case UNAVAILABLE, CANCELLED, UNKNOWN, INTERNAL, DEADLINE_EXCEEDED -> Retry.LATER;
@@ -80,7 +82,7 @@ public final class JetgateException extends RuntimeException {
 
   /** Whether a message that could not be published may have been stored: repeat it with the same message id. */
   public boolean isOutcomeUnknown() {
-    return reason.equals("PUBLISH_OUTCOME_UNKNOWN");
+    return reason.equals(OUTCOME_UNKNOWN);
   }
 
   /** Whether a stream that ended so would end so again. */
@@ -124,19 +126,43 @@ public final class JetgateException extends RuntimeException {
   }
 
   static JetgateException of(ItemStatus item) {
-    var reason = item.getReason().name();
     return new JetgateException(
         item.getMessage(),
         Status.fromCodeValue(item.getCode()).getCode(),
-        reason.startsWith(PREFIX) ? reason.substring(PREFIX.length()) : reason,
+        reason(item),
         item.getMetadataMap(),
         Map.of(),
         Duration.ZERO,
         null);
   }
 
-  static JetgateException outcomeUnknown(String why) {
-    return local(Status.Code.UNAVAILABLE, "PUBLISH_OUTCOME_UNKNOWN", "the message may be stored: " + why);
+  /** The reason's word; one that is younger than this library has its number only. */
+  private static String reason(ItemStatus item) {
+    return switch (item.getReason()) {
+      case ERROR_REASON_UNSPECIFIED -> "";
+      case UNRECOGNIZED -> "REASON_" + item.getReasonValue();
+      default -> item.getReason().name().substring(PREFIX.length());
+    };
+  }
+
+  /** A message that was sent, and whose answer is lost. */
+  static JetgateException outcomeUnknown(String why, String messageId) {
+    return outcomeUnknown(Status.Code.UNAVAILABLE, why, messageId, null);
+  }
+
+  /** This, as the last word on a message that may be stored all the same. */
+  JetgateException asOutcomeUnknown(String messageId) {
+    if (isOutcomeUnknown()) {
+      return this;
+    }
+    var isTime = code == Status.Code.DEADLINE_EXCEEDED || code == Status.Code.CANCELLED;
+    return outcomeUnknown(isTime ? code : Status.Code.UNAVAILABLE, getMessage(), messageId, this);
+  }
+
+  private static JetgateException outcomeUnknown(Status.Code code, String why, String messageId, Throwable cause) {
+    Map<String, String> facts = messageId.isEmpty() ? Map.of() : Map.of("message_id", messageId);
+    var message = "the message may be stored: " + why;
+    return new JetgateException(message, code, OUTCOME_UNKNOWN, facts, Map.of(), Duration.ZERO, cause);
   }
 
   static JetgateException local(Status.Code code, String reason, String message) {

@@ -1,15 +1,27 @@
 package jetgate.client;
 
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Consumer;
+import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import jetgate.v1.PublishRequest;
 
 /** The messages of a publisher that are not answered, by their numbers, which follow one another. No I/O, no locking. */
 final class Ledger {
+  /** What a stream remembers ids for, where it does not say: JetStream's default. */
+  static final Duration USUAL_WINDOW = Duration.ofMinutes(2);
+
+  /**
+   * Whether a stream that remembers ids so long may not know the id of what was sent then any more, or not when it comes again: some
+   * time is left for the way there.
+   */
+  static boolean mayBeForgotten(long sentAt, Duration remembers) {
+    return System.nanoTime() - sentAt >= remembers.toNanos() / 10 * 9;
+  }
+
   /** A message that is not answered. */
   static final class Entry {
     final PublishRequest request;
@@ -116,31 +128,34 @@ final class Ledger {
   }
 
   /**
-   * The messages on their way that are not answered, with their numbers, to be sent again; what would not be safe to repeat is
-   * taken out and given to {@code give}.
+   * Takes out what would not be safe to send again, of what was sent over any stream. What never was is always safe.
    */
-  List<Frame> again(Predicate<Entry> isSafe, Consumer<Entry> give, int mostMessages, int mostBytes) {
+  void giveUp(Predicate<Entry> isSafe, BiConsumer<Long, Entry> with) {
+    for (var number = first; number <= last(); number++) {
+      var entry = sent(number);
+      if (!entry.answered && !isSafe.test(entry)) {
+        out(entry);
+        with.accept(number, entry);
+      }
+    }
+    forget();
+  }
+
+  /** The messages on their way that are not answered, with their numbers, to be sent again. */
+  List<Frame> again(int mostMessages, int mostBytes) {
     var frames = new ArrayList<Frame>();
     List<PublishRequest> frame = new ArrayList<>();
     long begin = 0;
     long room = mostBytes;
     for (var number = first; number <= last(); number++) {
-      var entry = sent.get((int) (number - first) + forgotten);
-      var isOut = entry.answered;
-      if (!isOut && !isSafe.test(entry)) {
-        out(entry);
-        give.accept(entry);
-        isOut = true;
-      }
-      if (!frame.isEmpty() && (isOut || frame.size() == mostMessages || room < entry.size)) {
+      var entry = sent(number);
+      if (!frame.isEmpty() && (entry.answered || frame.size() == mostMessages || room < entry.size)) {
         frames.add(new Frame(begin, frame));
         frame = new ArrayList<>();
         room = mostBytes;
       }
-      if (!isOut) {
-        if (frame.isEmpty()) {
-          begin = number;
-        }
+      if (!entry.answered) {
+        begin = frame.isEmpty() ? number : begin;
         frame.add(entry.request);
         room -= entry.size;
       }
@@ -148,24 +163,22 @@ final class Ledger {
     if (!frame.isEmpty()) {
       frames.add(new Frame(begin, frame));
     }
-    forget();
     return frames;
   }
 
   /** Takes everything out. */
-  void fail(Consumer<Entry> with) {
-    for (var entry : sent) {
-      if (entry != null && !entry.answered) {
-        out(entry);
-        with.accept(entry);
-      }
-    }
+  void fail(BiConsumer<Long, Entry> with) {
+    giveUp(entry -> false, with);
+    var number = last() + 1;
     for (var entry : waiting) {
       out(entry);
-      with.accept(entry);
+      with.accept(number++, entry);
     }
     waiting.clear();
-    forget();
+  }
+
+  private Entry sent(long number) {
+    return sent.get((int) (number - first) + forgotten);
   }
 
   private void out(Entry entry) {

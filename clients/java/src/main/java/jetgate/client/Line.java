@@ -41,12 +41,17 @@ final class Line<Q, R> implements ClientResponseObserver<Q, R> {
     call.disableAutoRequestWithInitial(1);
   }
 
-  /** Waits for the first frame; null where the line ended, or is silent, before it came. The lock is held. */
+  /**
+   * Waits for the first frame; null where the line ended, or is silent, before it came. The lock is held; the next frame is not taken
+   * before it is released.
+   */
   R first() throws InterruptedException {
     while (first == null && !ended && !isSilent()) {
       event.await(1, TimeUnit.SECONDS);
     }
-    if (first == null && !ended) {
+    if (first != null) {
+      call.request(1);
+    } else if (!ended) {
       cut();
     }
     return first;
@@ -104,9 +109,9 @@ final class Line<Q, R> implements ClientResponseObserver<Q, R> {
         event.signalAll();
       } else {
         afterwards = take.apply(frame);
-      }
-      if (!paused) {
-        call.request(1);
+        if (!paused) {
+          call.request(1);
+        }
       }
     } finally {
       lock.unlock();

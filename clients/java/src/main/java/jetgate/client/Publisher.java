@@ -8,6 +8,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
 import jetgate.v1.Ping;
 import jetgate.v1.PublishAcks;
 import jetgate.v1.PublishFrame;
@@ -43,7 +44,8 @@ public final class Publisher implements AutoCloseable {
   private boolean idle;
   private boolean closing;
   private JetgateException error;
-  private PublishOpened opened;
+  // What the ids of messages without one are made of, with their numbers.
+  private volatile String producer = "";
 
   Publisher(Client client, PublisherOptions options) {
     this.client = client;
@@ -134,29 +136,29 @@ public final class Publisher implements AutoCloseable {
 
   /** Ends the publisher: what is unanswered fails. A message that was sent may be stored. */
   private void fail(JetgateException why) {
-    var failed = new ArrayList<Ledger.Entry>();
+    var failed = new ArrayList<Runnable>();
     lock.lock();
     try {
       error = error == null ? why : error;
-      ledger.fail(failed::add);
+      ledger.fail(
+          (number, entry) -> {
+            var unknown = entry.wasSent ? JetgateException.outcomeUnknown(why.getMessage(), id(number, entry)) : why;
+            failed.add(() -> entry.future.completeExceptionally(unknown));
+          });
       work.signalAll();
       answered.signalAll();
     } finally {
       lock.unlock();
     }
-    for (var entry : failed) {
-      entry.future.completeExceptionally(entry.wasSent ? JetgateException.outcomeUnknown(why.getMessage()) : why);
-    }
+    failed.forEach(Runnable::run);
   }
 
   /** Keeps a stream open as long as there is something to send. */
   private void run() {
     var open = options.open(client.name());
-    var remembers = Duration.ofMinutes(2);
     var backoff = new Backoff();
     try {
       while (awaitWork()) {
-        opened = null;
         var why = session(open, backoff);
         if (error != null) {
           return;
@@ -165,15 +167,9 @@ public final class Publisher implements AutoCloseable {
           fail(why);
           return;
         }
-        if (opened != null) {
-          if (!opened.getProducerId().isEmpty()) {
-            open.setProducerId(opened.getProducerId()).setResume(true);
-          }
-          if (opened.hasDuplicateWindow()) {
-            remembers = Durations.of(opened.getDuplicateWindow());
-          }
-          rewind(remembers, why);
-        }
+        // What has no id may not be sent again.
+        var reason = why == null ? "the stream ended" : why.getMessage();
+        giveUp(entry -> options.messageIds() || !entry.request.getMessageId().isEmpty(), reason);
         TimeUnit.NANOSECONDS.sleep(backoff.next(why).toNanos());
       }
     } catch (InterruptedException interrupted) {
@@ -197,26 +193,42 @@ public final class Publisher implements AutoCloseable {
     }
   }
 
-  /** Prepares what is unanswered to be sent again. What has no id, or one that its stream may have forgotten, is given up. */
-  private void rewind(Duration remembers, JetgateException why) {
-    var forgotten = System.nanoTime() - remembers.toNanos() / 10 * 9;
-    var given = new ArrayList<Ledger.Entry>();
+  /** Takes out, of all that was ever sent, what would not be safe to send again. */
+  private void giveUp(Predicate<Ledger.Entry> isSafe, String why) {
+    var given = new ArrayList<Runnable>();
     lock.lock();
     try {
-      again.clear();
-      again.addAll(
-          ledger.again(
-              entry ->
-                  entry.sentAt - forgotten > 0 && (options.messageIds() || !entry.request.getMessageId().isEmpty()),
-              given::add,
-              options.batchMessages(),
-              options.batchBytes()));
+      ledger.giveUp(
+          isSafe,
+          (number, entry) -> {
+            var unknown = JetgateException.outcomeUnknown(why, id(number, entry));
+            given.add(() -> entry.future.completeExceptionally(unknown));
+          });
       answered.signalAll();
     } finally {
       lock.unlock();
     }
-    var reason = why == null ? "the stream ended" : why.getMessage();
-    given.forEach(entry -> entry.future.completeExceptionally(JetgateException.outcomeUnknown(reason)));
+    given.forEach(Runnable::run);
+  }
+
+  /**
+   * Takes up a stream that is open now, and prepares what is unanswered to be sent again. What its stream may have forgotten the id
+   * of is given up: it might be stored twice.
+   */
+  private void begin(PublishOpen.Builder open, PublishOpened opened) {
+    if (!opened.getProducerId().isEmpty()) {
+      open.setProducerId(opened.getProducerId()).setResume(true);
+      producer = opened.getProducerId();
+    }
+    var remembers = opened.hasDuplicateWindow() ? Durations.of(opened.getDuplicateWindow()) : Ledger.USUAL_WINDOW;
+    giveUp(entry -> !Ledger.mayBeForgotten(entry.sentAt, remembers), "its stream may have forgotten the id");
+    lock.lock();
+    try {
+      again.clear();
+      again.addAll(ledger.again(options.batchMessages(), options.batchBytes()));
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** One stream from its opening to its end; returns why it ended, null where it did so in order. */
@@ -225,17 +237,19 @@ public final class Publisher implements AutoCloseable {
     var line = new Line<PublishStreamRequest, PublishStreamResponse>(lock, work, this::take);
     client.authorised(PublisherServiceGrpc.newStub(client.channel())).publishStream(line);
     line.send(PublishStreamRequest.newBuilder().setOpen(open).build());
+    PublishStreamResponse first;
     lock.lock();
     try {
-      var first = line.first();
-      if (first == null) {
-        return line.error();
-      }
-      opened = first.getOpened();
-      backoff.worked();
+      first = line.first();
     } finally {
       lock.unlock();
     }
+    if (first == null) {
+      return line.error();
+    }
+    backoff.worked();
+    var opened = first.getOpened();
+    begin(open, opened);
     var pingAfter = Durations.of(opened.getPingWithin()).toNanos() / 3;
     while (true) {
       var frame = next(line, pingAfter);
@@ -348,11 +362,13 @@ public final class Publisher implements AutoCloseable {
     if (entry == null) {
       return;
     }
-    var id = entry.request.getMessageId();
-    if (id.isEmpty() && opened != null && !opened.getProducerId().isEmpty()) {
-      id = opened.getProducerId() + ":" + number;
-    }
-    var result = new PublishResult(stream, sequence, duplicate, id);
+    var result = new PublishResult(stream, sequence, duplicate, id(number, entry));
     outcomes.add(() -> entry.future.complete(result));
+  }
+
+  /** The id that the message of this number is stored with; empty where it has none. */
+  private String id(long number, Ledger.Entry entry) {
+    var own = entry.request.getMessageId();
+    return own.isEmpty() && !producer.isEmpty() ? producer + ":" + number : own;
   }
 }

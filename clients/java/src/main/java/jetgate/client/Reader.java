@@ -5,7 +5,6 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
-import java.util.NoSuchElementException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -99,31 +98,7 @@ public final class Reader implements AutoCloseable, Iterable<Delivery> {
   /** Messages as they come, until {@link #close} or the end that was asked for. */
   @Override
   public Iterator<Delivery> iterator() {
-    return new Iterator<>() {
-      private Delivery next;
-
-      @Override
-      public boolean hasNext() {
-        try {
-          while (next == null && !isDone()) {
-            next = receive(Duration.ofHours(1));
-          }
-        } catch (InterruptedException interrupted) {
-          Thread.currentThread().interrupt();
-        }
-        return next != null;
-      }
-
-      @Override
-      public Delivery next() {
-        if (!hasNext()) {
-          throw new NoSuchElementException();
-        }
-        var message = next;
-        next = null;
-        return message;
-      }
-    };
+    return new Arriving<>(this::receive, this::isDone);
   }
 
   /** Behind the last message that was handed out; a later reader of the same goes on there. */

@@ -9,14 +9,14 @@ import jetgate.v1.ReceivedMessage;
  * nothing.
  */
 public final class Received extends Delivery {
-  private final Consumer consumer;
+  private final Consuming consumer;
   // Which session delivered it, and its number there; the token and whether it is settled are guarded by the consumer's lock.
   final long session;
   final long id;
   String token;
   boolean settled;
 
-  Received(ReceivedMessage raw, Consumer consumer, long session) {
+  Received(ReceivedMessage raw, Consuming consumer, long session) {
     super(raw);
     this.consumer = consumer;
     this.session = session;

@@ -16,18 +16,48 @@ import jetgate.v1.SessionOpened;
 import jetgate.v1.SettleFrame;
 import jetgate.v1.SettleResult;
 
-/** What a consumer holds, and what it has yet to say. No I/O, no locking. */
+/** What a consumer holds, what it has yet to say and what it said without an answer. No I/O, no locking. */
 final class Settlements {
+  /** How many items a settle frame or a call of Acknowledge may have. */
+  static final int MOST_ITEMS = 10_000;
+
   /** What is said of a message. */
-  record Word(Received message, AckKind kind, Duration delay, String reason) {}
+  record Word(Received message, AckKind kind, Duration delay, String reason) {
+    static Word of(Received message, AckKind kind) {
+      return new Word(message, kind, Duration.ZERO, "");
+    }
+
+    /** As the session of this number takes it. More time is asked for by token: the answer to a range brings no fresh one. */
+    Acknowledgement in(long session) {
+      var item = byToken();
+      if (message.session == session && kind != AckKind.ACK_KIND_IN_PROGRESS) {
+        item.setRange(DeliveryRange.newBuilder().setFirst(message.id));
+      }
+      return item.build();
+    }
+
+    /** As any gateway takes it, in a session or outside. */
+    Acknowledgement.Builder byToken() {
+      var item = Acknowledgement.newBuilder().setAckToken(message.token).setKind(kind).setReason(reason);
+      return delay.isZero() ? item : item.setDelay(Durations.toProto(delay));
+    }
+  }
+
+  /**
+   * A frame that is not answered.
+   *
+   * @param before how many items of the frame come before those of {@code words}
+   * @param renews it asks for fresh tokens, which only the session that is about to end can give
+   */
+  private record Said(List<Received> acks, int before, List<Word> words, boolean renews) {}
 
   // Handed out, or waiting to be, and not settled.
   private final Set<Received> held = new LinkedHashSet<>();
   // Plain acknowledgements are most of all that is said.
-  private final List<Received> acks = new ArrayList<>();
-  private final List<Word> words = new ArrayList<>();
-  // The renewals that are not answered, by their settle id.
-  private final Map<Long, List<Received>> renewing = new HashMap<>();
+  private List<Received> acks = new ArrayList<>();
+  private List<Word> words = new ArrayList<>();
+  // By their settle ids.
+  private final Map<Long, Said> unanswered = new HashMap<>();
   private long settleId;
 
   void delivered(Received message) {
@@ -75,76 +105,79 @@ final class Settlements {
   }
 
   /**
-   * Says everything that is unsaid; null where there is nothing. Deliveries of this session go by ranges of their numbers, others by
-   * their tokens.
+   * Says what is unsaid, as much as a frame may have; null where there is nothing. Deliveries of this session go by ranges of their
+   * numbers, others by their tokens.
    */
   SettleFrame frame(long session) {
     if (unsaid() == 0) {
       return null;
     }
-    var frame = SettleFrame.newBuilder();
-    var numbers = new long[acks.size()];
-    var count = 0;
-    for (var message : acks) {
-      if (message.session == session) {
-        numbers[count++] = message.id;
-      } else {
-        frame.addAcknowledgements(byToken(message, AckKind.ACK_KIND_ACK));
-      }
-    }
-    Arrays.sort(numbers, 0, count);
-    for (int begin = 0, end; begin < count; begin = end) {
-      end = begin + 1;
-      while (end < count && numbers[end] == numbers[end - 1] + 1) {
-        end++;
-      }
-      var range = DeliveryRange.newBuilder().setFirst(numbers[begin]).setLast(numbers[end - 1]);
-      frame.addAcknowledgements(Acknowledgement.newBuilder().setRange(range).setKind(AckKind.ACK_KIND_ACK));
-    }
-    for (var word : words) {
-      var item = byToken(word.message, word.kind).setReason(word.reason);
-      if (word.message.session == session) {
-        item.setRange(DeliveryRange.newBuilder().setFirst(word.message.id));
-      }
-      if (!word.delay.isZero()) {
-        item.setDelay(Durations.toProto(word.delay));
-      }
-      frame.addAcknowledgements(item);
-    }
-    acks.clear();
-    words.clear();
-    return frame.build();
+    var said = acks.subList(0, Math.min(acks.size(), MOST_ITEMS));
+    var items = acknowledge(said, session);
+    var others = words.subList(0, Math.min(words.size(), MOST_ITEMS - items.size()));
+    var kept = new Said(List.copyOf(said), items.size(), List.copyOf(others), false);
+    others.forEach(word -> items.add(word.in(session)));
+    said.clear();
+    others.clear();
+    return enter(kept, items);
   }
 
   /**
    * Asks for fresh tokens of what is held, while a session comes to its end: the next one takes over only what has not expired by its
-   * token. Null where nothing is held.
+   * token.
    */
-  SettleFrame renewals() {
-    if (held.isEmpty()) {
-      return null;
+  List<SettleFrame> renewals() {
+    var asked = held.stream().map(message -> Word.of(message, AckKind.ACK_KIND_IN_PROGRESS)).toList();
+    var frames = new ArrayList<SettleFrame>();
+    for (var begin = 0; begin < asked.size(); begin += MOST_ITEMS) {
+      var part = asked.subList(begin, Math.min(asked.size(), begin + MOST_ITEMS));
+      frames.add(enter(new Said(List.of(), 0, part, true), byTokens(part)));
     }
-    settleId++;
-    renewing.put(settleId, List.copyOf(held));
-    var frame = SettleFrame.newBuilder().setSettleId(settleId);
-    held.forEach(message -> frame.addAcknowledgements(byToken(message, AckKind.ACK_KIND_IN_PROGRESS)));
-    return frame.build();
+    return frames;
   }
 
-  /** Takes the renewed tokens of an answer. */
+  private SettleFrame enter(Said kept, List<Acknowledgement> items) {
+    settleId++;
+    unanswered.put(settleId, kept);
+    return SettleFrame.newBuilder().setSettleId(settleId).addAllAcknowledgements(items).build();
+  }
+
+  /** Takes the fresh tokens of an answer. */
   void answered(SettleResult result) {
-    var renewed = renewing.remove(result.getSettleId());
-    for (var i = 0; renewed != null && i < Math.min(renewed.size(), result.getResultsCount()); i++) {
-      var token = result.getResults(i).getMetadataMap().get("ack_token");
+    var kept = unanswered.remove(result.getSettleId());
+    for (var i = 0; kept != null && i < kept.words.size() && kept.before + i < result.getResultsCount(); i++) {
+      var token = result.getResults(kept.before + i).getMetadataMap().get("ack_token");
       if (token != null) {
-        renewed.get(i).token = token;
+        kept.words.get(i).message.token = token;
       }
     }
   }
 
+  /** The session is over: what it did not answer is said again. */
+  void moved() {
+    for (var kept : unanswered.values()) {
+      if (!kept.renews) {
+        acks.addAll(kept.acks);
+        words.addAll(kept.words);
+      }
+    }
+    unanswered.clear();
+  }
+
+  /** Takes out all that was said and not answered, and lets go of what is held: there will be no other session. */
+  List<Word> left() {
+    moved();
+    var left = new ArrayList<Word>(unsaid());
+    acks.forEach(message -> left.add(Word.of(message, AckKind.ACK_KIND_ACK)));
+    words.stream().filter(word -> word.kind != AckKind.ACK_KIND_IN_PROGRESS).forEach(left::add);
+    acks = new ArrayList<>();
+    words = new ArrayList<>();
+    held.clear();
+    return left;
+  }
+
   /** What the next session is asked to take over. */
   List<Received> offer(int most) {
-    renewing.clear();
     return held.stream().limit(most).toList();
   }
 
@@ -164,7 +197,31 @@ final class Settlements {
     return lost;
   }
 
-  static Acknowledgement.Builder byToken(Received message, AckKind kind) {
-    return Acknowledgement.newBuilder().setAckToken(message.token).setKind(kind);
+  static List<Acknowledgement> byTokens(List<Word> words) {
+    return words.stream().map(word -> word.byToken().build()).toList();
+  }
+
+  /** The items that acknowledge these messages: whole ranges of those of the session. */
+  private static List<Acknowledgement> acknowledge(List<Received> messages, long session) {
+    var items = new ArrayList<Acknowledgement>();
+    var numbers = new long[messages.size()];
+    var count = 0;
+    for (var message : messages) {
+      if (message.session == session) {
+        numbers[count++] = message.id;
+      } else {
+        items.add(Word.of(message, AckKind.ACK_KIND_ACK).byToken().build());
+      }
+    }
+    Arrays.sort(numbers, 0, count);
+    for (int begin = 0, end; begin < count; begin = end) {
+      end = begin + 1;
+      while (end < count && numbers[end] == numbers[end - 1] + 1) {
+        end++;
+      }
+      var range = DeliveryRange.newBuilder().setFirst(numbers[begin]).setLast(numbers[end - 1]);
+      items.add(Acknowledgement.newBuilder().setRange(range).setKind(AckKind.ACK_KIND_ACK).build());
+    }
+    return items;
   }
 }

@@ -24,11 +24,11 @@ import org.junit.jupiter.api.Timeout;
 /** Gateways and servers are killed, paused and drained under a client. */
 @Timeout(value = 120, unit = TimeUnit.SECONDS)
 class FaultsTest {
-  private static void createStream(Client client) {
+  static void createStream(Client client) {
     client.createStream(StreamConfig.newBuilder().setName("USERS").addSubjects("users.*").build());
   }
 
-  private static void createConsumer(Client client, Duration ackWait) {
+  static void createConsumer(Client client, Duration ackWait) {
     var config = ConsumerConfig.newBuilder().setDurableName("worker").setAckWait(Durations.toProto(ackWait));
     client.createConsumer("USERS", config.build());
   }
@@ -74,11 +74,12 @@ class FaultsTest {
   void withoutIdsABrokenConnectionLeavesOutcomesUnknown() throws Exception {
     try (var world = World.of("{}"); var client = world.connect()) {
       createStream(client);
+      var gateway = client.info().getGatewayId();
       try (var publisher = client.publisher(PublisherOptions.defaults().withMessageIds(false))) {
         publisher.publish(Message.of("users.new", "1")).get();
         world.tell("pause_nats", 0);
         var second = publisher.publish(Message.of("users.new", "2"));
-        awaitInFlight(client);
+        awaitInFlight(client, gateway);
         world.tell("kill_gateway", 0);
         var failed = assertThrows(ExecutionException.class, second::get);
         assertTrue(((JetgateException) failed.getCause()).isOutcomeUnknown(), failed.toString());
@@ -89,10 +90,74 @@ class FaultsTest {
     }
   }
 
+  @Test
+  void whatItsStreamMayHaveForgottenIsNotSentAgain() throws Exception {
+    var window = Duration.ofSeconds(2);
+    try (var world = World.of("{}"); var client = world.connect()) {
+      var config = StreamConfig.newBuilder().setName("USERS").addSubjects("users.*");
+      client.createStream(config.setDuplicateWindow(Durations.toProto(window)).build());
+      var gateway = client.info().getGatewayId();
+      var options = PublisherOptions.defaults().withStream("USERS").withTimeout(Duration.ofMinutes(1));
+      try (var publisher = client.publisher(options)) {
+        publisher.publish(Message.of("users.new", "first")).get();
+        world.tell("pause_nats", 0);
+        var sent = publisher.publish(Message.of("users.new", "sent"));
+        awaitInFlight(client, gateway);
+        world.tell("kill_gateway", 0);
+        world.tell("resume_nats", 0);
+        Thread.sleep(window.toMillis()); // which is what this is about; the client knows by now that nobody is there
+        var unsent = publisher.publish(Message.of("users.new", "unsent"));
+        Thread.sleep(window.toMillis());
+        world.tell("start_gateway", 0);
+        var failed = assertThrows(ExecutionException.class, sent::get).getCause();
+        assertTrue(((JetgateException) failed).isOutcomeUnknown(), failed.toString());
+        assertTrue(((JetgateException) failed).metadata().get("message_id").endsWith(":2"));
+        unsent.get();
+      }
+      assertTrue(client.stream("USERS").getState().getMessages() <= 3);
+    }
+  }
+
+  @Test
+  void aPublishWithoutAnAnswerMayBeStored() throws Exception {
+    try (var world = World.of("{}"); var client = world.connect()) {
+      createStream(client);
+      try (var hasty = Client.builder(world.gateways().get(0)).callTimeout(Duration.ofSeconds(1)).build()) {
+        client.publish(Message.of("users.new", "first"));
+        while (isUnknown(() -> hasty.publish(Message.of("users.new", "first")))) {
+          Thread.sleep(20); // the machine is slow, and this is to be a connection that works
+        }
+        world.tell("pause_gateway", 0);
+        var open = assertThrows(JetgateException.class, () -> hasty.publish(Message.of("users.new", "open")));
+        assertTrue(open.isOutcomeUnknown(), open.toString());
+        assertEquals(Retry.SAME_ID, open.retry());
+        assertTrue(isUnknown(() -> hasty.publishBatch(BatchMode.ATOMIC, List.of(Message.of("users.new", "batch")))));
+        world.tell("resume_gateway", 0);
+        // The same id makes it known.
+        client.publish(Message.builder("users.new").payload("open").messageId(open.metadata().get("message_id")).build());
+        world.tell("kill_gateway", 0);
+        var refused = assertThrows(JetgateException.class, () -> hasty.publish(Message.of("users.new", "no")));
+        while (refused.isOutcomeUnknown()) { // the connection was not known to be dead
+          refused = assertThrows(JetgateException.class, () -> hasty.publish(Message.of("users.new", "no")));
+        }
+      }
+    }
+  }
+
+  private static boolean isUnknown(Runnable publish) {
+    try {
+      publish.run();
+      return false;
+    } catch (JetgateException failed) {
+      return failed.isOutcomeUnknown();
+    }
+  }
+
   /** Waits until the gateway, which still answers, has a message in flight. */
-  private static void awaitInFlight(Client client) throws InterruptedException {
+  private static void awaitInFlight(Client client, String gateway) throws InterruptedException {
     var stub = GatewayServiceGrpc.newBlockingStub(client.channel());
-    var request = ListSessionsRequest.getDefaultInstance();
+    // The others are not asked: that would take the paused server.
+    var request = ListSessionsRequest.newBuilder().setGatewayId(gateway).build();
     while (stub.listSessions(request).getSessionsList().stream().allMatch(one -> one.getOutstandingMessages() == 0)) {
       Thread.sleep(20);
     }

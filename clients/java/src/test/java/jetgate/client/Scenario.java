@@ -228,7 +228,8 @@ final class Scenario {
         PublisherOptions.defaults()
             .withStream(fields.text("stream", ""))
             .withCumulative(fields.flag("cumulative"))
-            .withMaxInFlight(fields.number("max_in_flight", 4096), 32 << 20);
+            .withMaxInFlight(fields.number("max_in_flight", 4096), 32 << 20)
+            .withTimeout(Duration.ofSeconds(30)); // a machine that builds and tests at once is slow
     fields.allRead();
     var perSecond = step.number("per_second", 0);
     var begun = System.nanoTime();
