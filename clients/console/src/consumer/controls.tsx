@@ -4,7 +4,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { useState } from "preact/hooks";
 import { type Consumer, ConsumerService } from "jetgate/proto/consumer";
 import { count, lasting } from "../format";
-import { client } from "../gateway";
+import { client } from "../caller";
 import { grpcurl } from "../grpcurl";
 import { ask } from "../ui/action";
 

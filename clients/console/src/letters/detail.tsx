@@ -2,7 +2,7 @@
 
 import { type DeadLetter, DeadLetterCause, DeadLetterService } from "jetgate/proto/dead_letter";
 import { count, time, words } from "../format";
-import { client } from "../gateway";
+import { client } from "../caller";
 import { grpcurl } from "../grpcurl";
 import { usePolled } from "../polled";
 import { Headers, Payload } from "../stream/detail";

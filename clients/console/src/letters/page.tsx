@@ -3,7 +3,8 @@
 import { useState } from "preact/hooks";
 import { type DeadLetter, DeadLetterCause, DeadLetterService } from "jetgate/proto/dead_letter";
 import { age, count, time, words } from "../format";
-import { client, info } from "../gateway";
+import { client } from "../caller";
+import { info } from "../gateway";
 import { grpcurl } from "../grpcurl";
 import { usePolled } from "../polled";
 import { to } from "../route";

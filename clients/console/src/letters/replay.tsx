@@ -5,7 +5,8 @@ import { DeadLetterService, type ReplaySummary, type ReplayedLetter } from "jetg
 import { ErrorReason } from "jetgate/proto/error";
 import type { JetgateError } from "jetgate/web";
 import { count } from "../format";
-import { asError, client, heard } from "../gateway";
+import { client } from "../caller";
+import { asError, heard } from "../gateway";
 import { grpcurl } from "../grpcurl";
 import { Dialog } from "../ui/action";
 import { CopyButton } from "../ui/copy";

@@ -4,7 +4,7 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { SubscriberService } from "jetgate/proto/subscriber";
 import { DeliverPolicy, type Message, type SubscriptionOptions } from "jetgate/web";
-import { client } from "../gateway";
+import { client } from "../caller";
 import { grpcurl } from "../grpcurl";
 
 /** Where a page begins, or ends. */

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { StreamService } from "jetgate/proto/stream";
 import type { SubjectCount } from "jetgate/proto/stream_message";
 import { count } from "../format";
-import { client } from "../gateway";
+import { client } from "../caller";
 import { grpcurl } from "../grpcurl";
 import { usePolled } from "../polled";
 import { CopyButton } from "../ui/copy";
