@@ -230,6 +230,8 @@ describe("the console", { skip: !executable && "LEFT OUT: no Chromium", timeout:
     const consumer = client.consume("DIES", "billing");
     (await consumer.receive(60_000))!.term("unlucky");
     await consumer.close();
+    const listed = async () => (await client.services.deadLetters.listDeadLetters({}, patient)).letters.length > 0;
+    await eventually(listed, "the letter");
     await using page = await Console.open(browser, world, "dead-letters");
     await page.row("DIES").getByText("unlucky").waitFor();
 
