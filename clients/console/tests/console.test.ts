@@ -104,7 +104,7 @@ describe("the console", { skip: !executable && "LEFT OUT: no Chromium", timeout:
     await eventually(async () => (await sequences())[0] === "11", "the messages before");
 
     await page.field("From").selectOption("sequence");
-    await page.page.getByRole("spinbutton", { name: "Sequence" }).fill("58");
+    await page.page.getByRole("textbox", { name: "Sequence" }).fill("58");
     await page.button(/^Look$/).click();
     await eventually(async () => (await sequences()).join() === "58,59,60,61", "the messages from 58 on");
 
