@@ -21,12 +21,19 @@ const RETRY_MS = 1_000;
 
 /** Notes what a call's end tells of the way to the gateway, and of the caller. */
 export function heard(error?: JetgateError): void {
-  // Whoever gives up has heard nothing.
-  if (error?.code === Code.CANCELLED) return;
+  if (error && hasGivenUp(error)) return;
   if (error?.code === Code.UNAUTHENTICATED) isUnknown();
-  // An error without a reason is the browser's own word: nobody has answered.
-  const silence = error && !error.reason && (error.code === Code.UNAVAILABLE || error.code === Code.DEADLINE_EXCEEDED);
-  link.value = silence ? "lost" : "up";
+  link.value = error && isAway(error) ? "lost" : "up";
+}
+
+/** Nobody is there who could answer: an error without a reason is the browser's own word. */
+export function isAway({ code, reason }: JetgateError): boolean {
+  return !reason && code === Code.UNAVAILABLE;
+}
+
+/** The page has stopped waiting: nobody has been heard. */
+function hasGivenUp({ code, reason }: JetgateError): boolean {
+  return !reason && (code === Code.CANCELLED || code === Code.DEADLINE_EXCEEDED);
 }
 
 /** Looks after the gateway from now on, anew for each caller; while one is asked who he is, it is left alone. */
@@ -46,7 +53,10 @@ async function look(signal: AbortSignal): Promise<number> {
     info.value = await client.services.gateway.getInfo({}, { signal, timeoutMs: LOOK_MS });
     heard();
   } catch (error) {
-    heard(asError(error));
+    const failure = asError(error);
+    heard(failure);
+    // It answers this one at once, if at all.
+    if (failure.code === Code.DEADLINE_EXCEEDED) link.value = "lost";
   }
   return link.peek() === "up" ? LOOK_MS : RETRY_MS;
 }

@@ -56,7 +56,7 @@ describe("what the console asks for", { skip: !executable && "LEFT OUT: no Chrom
     await page.sees("These are 50; there are more.");
     await page.quiet();
     const asked = page.called("ListDeadLetters");
-    await page.pass(20);
+    await page.pass(15);
     assert.equal(page.called("ListDeadLetters"), asked);
     await page.pass(20);
     assert.equal(page.called("ListDeadLetters"), asked + 1);
@@ -66,7 +66,6 @@ describe("what the console asks for", { skip: !executable && "LEFT OUT: no Chrom
     await page.button("More").click();
     await eventually(async () => (await rows()) === 120, "the last page");
     assert.equal(await page.button("More").count(), 0);
-    assert.equal(page.called("ListDeadLetters"), asked + 3);
 
     // What was read stays as it is, and it is said that there is more by now.
     await letters(1);
@@ -142,6 +141,14 @@ describe("what the console asks for", { skip: !executable && "LEFT OUT: no Chrom
     await eventually(() => isFollowed("ENDS"), "the read");
     await client.streams.delete("ENDS", patient);
     await page.sees("Paused, 0 so far");
+  });
+
+  test("a list that takes too long is said to, and the gateway is not said to be away", async () => {
+    await using page = await Console.open(browser, world, "sessions");
+    await page.page.route("**/ListStreams", () => undefined); // The network holds them.
+    await page.goto("streams");
+    await page.sees("DEADLINE_EXCEEDED");
+    assert.equal(await page.page.getByText("The gateway does not answer.").count(), 0);
   });
 
   test("the charts of what is gone do not come back", async () => {

@@ -49,13 +49,15 @@ export function useFollowing(stream: string, filter: string, wanted: boolean, en
       setError(error);
       ended();
     });
-    const timer = setInterval(() => {
+    const redraw = () => {
       const { come } = tail.current;
       draw((last) => (last.come === come ? last : { messages: tail.current.newest(), come }));
-    }, DRAW_MS);
+    };
+    const timer = setInterval(redraw, DRAW_MS);
     return () => {
       clearInterval(timer);
       stop();
+      redraw();
     };
   }, [stream, filter, following]);
   return { ...drawn, wasHidden, error, clear };

@@ -1,6 +1,6 @@
 // The browser of stored messages: by place, time and subject.
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { useTask } from "../task";
 import { CopyButton } from "../ui/copy";
 import { Problem } from "../ui/problem";
@@ -22,7 +22,7 @@ export function Messages({ stream: { config, state } }: PartProps) {
     run(async (signal) => {
       await step(stream, begun ?? (await open(stream, wanted.from, wanted.filter, signal)), signal, setSearch);
     });
-  useEffect(() => {
+  useLayoutEffect(() => {
     setSearch(undefined);
     look();
   }, [stream, wanted]);

@@ -33,7 +33,8 @@ export function HowFar({ search, busy, stop, goOn }: Props) {
 }
 
 function ending(search: Search | undefined): string {
-  if (search?.silent) return `${SILENCE} What is shown may not be all. ${soFar(search)}`;
+  if (!search) return "Nothing was looked through.";
+  if (search.silent) return `${SILENCE} What is shown may not be all. ${soFar(search)}`;
   return `That is not all. ${soFar(search)}`;
 }
 
