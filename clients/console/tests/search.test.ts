@@ -70,7 +70,7 @@ describe("a search", { skip: !executable && "LEFT OUT: no Chromium", timeout: 30
     await page.page.getByRole("link", { name: "Messages" }).click();
     await page.sees("Looking…");
     await page.button("Stop").click();
-    await page.sees("That is not all.");
+    await page.sees("Nothing was looked through.");
     assert.equal(await page.page.getByRole("alert").count(), 0, "a stop is no fault");
 
     await page.page.unroute("**/Subscribe");

@@ -11,7 +11,7 @@ import { ROOT, World } from "../../typescript/build/tests/support/world.js";
 export { World };
 
 /** The longest wait for anything, on a busy machine. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** What was built last. */
 const BUILT = path.join(ROOT, "clients/console/dist");
