@@ -10,6 +10,7 @@ mod authenticator;
 mod caller;
 mod changes;
 mod expiry;
+mod hash;
 pub mod policy;
 mod reread;
 mod token;
@@ -75,7 +76,7 @@ enum Credential {
     #[default]
     Connection,
     /// An API key, of which the hash is enough.
-    ApiKey(api_key::Hash),
+    ApiKey(hash::Hash),
     /// A token, of which it is enough who signed it.
     Token(token::SignedBy),
 }

@@ -50,6 +50,9 @@ impl Config {
         self.listen.is_none_or(|listen| listen.ip().is_loopback())
     }
 
-    /// Origins are checked as they are read.
-    pub(crate) fn check(&self, _checks: &mut Checks) {}
+    /// Notes what cannot work.
+    pub(crate) fn check(&self, checks: &mut Checks) {
+        let why = "must name the console's own origins: `*` would let every page on the web call";
+        checks.require(!self.origins.allow_any(), "origins", why);
+    }
 }

@@ -9,7 +9,7 @@ mod bucket;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::account::{Account, Held, InFlight};
+pub use self::account::{Account, InFlight, Place};
 pub use self::accounts::Accounts;
 use crate::config::{ByteSize, Checks};
 use crate::error::{Error, Reason};
@@ -36,7 +36,7 @@ pub struct Config {
 }
 
 /// One of the limits.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Limit {
     /// Requests a second.
     Requests,

@@ -42,7 +42,7 @@ pub use lanes::Lanes;
 pub use link::{Link, RequestError};
 pub use lookup::{AsOf, StreamFacts};
 pub use pipeline::{Pipeline, Settled};
-pub use publish::{Begun, HEADER_OVERHEAD, MESSAGE_ID, Outgoing};
+pub use publish::{Begun, HEADER_OVERHEAD, LARGEST_HEADERS, MESSAGE_ID, Outgoing};
 pub use settle::Settlement;
 pub use slots::Slot;
 pub use stored::Stored;

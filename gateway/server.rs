@@ -5,6 +5,7 @@ mod authenticate;
 mod limit;
 mod messages;
 mod observe;
+mod permit;
 mod rescue;
 
 use std::convert::Infallible;
@@ -85,6 +86,8 @@ pub(crate) fn stack(
         .layer_fn(move |inner| authenticate::Authenticate::new(inner, authenticator.clone()))
         // Behind it no caller takes more than it may.
         .layer_fn(limit::Limit::new)
+        // Behind it every call is one that its caller may make; those that it may not count as well.
+        .layer_fn(permit::Permit::new)
         // Writes down what callers change.
         .layer_fn(audit::Audit::new)
         // Gives a reason to what tonic refuses by itself.

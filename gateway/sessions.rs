@@ -35,7 +35,7 @@ pub use notice::{Change, Notice};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
-use crate::limits::Held;
+use crate::limits::Place;
 use crate::nats::Nats;
 use crate::token::Route;
 use replicas::Replicas;
@@ -78,7 +78,7 @@ pub struct Registration {
     /// What is settled elsewhere.
     pub notices: Arc<Mailbox>,
     /// Counts for its caller.
-    _held: Option<Held>,
+    _place: Option<Place>,
 }
 
 impl Sessions {
@@ -146,7 +146,7 @@ impl Sessions {
             return Err(Error::new(Reason::TooManySessions, text));
         }
         let account = description.caller.access.account();
-        let held = account.map(|account| account.open()).transpose()?;
+        let place = account.map(|account| account.open()).transpose()?;
         let session = self.0.next.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
         let ending = self.0.draining.child_token();
@@ -169,7 +169,7 @@ impl Sessions {
             entry,
             route,
             notices: mailbox,
-            _held: held,
+            _place: place,
         })
     }
 

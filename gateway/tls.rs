@@ -21,6 +21,7 @@ use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use self::material::Material;
+pub(crate) use self::material::certificates;
 pub use self::{client_name::ClientName, material::MaterialError};
 use crate::{
     config::{Checks, PathList},

@@ -1,5 +1,7 @@
 //! The audit log: who was refused, who changed what, and who had which session open.
 
+use std::time::Duration;
+
 use jetgate::auth::NewKey;
 use jetgate::proto::{
     CreateStreamRequest, DeleteStreamRequest, GetInfoRequest, PublishOpen, PublishRequest,
@@ -14,11 +16,11 @@ use crate::support::{Clients, NatsServer, Process, SOON, eventually, http_get, r
 
 /// A gateway that logs JSON, and a caller that may call.
 struct House {
-    _nats: NatsServer,
+    nats: NatsServer,
     process: Process,
     ada: Clients,
     key: NewKey,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl House {
@@ -31,7 +33,7 @@ impl House {
         let config = folder.path().join("jetgate.toml");
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [nats]\nurl = {:?}\n[auth]\napi_keys_file = {keys:?}\n[log]\nformat = \"json\"\n",
+             [nats]\nurl = {:?}\n[auth]\napi_keys_file = {keys:?}\nreload_interval = \"1s\"\n[log]\nformat = \"json\"\n",
             nats.url()
         );
         std::fs::write(&config, text).unwrap();
@@ -42,11 +44,11 @@ impl House {
         let is_ready = async || (http_get(&ready).await?.0 == 200).then_some(());
         eventually(SOON, is_ready).await;
         Self {
-            _nats: nats,
+            nats,
             process,
             ada: Clients::at(public).showing(key.secret()),
             key,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -117,6 +119,46 @@ async fn changes_are_written_down_with_who_made_them_and_what_came_of_it() {
         .await
         .unwrap();
     assert!(!house.process.output().contains("/GetInfo"));
+}
+
+#[tokio::test]
+async fn changes_whose_callers_leave_are_written_down() {
+    let house = House::start().await;
+    house.nats.pause();
+    let purge = PurgeStreamRequest {
+        stream: "ORDERS".to_owned(),
+        ..PurgeStreamRequest::default()
+    };
+    let mut streams = house.ada.streams();
+    let leaves = tokio::time::timeout(Duration::from_millis(500), streams.purge_stream(purge));
+    leaves
+        .await
+        .expect_err("an answer of a server that is paused");
+
+    let purged = house.administered("/PurgeStream").await;
+    assert_eq!(
+        (&purged["stream"], &purged["code"]),
+        (&"ORDERS".into(), &"Cancelled".into())
+    );
+    house.nats.resume();
+}
+
+#[tokio::test]
+async fn callers_whose_keys_are_withdrawn_in_the_middle_are_written_down() {
+    let house = House::start().await;
+    let mut session = Publishing::open(&house.ada, PublishOpen::default()).await;
+    std::fs::write(house.folder.path().join("keys.toml"), "").unwrap();
+
+    refused(
+        session.end().await,
+        Code::Unauthenticated,
+        "UNAUTHENTICATED",
+    );
+    let event = house.event("unauthenticated", |_| true).await;
+    assert_eq!(
+        (&event["caller"], &event["by"]),
+        (&"ada".into(), &"api_key".into())
+    );
 }
 
 #[tokio::test]

@@ -131,6 +131,8 @@ mod proxies;
 mod auth;
 // Callers that show tokens (JWT), and what becomes of their streams.
 mod tokens;
+// Attacks on the listener, and who stands by.
+mod attacks;
 // How much each caller may take.
 mod limits;
 // What the audit log tells.

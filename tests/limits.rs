@@ -6,7 +6,7 @@ mod refused;
 use std::time::Duration;
 
 use jetgate::auth::NewKey;
-use jetgate::config::ByteSize;
+use jetgate::config::{ByteSize, Config};
 use jetgate::limits::Config as Limits;
 use jetgate::proto::{GetInfoRequest, PublishRequest, PublishResponse};
 use serde_json::json;
@@ -28,6 +28,10 @@ struct House {
 
 impl House {
     async fn with(limits: Limits) -> Self {
+        Self::configured(|config| config.limits = limits).await
+    }
+
+    async fn configured(change: impl FnOnce(&mut Config)) -> Self {
         let nats = NatsServer::start().await;
         let keys = ["ada", "bob"].map(NewKey::make);
         let folder = TempDir::new().unwrap();
@@ -35,7 +39,7 @@ impl House {
         std::fs::write(&file, keys.each_ref().map(NewKey::entry).concat()).unwrap();
         let gateway = Gateway::start_with(&nats.url(), |config| {
             config.auth.api_keys_file = Some(file);
-            config.limits = limits;
+            change(config);
         })
         .await;
         let mut wire = nats.wire().await;

@@ -9,7 +9,7 @@ mod streams;
 
 use std::time::{Duration, SystemTime};
 
-use jetgate::config::Config;
+use jetgate::config::{ByteSize, Config};
 use jetgate::proto::GetInfoRequest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -201,6 +201,18 @@ async fn a_signature_counts_only_with_the_issuers_key() {
     for nonsense in ["a.b.c", "..", "jg_nothing", "x", &"a.".repeat(5_000)] {
         assert_refused(house.ask(nonsense).await);
     }
+}
+
+#[tokio::test]
+async fn a_token_that_is_too_long_is_none() {
+    let house = House::configured("", |config| {
+        config.server.max_header_list_bytes = ByteSize::kib(64);
+    })
+    .await;
+    let padded = |length| house.token(json!({ "padding": "x".repeat(length) }));
+    house.ask(&padded(11_000)).await.unwrap();
+    // Signed by the issuer all the same.
+    assert_refused(house.ask(&padded(13_000)).await);
 }
 
 #[tokio::test]

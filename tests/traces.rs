@@ -7,6 +7,7 @@ mod receivers;
 use jetgate::config::Config;
 use jetgate::proto::publish_request::Payload;
 use jetgate::proto::{Header, PublishRequest, ReceivedMessage};
+use jetgate::publishing::MintMessageId;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -339,6 +340,53 @@ async fn calls_begin_traces_as_often_as_configured() {
     // Nor do probes: the tests' own ask for the gateway's health all the time.
     let names = receiver.spans().into_iter().map(|it| it.span.name);
     assert_eq!(names.filter(|name| name.contains("Health")).count(), 0);
+}
+
+#[tokio::test]
+async fn a_part_of_the_calls_begins_traces_where_a_part_is_configured() {
+    let (nats, _wire) = start_nats().await;
+    let receiver = OtlpReceiver::start().await;
+    let gateway = Gateway::start_with(&nats.url(), |config| {
+        config.traces.otlp_endpoint = Some(receiver.url());
+        config.traces.sample_ratio = 0.5;
+    })
+    .await;
+    for _ in 0..400 {
+        gateway.publisher().publish(order()).await.unwrap();
+    }
+    // What ends before the gateway has been handed over by then.
+    gateway.shutdown().await;
+
+    let spans = receiver.spans();
+    let calls = spans
+        .iter()
+        .filter(|it| it.span.kind == SpanKind::Server as i32);
+    let calls = calls.count();
+    assert!((120..=280).contains(&calls), "{calls}");
+}
+
+#[tokio::test]
+async fn a_trace_makes_no_message_too_large_for_its_stream() {
+    let (nats, mut wire) = start_nats().await;
+    let small = json!({ "name": "SMALL", "subjects": ["small"], "max_msg_size": 1_000 });
+    wire.create_stream(small).await;
+    let receiver = OtlpReceiver::start().await;
+    let gateway = Gateway::start_with(&nats.url(), |config| {
+        config.traces.otlp_endpoint = Some(receiver.url());
+        config.publish.mint_message_id = MintMessageId::Never;
+    })
+    .await;
+    for (size, carries) in [(600, true), (1_000, false)] {
+        let message = PublishRequest {
+            subject: "small".to_owned(),
+            payload: Some(Payload::Text("x".repeat(size))),
+            ..PublishRequest::default()
+        };
+        let request = traced(message, 7, true);
+        let answer = gateway.publisher().publish(request).await.unwrap();
+        let stored = wire.stored("SMALL", answer.into_inner().sequence).await;
+        assert_eq!(!stored.header("traceparent").is_empty(), carries, "{size}");
+    }
 }
 
 #[tokio::test]

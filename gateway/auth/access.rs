@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use tokio::time::Instant;
 use tonic::Code;
 
 use super::authenticator::Authenticator;
@@ -80,6 +81,14 @@ impl Access {
         Self { account, ..self }
     }
 
+    /// The same for a method that is open to all.
+    pub(super) fn beyond_rules(self) -> Self {
+        Self {
+            grants: None,
+            ..self
+        }
+    }
+
     /// That of whoever sent this request. One that did not come through the server's stack may nothing.
     pub fn of<T>(request: &tonic::Request<T>) -> Self {
         let access = request.extensions().get().cloned();
@@ -92,6 +101,13 @@ impl Access {
     /// Who calls.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Whether the gateway has held a stream of the caller since then, by its limits: what the caller says may
+    /// not have been heard.
+    pub fn has_been_held_since(&self, moment: Instant) -> bool {
+        let account = self.account.as_ref();
+        account.is_some_and(|account| account.has_held_since(moment))
     }
 
     /// What the caller takes of the gateway, where that has limits.
@@ -170,7 +186,7 @@ impl Access {
     /// # Errors
     ///
     /// `PERMISSION_DENIED`, or `METHOD_NOT_FOUND` for a method that there is not.
-    pub(super) fn may_call(&self, path: &str) -> Result<()> {
+    pub(crate) fn may_call(&self, path: &str) -> Result<()> {
         let Some(Grants { policy, rules }) = &self.grants else {
             return Ok(());
         };
@@ -199,7 +215,7 @@ impl Access {
     pub fn take(&mut self, change: Change) -> Result<()> {
         match change {
             Change::Rules => self.refresh(),
-            Change::Credentials(shown) => self.renew(shown?),
+            Change::Credentials(shown) => self.renew(shown),
         }
     }
 
@@ -213,13 +229,17 @@ impl Access {
             return Ok(());
         };
         self.take_rules(&authenticator);
-        authenticator.judge_again(&self.caller, &self.credential, SystemTime::now())
+        let judged = authenticator.judge_again(&self.caller, &self.credential, SystemTime::now());
+        judged.inspect_err(|error| self.log_loss(error))
     }
 
-    fn renew(&mut self, shown: Shown) -> Result<()> {
-        if !shown.caller.is(&self.caller) {
-            return Err(unauthenticated("the credentials are another caller's"));
-        }
+    fn renew(&mut self, shown: Result<Shown>) -> Result<()> {
+        let is_own = |shown: Shown| match shown.caller.is(&self.caller) {
+            true => Ok(shown),
+            false => Err(unauthenticated("the credentials are another caller's")),
+        };
+        let shown = shown.and_then(is_own);
+        let shown = shown.inspect_err(|error| self.log_loss(error))?;
         (self.caller, self.credential) = (shown.caller, shown.credential);
         // Its groups may be others now.
         if let Some(authenticator) = self.authenticator.clone() {
@@ -281,6 +301,19 @@ impl Access {
             ?code,
             reason,
             "administered",
+        );
+    }
+
+    /// Writes down that what the caller has shown is good no more, or what it shows now is not.
+    fn log_loss(&self, error: &Error) {
+        tracing::info!(
+            target: "jetgate::audit",
+            event = "unauthenticated",
+            caller = self.caller.name(),
+            by = self.caller.kind().word(),
+            peer = self.peer.map(tracing::field::display),
+            %error,
+            "caller refused in the middle of a call",
         );
     }
 

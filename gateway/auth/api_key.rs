@@ -10,7 +10,7 @@ use std::{
     time::SystemTime,
 };
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::rand;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use prost_types::Timestamp;
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use thiserror::Error;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::caller::{Caller, Kind};
+use super::hash::{self, Hash};
 use super::unauthenticated;
 use crate::error::Result;
 
@@ -26,9 +27,6 @@ const PREFIX: &str = "jg_";
 
 /// Random bytes of a key.
 const LENGTH: usize = 32;
-
-/// The hash of a key.
-pub(super) type Hash = [u8; digest::SHA256_OUTPUT_LEN];
 
 /// The keys of one file, and who holds them.
 pub struct ApiKeys(HashMap<Hash, Caller>);
@@ -128,17 +126,6 @@ impl ApiKeys {
             Some(holder) => Ok(holder.clone()),
         }
     }
-
-    /// What is known of a key.
-    pub(super) fn hash(key: &str) -> Hash {
-        hash(key)
-    }
-}
-
-fn hash(key: &str) -> Hash {
-    let mut hash = Hash::default();
-    hash.copy_from_slice(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
-    hash
 }
 
 fn parse_hash(text: &str) -> Option<Hash> {
@@ -183,7 +170,7 @@ impl NewKey {
 
     /// The entry for the gateway's file.
     pub fn entry(&self) -> String {
-        let hash: String = hash(&self.secret)
+        let hash: String = hash::of(&self.secret)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
@@ -199,7 +186,7 @@ mod tests {
     use super::*;
 
     fn holder(keys: &ApiKeys, key: &NewKey, now: SystemTime) -> Result<Caller> {
-        keys.holder(&ApiKeys::hash(key.secret()), now)
+        keys.holder(&hash::of(key.secret()), now)
     }
 
     #[test]

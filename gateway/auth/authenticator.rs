@@ -1,20 +1,22 @@
-//! Judges who calls, and keeps what it judges by fresh: keys, issuers of tokens and rules.
+//! Judges who calls: by keys, by the issuers of tokens and by rules.
+
+mod fresh;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use futures_util::future::join_all;
 use http::{HeaderMap, header::AUTHORIZATION};
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub use self::fresh::KeyLookup;
 use super::access::Access;
-use super::api_key::{ApiKeys, Hash, KeysError};
+use super::api_key::{ApiKeys, KeysError};
 use super::caller::Caller;
+use super::hash::{self, Hash};
 use super::policy::{Policy, PolicyError};
-use super::reread::Reread;
-use super::token::{Doubt, Issuer, IssuersError, Outcome, Tokens};
+use super::token::{Doubt, IssuersError, Tokens};
 use super::{Config, Credential, PolicyMode, expired, unauthenticated};
 use crate::error::{Error, Reason, Result};
 use crate::limits::Accounts;
@@ -65,21 +67,6 @@ pub enum Refusal {
     KeyUnknown(KeyLookup),
 }
 
-/// Asks the issuer of a token for its keys.
-pub struct KeyLookup {
-    authenticator: Authenticator,
-    issuer: Arc<Issuer>,
-}
-
-impl KeyLookup {
-    /// Asks, in a few seconds at most and not too often. What comes of it shows in the next judgement.
-    pub async fn run(&self) {
-        if let Some(outcome) = self.issuer.look_again().await {
-            self.authenticator.note_renewal(&self.issuer, outcome);
-        }
-    }
-}
-
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Final(error)
@@ -90,7 +77,7 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Final(error) => error,
-            Refusal::KeyUnknown(lookup) if lookup.issuer.is_known() => {
+            Refusal::KeyUnknown(lookup) if lookup.is_in_vain() => {
                 unauthenticated("the key of the token is not its issuer's")
             }
             Refusal::KeyUnknown(_) => {
@@ -135,8 +122,7 @@ impl Authenticator {
     ///
     /// # Errors
     ///
-    /// `UNAUTHENTICATED` when the caller shows a key or token that is none, or shows nothing and has to;
-    /// `PERMISSION_DENIED` when it may not call the method at all.
+    /// `UNAUTHENTICATED` when the caller shows a key or token that is none, or shows nothing and has to.
     pub fn admit(
         &self,
         path: &str,
@@ -147,12 +133,10 @@ impl Authenticator {
         let is_open = self.is_open_to_all(path);
         let (caller, credential) = self.judge(headers, certificate, is_open)?;
         if is_open {
-            return Ok(Access::new(self, caller, credential, peer));
+            return Ok(Access::new(self, caller, credential, peer).beyond_rules());
         }
         let account = self.0.accounts.of(&caller, peer);
-        let access = Access::new(self, caller, credential, peer).with_account(account);
-        access.may_call(path)?;
-        Ok(access)
+        Ok(Access::new(self, caller, credential, peer).with_account(account))
     }
 
     /// Takes note of a call whose caller is nobody that is known. What the rules deny is noted where they do.
@@ -194,13 +178,12 @@ impl Authenticator {
             return match tokens.judge(shown, now) {
                 Ok((caller, signed_by)) => Ok((caller, Credential::Token(signed_by))),
                 Err(Doubt::Bad(error)) => Err(Refusal::Final(error)),
-                Err(Doubt::UnknownKey(issuer)) => Err(Refusal::KeyUnknown(KeyLookup {
-                    authenticator: self.clone(),
-                    issuer,
-                })),
+                Err(Doubt::UnknownKey(issuer)) => {
+                    Err(Refusal::KeyUnknown(KeyLookup::new(self, issuer)))
+                }
             };
         }
-        let hash = ApiKeys::hash(shown);
+        let hash = hash::of(shown);
         let caller = self.key_holder(&hash, now)?;
         Ok((caller, Credential::ApiKey(hash)))
     }
@@ -247,7 +230,7 @@ impl Authenticator {
             Credential::Token(signed_by) => match self.tokens() {
                 Some(tokens) if tokens.trusts(signed_by) => Ok(()),
                 _ => Err(unauthenticated(
-                    "the key of the token is not its issuer's any more",
+                    "the token's issuer is not trusted any more, or not with this key or on these terms",
                 )),
             },
             Credential::ApiKey(hash) => match self.key_holder(hash, now)?.is(caller) {
@@ -283,76 +266,8 @@ impl Authenticator {
         changes
     }
 
-    /// Reads keys, issuers and rules again and again, and takes over what changed.
-    pub async fn keep_fresh(self) {
-        let config = &self.0.config;
-        let mut keys = Reread::new("keys", config.api_keys_file.as_deref());
-        let mut tokens = Reread::new("token issuers", config.token_issuers_file.as_deref());
-        let mut policy = Reread::new("policy", config.policy_file.as_deref());
-        if keys.is_nothing() && tokens.is_nothing() && policy.is_nothing() {
-            return;
-        }
-        loop {
-            tokio::time::sleep(config.reload_interval).await;
-            let fresh_keys = keys.read(ApiKeys::read);
-            let fresh_tokens = tokens.read(Tokens::read);
-            let fresh_policy = policy.read(Policy::read);
-            let has_changed =
-                fresh_keys.is_some() || fresh_tokens.is_some() || fresh_policy.is_some();
-            let fresh_tokens = fresh_tokens.zip(self.tokens());
-            let fresh_tokens = fresh_tokens.map(|(fresh, old)| Arc::new(fresh.inherit(&old)));
-            replace(&self.0.keys, fresh_keys);
-            replace(&self.0.tokens, fresh_tokens);
-            replace(&self.0.policy, fresh_policy.map(Arc::new));
-            if has_changed {
-                self.0.changes.send_replace(());
-            }
-        }
-    }
-
-    /// Asks the issuers of tokens for their keys again and again.
-    pub async fn keep_issuers_fresh(self) {
-        let config = &self.0.config;
-        while let Some(tokens) = self.tokens() {
-            let renewals = tokens.issuers().iter().map(async |issuer| {
-                if let Some(outcome) = issuer.renew_if_due(config.token_keys_interval).await {
-                    self.note_renewal(issuer, outcome);
-                }
-            });
-            join_all(renewals).await;
-            tokio::time::sleep(config.reload_interval).await;
-        }
-    }
-
-    fn note_renewal(&self, issuer: &Issuer, outcome: Outcome) {
-        let has_come = !matches!(outcome, Outcome::Failed { .. });
-        self.0.metrics.listener.token_keys_asked(has_come);
-        let issuer = issuer.name();
-        match outcome {
-            Outcome::Changed(keys) => {
-                tracing::info!(issuer, keys, "took over the keys of a token issuer");
-                self.0.changes.send_replace(());
-            }
-            Outcome::Failed { why, is_news: true } => {
-                tracing::warn!(
-                    issuer,
-                    error = why,
-                    "cannot get the keys of a token issuer, keeping the old"
-                );
-            }
-            Outcome::Same | Outcome::Failed { .. } => {}
-        }
-    }
-
     fn is_open_to_all(&self, path: &str) -> bool {
         path.starts_with("/grpc.health.v1.Health/") && self.0.config.open_health
-    }
-}
-
-/// Readers see the old or the new.
-fn replace<T>(place: &Option<RwLock<T>>, fresh: Option<T>) {
-    if let Some((place, fresh)) = place.as_ref().zip(fresh) {
-        *place.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 }
 

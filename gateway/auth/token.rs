@@ -14,10 +14,11 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use thiserror::Error;
 
+use self::entry::Terms;
 pub(super) use self::issuer::{Issuer, Outcome};
 use self::remembered::Remembered;
 use super::caller::Caller;
-use super::unauthenticated;
+use super::{hash, unauthenticated};
 use crate::error::Error;
 
 /// Longer ones are not looked at.
@@ -29,12 +30,13 @@ pub(super) struct Tokens {
     good: Remembered,
 }
 
-/// Which key of which issuer a token was signed with.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Which key of which issuer a token was signed with, and on what terms it was taken.
+#[derive(Clone)]
 pub(super) struct SignedBy {
     issuer: Arc<str>,
     /// The key's thumbprint.
     key: Arc<str>,
+    terms: Arc<Terms>,
 }
 
 /// Why a token is nobody's.
@@ -102,7 +104,7 @@ impl Tokens {
         if token.len() > LONGEST {
             return Err(bad("the token is too long"));
         }
-        let hash = remembered::hash(token);
+        let hash = hash::of(token);
         if let Some(known) = self.good.find(&hash, now) {
             return Ok(known);
         }
@@ -111,14 +113,15 @@ impl Tokens {
         let issuer = issuer.ok_or_else(|| bad("the token's issuer is not trusted"))?;
         let good = issuer.judge(token)?;
         let judged = (good.caller.clone(), good.signed_by.clone());
-        self.good.add(hash, token.len(), good);
+        self.good.add(hash, good);
         Ok(judged)
     }
 
-    /// Whether tokens that were signed like this are still good, as far as is known.
+    /// Whether tokens that were signed like this are still good, as far as is known. Those that were taken
+    /// on other terms are not: they could be somebody else's now, or nobody's.
     pub(super) fn trusts(&self, signed_by: &SignedBy) -> bool {
         let issuer = self.of(&signed_by.issuer);
-        issuer.is_some_and(|issuer| issuer.may_have(&signed_by.key))
+        issuer.is_some_and(|issuer| issuer.still_trusts(signed_by))
     }
 
     fn of(&self, name: &str) -> Option<&Arc<Issuer>> {

@@ -8,12 +8,9 @@ use bytes::Bytes;
 use super::{json, schedule};
 use crate::error::{Error, Result};
 use crate::names::{self, MessageId, Reserved, StreamName, Subject, SubjectFilter};
-use crate::nats::{HEADER_OVERHEAD, MESSAGE_ID, Outgoing};
+use crate::nats::{HEADER_OVERHEAD, LARGEST_HEADERS, MESSAGE_ID, Outgoing};
 use crate::proto::publish_request::{Expiry, Payload};
 use crate::proto::{Expectation, Header, PublishRequest, Rollup};
-
-/// The most that all headers may have together (JetStream's own limit, 10097).
-const HEADERS: usize = 64 * 1024;
 
 /// The longest time to live: more seconds than this would not be a Go duration.
 const LONGEST_TTL: i64 = 9_000_000_000;
@@ -226,7 +223,7 @@ impl Headers {
         let id = id.map_or(0, |id| {
             MESSAGE_ID.len() + id.as_str().len() + HEADER_OVERHEAD
         });
-        match sizes.sum::<usize>() + id <= HEADERS {
+        match sizes.sum::<usize>() + id <= LARGEST_HEADERS {
             true => Ok(self.0),
             false => Err(Error::invalid(
                 "headers",

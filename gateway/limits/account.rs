@@ -39,10 +39,12 @@ struct Used {
     bytes: Bucket,
     calls: u64,
     sessions: u64,
+    /// When a stream was last held.
+    held: Option<Instant>,
 }
 
-/// A call or a session of a caller, until it is dropped.
-pub struct Held {
+/// The place of a call or a session of a caller, until it is dropped.
+pub struct Place {
     account: Arc<Account>,
     limit: Limit,
 }
@@ -68,7 +70,7 @@ impl Account {
     /// # Errors
     ///
     /// `CALLER_LIMIT`, with how long to wait.
-    pub fn begin(self: &Arc<Self>) -> Result<Held> {
+    pub fn begin(self: &Arc<Self>) -> Result<Place> {
         let now = Instant::now();
         let mut used = self.used();
         for (limit, bucket) in [(Limit::Requests, used.requests), (Limit::Bytes, used.bytes)] {
@@ -77,9 +79,9 @@ impl Account {
                 return Err(self.refusal(limit).retry_after(wait));
             }
         }
-        let held = self.hold(&mut used, Limit::Calls)?;
-        self.pass(&mut used, 1, 0, now);
-        Ok(held)
+        let place = self.take_place(&mut used, Limit::Calls)?;
+        self.take(&mut used, 1, 0, now);
+        Ok(place)
     }
 
     /// Lets a session open.
@@ -87,19 +89,26 @@ impl Account {
     /// # Errors
     ///
     /// `CALLER_LIMIT`.
-    pub fn open(self: &Arc<Self>) -> Result<Held> {
-        self.hold(&mut self.used(), Limit::Sessions)
+    pub fn open(self: &Arc<Self>) -> Result<Place> {
+        self.take_place(&mut self.used(), Limit::Sessions)
     }
 
     /// Lets as many messages be sent, until what is returned is dropped. `None` where there is no limit.
     ///
     /// # Errors
     ///
-    /// `CALLER_LIMIT`.
+    /// `CALLER_LIMIT`; `INVALID_REQUEST` for more than the caller may ever have in flight.
     pub fn send(&self, messages: usize) -> Result<Option<OwnedSemaphorePermit>> {
         let Some(in_flight) = &self.in_flight else {
             return Ok(None);
         };
+        if messages as u64 > in_flight.most {
+            self.count(Limit::InFlight, "refused");
+            let (key, most) = (Limit::InFlight.key(), in_flight.most);
+            let text = format!("has {messages}, and the caller may have {most} in flight");
+            let error = Error::invalid("messages", text);
+            return Err(error.with("limit", key).with("max", most));
+        }
         let count = u32::try_from(messages).unwrap_or(u32::MAX);
         let permits = in_flight.budget.clone().try_acquire_many_owned(count);
         let permits = permits.map_err(|_| self.refusal(Limit::InFlight).retry_after(RETRY));
@@ -116,26 +125,28 @@ impl Account {
         self.limits.requests_per_second > 0 || self.limits.bytes_per_second.as_u64() > 0
     }
 
-    /// Takes note of what passes, which may be more than may.
-    pub fn note(&self, requests: u64, bytes: u64) {
-        self.pass(&mut self.used(), requests, bytes, Instant::now());
+    /// Lets a piece of a call pass, which has these bytes and, where it is of one that asks for more, so many
+    /// further requests. Where it has to wait until what came before is paid for, says until when.
+    pub fn pass(&self, requests: Option<u64>, bytes: u64) -> Option<Instant> {
+        let (now, mut used) = (Instant::now(), self.used());
+        let mut due = (used.bytes.wait(now), Limit::Bytes);
+        if requests.is_some() {
+            due = due.max((used.requests.wait(now), Limit::Requests));
+        }
+        self.take(&mut used, requests.unwrap_or(0), bytes, now);
+        let (wait, limit) = due;
+        if wait.is_zero() {
+            return None;
+        }
+        let until = now + wait;
+        used.held = used.held.max(Some(until));
+        self.count(limit, "held");
+        Some(until)
     }
 
-    /// How long, and for which limit, until more may pass: requests, or what is said to the caller.
-    pub fn wait(&self, is_request: bool) -> Option<(Instant, Limit)> {
-        let (now, used) = (Instant::now(), self.used());
-        let bytes = (used.bytes.wait(now), Limit::Bytes);
-        let requests = (used.requests.wait(now), Limit::Requests);
-        let waits = [bytes, requests]
-            .into_iter()
-            .take(1 + usize::from(is_request));
-        let (wait, limit) = waits.max_by_key(|(wait, _)| *wait)?;
-        (!wait.is_zero()).then(|| (now + wait, limit))
-    }
-
-    /// Counts that a stream is held.
-    pub fn held(&self, limit: Limit) {
-        self.metrics.listener.caller_limited(limit.key(), "held");
+    /// Whether a stream was held since then, so that what its caller said may not have been heard.
+    pub fn has_held_since(&self, moment: Instant) -> bool {
+        self.used().held.is_some_and(|held| held >= moment)
     }
 
     /// Refuses a message that is too large.
@@ -160,8 +171,13 @@ impl Account {
             .with("max", most))
     }
 
-    /// Whether nothing is held, and nothing has passed lately.
+    /// Whether it has nothing, and nothing has passed lately.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
+        // Messages can be on their way without a call: their caller has gone.
+        let is_full = |it: &InFlight| it.budget.available_permits() as u64 == it.most;
+        if !self.in_flight.as_ref().is_none_or(is_full) {
+            return false;
+        }
         let used = self.used();
         used.calls == 0
             && used.sessions == 0
@@ -169,7 +185,7 @@ impl Account {
             && used.bytes.is_full(now)
     }
 
-    fn pass(&self, used: &mut Used, requests: u64, bytes: u64, now: Instant) {
+    fn take(&self, used: &mut Used, requests: u64, bytes: u64, now: Instant) {
         let [request_rate, byte_rate] =
             [Limit::Requests, Limit::Bytes].map(|it| self.limits.of(it));
         if request_rate > 0 {
@@ -180,21 +196,25 @@ impl Account {
         }
     }
 
-    fn hold(self: &Arc<Self>, used: &mut Used, limit: Limit) -> Result<Held> {
+    fn take_place(self: &Arc<Self>, used: &mut Used, limit: Limit) -> Result<Place> {
         let (most, count) = (self.limits.of(limit), used.count(limit));
         if most > 0 && *count >= most {
             return Err(self.refusal(limit).retry_after(RETRY));
         }
         *count += 1;
-        Ok(Held {
+        Ok(Place {
             account: self.clone(),
             limit,
         })
     }
 
     fn refusal(&self, limit: Limit) -> Error {
-        self.metrics.listener.caller_limited(limit.key(), "refused");
+        self.count(limit, "refused");
         exceeded(&self.caller, limit, self.limits.of(limit))
+    }
+
+    fn count(&self, limit: Limit, outcome: &'static str) {
+        self.metrics.listener.caller_limited(limit.key(), outcome);
     }
 
     fn used(&self) -> MutexGuard<'_, Used> {
@@ -211,7 +231,7 @@ impl Used {
     }
 }
 
-impl Drop for Held {
+impl Drop for Place {
     fn drop(&mut self) {
         *self.account.used().count(self.limit) -= 1;
     }
@@ -233,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_counts_until_it_is_dropped() {
+    fn what_is_taken_counts_until_it_is_dropped() {
         let limits = Config {
             max_calls: 2,
             max_sessions: 1,
@@ -254,8 +274,23 @@ mod tests {
         let messages = account.send(2).unwrap();
         assert_eq!(limit(account.send(2)).as_deref(), Some("max_in_flight"));
         drop(messages);
+        let more_than_ever = account.send(4).unwrap_err();
+        assert_eq!(more_than_ever.reason(), Reason::InvalidRequest);
         account.send(3).unwrap();
         assert!(!account.is_idle(Instant::now()));
+    }
+
+    #[test]
+    fn messages_that_outlast_their_calls_keep_the_account() {
+        let limits = Config {
+            max_in_flight: 3,
+            ..Config::default()
+        };
+        let account = account(limits);
+        let orphan = account.send(1).unwrap();
+        assert!(!account.is_idle(Instant::now()));
+        drop(orphan);
+        assert!(account.is_idle(Instant::now()));
     }
 
     #[test]
@@ -266,29 +301,38 @@ mod tests {
             ..Config::default()
         };
         let account = account(limits);
+        let began = Instant::now();
         account.begin().unwrap();
-        account.note(0, 4 << 20);
+        assert_eq!(account.pass(None, 5 << 20), None);
+        assert!(!account.has_held_since(began));
         assert_eq!(limit(account.begin()).as_deref(), Some("bytes_per_second"));
-        assert!(matches!(account.wait(false), Some((_, Limit::Bytes))));
+        // Each piece waits for those before it: 4 s are beyond the burst.
+        let first = account.pass(None, 1 << 20).unwrap();
+        let second = account.pass(Some(1), 0).unwrap();
+        assert_eq!((first - began).as_secs(), 4);
+        assert_eq!((second - began).as_secs(), 5);
+        assert!(account.has_held_since(began) && account.has_held_since(second));
 
-        account.note(1_000_000, 0);
+        account.pass(Some(1_000_000), 0);
         assert_eq!(
             limit(account.begin()).as_deref(),
             Some("requests_per_second")
         );
-        assert!(matches!(account.wait(true), Some((_, Limit::Requests))));
+        let request = account.pass(Some(1), 0).unwrap();
+        assert!((request - began).as_secs() > 900);
         // Answers are no requests.
-        assert!(matches!(account.wait(false), Some((_, Limit::Bytes))));
+        let answer = account.pass(None, 1).unwrap();
+        assert!((answer - began).as_secs() < 60);
     }
 
     #[test]
     fn without_limits_nothing_is_refused() {
         let account = account(Config::default());
-        account.note(u64::MAX, u64::MAX);
-        let held: Vec<_> = (0..1_000).map(|_| account.begin().unwrap()).collect();
+        assert_eq!(account.pass(Some(u64::MAX), u64::MAX), None);
+        let calls: Vec<_> = (0..1_000).map(|_| account.begin().unwrap()).collect();
         assert!(account.send(usize::MAX).unwrap().is_none());
         account.check_size(|| u64::MAX).unwrap();
-        drop(held);
+        drop(calls);
         assert!(account.is_idle(Instant::now()));
     }
 }

@@ -77,6 +77,19 @@ impl Nats {
         }
     }
 
+    /// The most that a message of a subject may have with its headers, as far as that can be found out quickly.
+    pub async fn largest(&self, subject: &Subject, deadline: Deadline) -> Option<usize> {
+        self.stream_of(subject, deadline).await;
+        self.known_largest(subject)
+    }
+
+    /// The same without asking.
+    pub fn known_largest(&self, subject: &Subject) -> Option<usize> {
+        let stream = self.lookups().known_stream(subject);
+        let own = stream.and_then(|stream| stream.largest());
+        own.into_iter().chain(self.max_payload()).min()
+    }
+
     async fn find_stream(&self, subject: &Subject, deadline: Deadline) -> Option<StreamFacts> {
         if self.lookups().is_denied() {
             return None;
@@ -107,9 +120,7 @@ impl Nats {
         let Some(name) = names.first() else {
             return Ok(None);
         };
-        let operation = format!("STREAM.INFO.{name}");
-        let info: StreamInfo = self.api_get(&operation, deadline).await?;
-        Ok(Some(self.lookups().learn_stream(info.config)))
+        self.ask_stream(name, deadline).await.map(Some)
     }
 
     /// Forgets what is known of a stream, as it was changed through this gateway.
@@ -162,10 +173,14 @@ impl Nats {
 
     /// A stream by its name.
     pub async fn stream_facts(&self, name: &StreamName, deadline: Deadline) -> Result<StreamFacts> {
-        let info: StreamInfo = self
-            .api_get(&format!("STREAM.INFO.{name}"), deadline)
-            .await?;
-        Ok(self.lookups().learn_stream(info.config))
+        self.ask_stream(name.as_str(), deadline).await
+    }
+
+    async fn ask_stream(&self, name: &str, deadline: Deadline) -> Result<StreamFacts> {
+        let asked = Instant::now();
+        let operation = format!("STREAM.INFO.{name}");
+        let info: StreamInfo = self.api_get(&operation, deadline).await?;
+        Ok(self.lookups().learn_stream(info.config, asked))
     }
 
     /// The same as it was a short while ago, as far as that can be found out quickly.
@@ -197,7 +212,7 @@ impl Nats {
 
 impl Lookups {
     pub(super) fn forget_stream(&self, stream: &str) {
-        self.streams().forget(stream);
+        self.streams().forget(stream, Instant::now());
         self.names.clear();
     }
 
@@ -207,7 +222,7 @@ impl Lookups {
     }
 
     pub(super) fn forget_all(&self) {
-        *self.streams() = Streams::default();
+        self.streams().forget_all(Instant::now());
         self.names.clear();
         self.consumers.clear();
     }
@@ -226,14 +241,14 @@ impl Lookups {
         self.known().taking(subject, Instant::now())
     }
 
-    fn learn_stream(&self, config: StreamConfig) -> StreamFacts {
+    fn learn_stream(&self, config: StreamConfig, asked: Instant) -> StreamFacts {
         let facts = StreamFacts {
             name: config.name.clone(),
             no_ack: config.no_ack,
             duplicate_window: config.duplicate_window(),
             config: Arc::new(config),
         };
-        self.streams().learn(facts.clone(), Instant::now());
+        self.streams().learn(facts.clone(), asked);
         facts
     }
 

@@ -34,6 +34,9 @@ pub(super) const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
 /// The header by which JetStream knows a message again.
 pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 
+/// The most that all headers may have together (JetStream's own limit, 10097).
+pub const LARGEST_HEADERS: usize = 64 * 1024;
+
 /// What a header costs on the wire beyond name and value: a colon, a space, CR and LF.
 pub const HEADER_OVERHEAD: usize = 4;
 

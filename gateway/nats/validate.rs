@@ -6,7 +6,7 @@ use super::lookup::StreamFacts;
 use super::publish::{Outgoing, no_stream, wrong_stream};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
-use crate::names::subject_matches;
+use crate::names::{StreamName, subject_matches};
 
 /// What messages can need of their stream: a header, and the setting without which it is refused.
 const NEEDS: [(&str, &str); 5] = [
@@ -28,18 +28,15 @@ impl Nats {
     pub async fn validate(&self, message: &Outgoing, deadline: Deadline) -> Result<StreamFacts> {
         let subject = message.subject.as_str();
         let names = self.stream_names(subject, deadline).await?;
-        if names.is_empty() {
+        let Some(name) = names.first() else {
             return Err(no_stream(subject));
-        }
-        let stream = self
-            .stream_of(&message.subject, deadline)
-            .await
-            .ok_or_else(|| {
-                Error::new(
-                    Reason::JetstreamUnavailable,
-                    format!("stream {} does not answer", names[0]),
-                )
-            })?;
+        };
+        // What is known of another stream is old, and a publish's short patience is none of this call's.
+        let name = StreamName::parse("stream", name)?;
+        let stream = match self.known_stream_named(&name) {
+            Some(known) => known,
+            None => self.stream_facts(&name, deadline).await?,
+        };
         stream.refuse_without_acks()?;
         check_stream(message, &stream)?;
         Ok(stream)

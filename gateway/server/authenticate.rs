@@ -1,5 +1,5 @@
-//! Lets calls through whose callers proved who they are and may call the method at all, and tells the
-//! services what else they may do.
+//! Lets calls through whose callers proved who they are, and tells the layers and services behind it what
+//! they may do.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

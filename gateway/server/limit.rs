@@ -9,14 +9,18 @@ use bytes::Bytes;
 use futures_util::future::{Either, Ready, ready as now};
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
 use super::messages::Messages;
 use crate::auth::Access;
-use crate::limits::{Account, Held};
+use crate::limits::{Account, Place};
+
+/// What passes at a time: as much as a frame of HTTP/2 usually has, so that no stream takes far more than may
+/// pass, and those of one caller take turns.
+const PIECE: usize = 16 * 1024;
 
 /// The layer's service.
 #[derive(Clone)]
@@ -66,24 +70,25 @@ where
     }
 }
 
-/// A body that passes no faster than its caller may send or receive.
+/// A body that passes no faster than its caller may send or receive, in pieces that wait for their turns.
 pub(super) struct Paced<B> {
     body: B,
     pacing: Option<Pacing>,
-    /// What has come and may not pass yet.
-    held: Option<Bytes>,
+    /// What has come, behind the piece that is next.
+    rest: Bytes,
+    next: Option<(Bytes, Pin<Box<Sleep>>)>,
 }
 
+/// What a body is counted against.
 struct Pacing {
     account: Arc<Account>,
     messages: Messages,
     /// Whether these are the caller's requests, and not the answers to it.
     asks: bool,
-    /// Whether the first message has passed: what a call begins with was let in with it.
+    /// Whether the first message has passed, which was let in with its call.
     has_begun: bool,
-    sleep: Option<Pin<Box<Sleep>>>,
     /// The call lasts as long as its answer.
-    _call: Option<Held>,
+    _call: Option<Place>,
 }
 
 impl<B> Paced<B> {
@@ -91,7 +96,8 @@ impl<B> Paced<B> {
         Self {
             body,
             pacing: None,
-            held: None,
+            rest: Bytes::new(),
+            next: None,
         }
     }
 
@@ -110,12 +116,11 @@ impl Pacing {
             messages: Messages::default(),
             asks: true,
             has_begun: false,
-            sleep: None,
             _call: None,
         }
     }
 
-    fn of_response(account: Arc<Account>, call: Held) -> Self {
+    fn of_response(account: Arc<Account>, call: Place) -> Self {
         Self {
             asks: false,
             _call: Some(call),
@@ -123,30 +128,25 @@ impl Pacing {
         }
     }
 
-    /// Waits until more may pass.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.has_begun || !self.account.is_metered() {
-            return Poll::Ready(());
-        }
-        loop {
-            if let Some(sleep) = &mut self.sleep {
-                ready!(sleep.as_mut().poll(cx));
-                self.sleep = None;
-            }
-            let Some((until, limit)) = self.account.wait(self.asks) else {
-                return Poll::Ready(());
-            };
-            self.account.held(limit);
-            self.sleep = Some(Box::pin(sleep_until(until)));
+    /// How much may be one piece.
+    fn size(&self) -> usize {
+        match self.account.is_metered() {
+            true => PIECE,
+            false => usize::MAX,
         }
     }
 
-    fn note(&mut self, data: &[u8]) {
-        let complete = self.messages.pass(data);
+    /// Until when a piece has to wait.
+    fn pass(&mut self, piece: &[u8]) -> Option<Instant> {
+        // Many clients end what they send by a frame without data.
+        if piece.is_empty() || !self.account.is_metered() {
+            return None;
+        }
+        let complete = self.messages.pass(piece);
         let further = complete.saturating_sub(u64::from(!self.has_begun));
         self.has_begun |= complete > 0;
-        let requests = if self.asks { further } else { 0 };
-        self.account.note(requests, data.len() as u64);
+        let requests = (self.asks && further > 0).then_some(further);
+        self.account.pass(requests, piece.len() as u64)
     }
 }
 
@@ -158,39 +158,42 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Paced<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let Self { body, pacing, held } = &mut *self;
-        let Some(pacing) = pacing else {
-            return Pin::new(body).poll_frame(cx);
+        let this = &mut *self;
+        let Some(pacing) = &mut this.pacing else {
+            return Pin::new(&mut this.body).poll_frame(cx);
         };
-        // Only data is held: the end of a body passes at once.
-        let frame = match held.take() {
-            Some(data) => Frame::data(data),
-            None => match ready!(Pin::new(body).poll_frame(cx)) {
-                Some(Ok(frame)) => frame,
-                end => return Poll::Ready(end),
-            },
-        };
-        let data = match frame.into_data() {
-            Ok(data) => data,
-            Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-        };
-        // Many clients end what they send by a frame without data.
-        if !data.is_empty() && pacing.poll(cx).is_pending() {
-            *held = Some(data);
-            return Poll::Pending;
+        if this.next.is_none() {
+            if this.rest.is_empty() {
+                // Only data waits: the end of a body passes at once.
+                match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) => this.rest = data,
+                        Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                    },
+                    end => return Poll::Ready(end),
+                }
+            }
+            let piece = this.rest.split_to(this.rest.len().min(pacing.size()));
+            match pacing.pass(&piece) {
+                None => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                Some(until) => this.next = Some((piece, Box::pin(sleep_until(until)))),
+            }
         }
-        pacing.note(&data);
-        Poll::Ready(Some(Ok(Frame::data(data))))
+        if let Some((_, sleep)) = &mut this.next {
+            ready!(sleep.as_mut().poll(cx));
+        }
+        let piece = this.next.take().map(|(piece, _)| piece);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_none() && self.body.is_end_stream()
+        self.next.is_none() && self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.held {
-            Some(_) => SizeHint::default(),
-            None => self.body.size_hint(),
+        match self.next.is_none() && self.rest.is_empty() {
+            true => self.body.size_hint(),
+            false => SizeHint::default(),
         }
     }
 }

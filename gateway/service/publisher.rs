@@ -50,7 +50,11 @@ impl Publisher {
             return self.validate(&message, deadline).await;
         }
         let sent = sends(&access, 1)?;
-        let sending = trace.publishes(&mut message, nats.max_payload());
+        let most = match trace.hands_on(&message) {
+            true => nats.largest(&message.subject, deadline).await,
+            false => None,
+        };
+        let sending = trace.publishes(&mut message, most);
         let outlet = self.shared.outlet.clone();
         let work = |begun| async move {
             let _sent = sent;
@@ -73,14 +77,15 @@ impl Publisher {
         let reserved = self.shared.outlet.nats().reserved();
         let (access, trace) = (Access::of(&request), Trace::of(&request));
         let request = request.into_inner();
-        let sent = sends(&access, request.messages.len())?;
+        let count = request.messages.len();
         let mut batch = batch(
             request,
             self.shared.config.mint_message_id,
             reserved,
             |message| may_publish(&access, message),
         )?;
-        let sendings = self.trace_batch(&trace, &mut batch);
+        let sent = sends(&access, count)?;
+        let sendings = self.trace_batch(&trace, &mut batch, deadline).await;
         let outlet = self.shared.outlet.clone();
         let work = |begun| async move {
             let _sent = sent;
@@ -95,15 +100,24 @@ impl Publisher {
     }
 
     /// The spans of those that have one, with their places.
-    fn trace_batch(&self, trace: &Trace, batch: &mut Batch) -> Vec<(usize, Sending)> {
+    async fn trace_batch(
+        &self,
+        trace: &Trace,
+        batch: &mut Batch,
+        deadline: Deadline,
+    ) -> Vec<(usize, Sending)> {
         if !trace.is_on() {
             return Vec::new();
         }
-        let most = self.shared.outlet.nats().max_payload();
-        let sendings = batch
-            .messages_mut()
-            .into_iter()
-            .map(|(place, message)| (place, trace.publishes_one_of_many(message, most)));
+        let (nats, messages) = (self.shared.outlet.nats(), batch.messages_mut());
+        // Most likely the others belong to the same stream.
+        if let Some((_, first)) = messages.first().filter(|(_, it)| trace.hands_on(it)) {
+            nats.largest(&first.subject, deadline).await;
+        }
+        let sendings = messages.into_iter().map(|(place, message)| {
+            let most = nats.known_largest(&message.subject);
+            (place, trace.publishes_one_of_many(message, most))
+        });
         sendings
             .filter(|(_, sending)| sending.is_traced())
             .collect()

@@ -47,7 +47,7 @@ impl Caller {
     /// Waits for what comes next. Safe to drop while it waits.
     pub(super) async fn next(&mut self) -> Said {
         let frame = self.requests.message().await;
-        self.heard(frame)
+        self.take(frame)
     }
 
     /// When the caller counts as gone, unless it says something before.
@@ -55,7 +55,12 @@ impl Caller {
         self.heard + self.ping_within * MISSED_PINGS
     }
 
-    /// The gateway reads nothing now: what is not read cannot be missed.
+    /// When it was last heard, or excused.
+    pub(super) fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// The gateway reads nothing now, or has held it: what is not read cannot be missed.
     pub(super) fn excuse(&mut self) {
         self.heard = Instant::now();
     }
@@ -70,10 +75,10 @@ impl Caller {
     /// The next frame if it is here already.
     pub(super) fn try_next(&mut self) -> Option<Said> {
         let frame = self.requests.message().now_or_never()?;
-        Some(self.heard(frame))
+        Some(self.take(frame))
     }
 
-    fn heard(&mut self, frame: Result<Option<ConsumeRequest>, Status>) -> Said {
+    fn take(&mut self, frame: Result<Option<ConsumeRequest>, Status>) -> Said {
         self.heard = Instant::now();
         match frame {
             Ok(Some(ConsumeRequest { frame: Some(frame) })) => Said::Frame(frame),

@@ -56,6 +56,12 @@ impl Session {
         if self.caller_silent_at().is_none_or(|at| at > now) {
             return Ok(());
         }
+        if let Some(caller) = &mut self.caller
+            && self.access.has_been_held_since(caller.heard())
+        {
+            caller.excuse();
+            return Ok(());
+        }
         // What has come may not have been looked at yet.
         match (self.next_word_now(), &self.caller) {
             (Some(said), _) => self.hear(said).await,

@@ -152,7 +152,8 @@ impl Drop for Chain {
     }
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
+/// The certificates of a file (PEM), one at least.
+pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
     let found = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|source| unreadable(file, source))?;

@@ -9,13 +9,17 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-use crate::nats::{HEADER_OVERHEAD, Outgoing};
+use crate::nats::{LARGEST_HEADERS, Outgoing};
 
 const PARENT: &str = "traceparent";
 const STATE: &str = "tracestate";
 
-/// The most that all headers of a message may have together.
-const HEADERS: usize = 64 * 1024;
+/// Room that stays free for what the gateway itself adds to a message behind its context: an atomic batch
+/// has three headers.
+const SPARE: usize = 256;
+
+/// A longer state is left out: this much has to be passed on (W3C Trace Context, 3.3.1.5).
+const LONGEST_STATE: usize = 512;
 
 /// The context that a call brings.
 pub(super) fn of_call(metadata: &http::HeaderMap) -> Option<SpanContext> {
@@ -52,30 +56,25 @@ pub(super) fn of_delivery(headers: &[(String, Bytes)]) -> Option<SpanContext> {
     parse(text(PARENT)?, text(STATE))
 }
 
-/// Gives a message a context, where there is room for it: none is refused for its trace.
-/// `max_payload` is what the server takes of headers and payload.
-pub(super) fn give(message: &mut Outgoing, context: &SpanContext, max_payload: Option<usize>) {
+/// Gives a message a context, where there is room for it: none is refused for its trace. `most` is what
+/// is taken of headers and payload.
+pub(super) fn give(message: &mut Outgoing, context: &SpanContext, most: Option<usize>) {
     let mut written = Written::default();
     let context = Context::new().with_remote_span_context(context.clone());
     TraceContextPropagator::new().inject_context(&context, &mut written);
-    let cost: usize = written
-        .0
-        .iter()
-        .map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD)
-        .sum();
-    // The line that headers begin with, and the empty one behind them.
-    let size = message.size() + cost + 12;
-    let fits =
-        size - message.payload.len() <= HEADERS && max_payload.is_none_or(|most| size <= most);
-    if !fits {
-        return;
-    }
+    let without = message.headers.clone();
     for (name, value) in written.0 {
         message.headers.insert(HeaderName::from_static(name), value);
+    }
+    let size = message.size() + SPARE;
+    let fits = size - message.payload.len() <= LARGEST_HEADERS && most.is_none_or(|it| size <= it);
+    if !fits {
+        message.headers = without;
     }
 }
 
 fn parse(parent: &str, state: Option<&str>) -> Option<SpanContext> {
+    let state = state.filter(|state| state.len() <= LONGEST_STATE);
     let context = TraceContextPropagator::new()
         .extract_with_context(&Context::new(), &Read { parent, state });
     let context = context.span().span_context().clone();
@@ -120,6 +119,7 @@ impl Injector for Written {
 mod tests {
     use super::*;
     use crate::names::{Reserved, Subject};
+    use crate::nats::HEADER_OVERHEAD;
     use async_nats::HeaderMap;
 
     const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -150,19 +150,20 @@ mod tests {
     #[test]
     fn no_message_grows_too_large_by_its_context() {
         let context = parse(SAMPLED, None).unwrap();
-        let cost = PARENT.len() + SAMPLED.len() + HEADER_OVERHEAD + 12;
+        let cost = PARENT.len() + SAMPLED.len() + HEADER_OVERHEAD + 12 + SPARE;
         for (most, given) in [(100 + cost, true), (99 + cost, false)] {
             let mut message = message(100);
             give(&mut message, &context, Some(most));
             assert_eq!(is_named(&message), given, "{most}");
-            assert!(message.size() <= most);
+            assert!(message.size() <= most - if given { SPARE } else { 0 });
         }
         let mut message = message(0);
         message
             .headers
-            .insert("a", "b".repeat(HEADERS - 20).as_str());
+            .insert("a", "b".repeat(LARGEST_HEADERS - 20).as_str());
         give(&mut message, &context, None);
         assert!(!is_named(&message));
+        assert_eq!(message.headers.iter().count(), 1);
     }
 
     #[test]
@@ -178,8 +179,11 @@ mod tests {
         ] {
             assert!(parse(bad, None).is_none(), "{bad}");
         }
-        // A state that is none costs the state alone.
-        assert!(parse(SAMPLED, Some("=,=")).is_some());
+        // A state that is none, or too long, costs the state alone.
+        for state in ["nonsense", &format!("a={}", "b".repeat(LONGEST_STATE))] {
+            let context = parse(SAMPLED, Some(state)).unwrap();
+            assert_eq!(context.trace_state().header(), "");
+        }
     }
 
     #[test]

@@ -11,18 +11,28 @@ use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, 
 use opentelemetry_sdk::trace::Span;
 
 use super::{Trace, context};
-use crate::error::{Error, Reason};
+use crate::error::{Error, Reason, reason_name};
 use crate::nats::Outgoing;
 use crate::nats::api::PubAck;
 use crate::nats::pull::Delivery;
 
-/// The span of a message from here to its outcome; nothing where it has none. It ends when it is dropped.
+/// What the span of a message says that was given up before its outcome was known.
+const ABANDONED: &str = "abandoned";
+
+/// The span of a message from here to its outcome; nothing where it has none. Where it is dropped without one,
+/// the message was given up, and the span says so.
 #[derive(Default)]
 pub struct Sending(Option<Box<Span>>);
 
 impl Trace {
-    /// Begins the span of a message that is a call's only one, and lets it carry the trace on.
-    pub fn publishes(&self, message: &mut Outgoing, max_payload: Option<usize>) -> Sending {
+    /// Whether a message is to carry the call's trace, where there is room for it.
+    pub fn hands_on(&self, message: &Outgoing) -> bool {
+        self.call.is_some() && !context::is_named(message)
+    }
+
+    /// Begins the span of a message that is a call's only one, and lets it carry the trace on. `most` is what its
+    /// stream takes of headers and payload, as far as that is known.
+    pub fn publishes(&self, message: &mut Outgoing, most: Option<usize>) -> Sending {
         let Some(call) = &self.call else {
             return self.sends(message);
         };
@@ -30,26 +40,22 @@ impl Trace {
             return self.sends(message);
         }
         if !call.is_sampled() {
-            context::give(message, call, max_payload);
+            context::give(message, call, most);
             return Sending::default();
         }
         let sending = self.begin(message, call, None);
         if let Some(span) = &sending.0 {
-            context::give(message, span.span_context(), max_payload);
+            context::give(message, span.span_context(), most);
         }
         sending
     }
 
     /// Begins the span of a message that is one of many, if it brings a trace of its own; otherwise it
     /// carries the call's.
-    pub fn publishes_one_of_many(
-        &self,
-        message: &mut Outgoing,
-        max_payload: Option<usize>,
-    ) -> Sending {
+    pub fn publishes_one_of_many(&self, message: &mut Outgoing, most: Option<usize>) -> Sending {
         match &self.call {
             Some(call) if !context::is_named(message) => {
-                context::give(message, call, max_payload);
+                context::give(message, call, most);
                 Sending::default()
             }
             _ => self.sends(message),
@@ -136,8 +142,10 @@ impl Sending {
     }
 
     /// Ends the span with what became of the message.
-    pub fn end(self, outcome: Result<&PubAck, &Error>) {
-        let Some(mut span) = self.0 else { return };
+    pub fn end(mut self, outcome: Result<&PubAck, &Error>) {
+        let Some(mut span) = self.0.take() else {
+            return;
+        };
         match outcome {
             Ok(ack) => {
                 span.update_name(format!("publish {}", ack.stream));
@@ -148,26 +156,33 @@ impl Sending {
                 ));
                 span.set_attribute(KeyValue::new("messaging.nats.duplicate", ack.duplicate));
             }
-            Err(error) => fail(&mut span, error.reason()),
+            Err(error) => fail(&mut span, reason_name(error.reason())),
         }
     }
 
     /// Ends the span of a message that was stored together with others.
-    pub fn stored(self) {
-        drop(self);
+    pub fn stored(mut self) {
+        self.0.take();
     }
 
     /// Ends the span of a message that failed.
-    pub fn fail(self, reason: Reason) {
-        if let Some(mut span) = self.0 {
-            fail(&mut span, reason);
+    pub fn fail(mut self, reason: Reason) {
+        if let Some(mut span) = self.0.take() {
+            fail(&mut span, reason_name(reason));
         }
     }
 }
 
-fn fail(span: &mut Span, reason: Reason) {
-    let name = reason.as_str_name().trim_start_matches("ERROR_REASON_");
-    span.set_attribute(KeyValue::new("error.type", name));
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if let Some(span) = &mut self.0 {
+            fail(span, ABANDONED);
+        }
+    }
+}
+
+fn fail(span: &mut Span, why: &'static str) {
+    span.set_attribute(KeyValue::new("error.type", why));
     span.set_status(Status::error(""));
 }
 
@@ -185,4 +200,64 @@ fn size(bytes: usize) -> KeyValue {
 
 fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use opentelemetry::Context;
+    use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanProcessor};
+
+    use super::*;
+
+    /// What has ended.
+    #[derive(Clone, Debug, Default)]
+    struct Ended(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanProcessor for Ended {
+        fn on_start(&self, _: &mut Span, _: &Context) {}
+
+        fn on_end(&self, span: SpanData) {
+            self.0.lock().unwrap().push(span);
+        }
+
+        fn force_flush(&self) -> OTelSdkResult {
+            Ok(())
+        }
+
+        fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_given_up_is_no_success() {
+        let ended = Ended::default();
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(ended.clone())
+            .build();
+        let sending = || Sending(Some(Box::new(provider.tracer("test").start("publish"))));
+
+        drop(sending());
+        sending().stored();
+        sending().fail(Reason::StreamFull);
+
+        let spans = ended.0.lock().unwrap();
+        let why = |span: &SpanData| {
+            let kind = span
+                .attributes
+                .iter()
+                .find(|it| it.key.as_str() == "error.type");
+            kind.map(|it| it.value.to_string())
+        };
+        let why: Vec<_> = spans.iter().map(why).collect();
+        let expected = [Some("abandoned"), None, Some("STREAM_FULL")];
+        assert_eq!(why, expected.map(|it| it.map(str::to_owned)));
+        assert_eq!(spans[0].status, Status::error(""));
+        assert_eq!(spans[1].status, Status::Unset);
+    }
 }

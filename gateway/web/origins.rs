@@ -46,6 +46,11 @@ impl Origins {
         self.0.is_empty()
     }
 
+    /// Whether every page may call.
+    pub(crate) fn allow_any(&self) -> bool {
+        self.0.contains(&Pattern::Any)
+    }
+
     /// Whether a page of this origin may call.
     pub(crate) fn allow(&self, origin: &str) -> bool {
         self.0.iter().any(|pattern| pattern.allows(origin))

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use jetgate::proto::publish_stream_response::Frame;
 use jetgate::proto::{FlowLimits, OrderedConsumer, PublishOpen, SubscribeRequest};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::{House, Limits, ask, kib, limited, message, publish};
-use crate::support::consuming::{Session, subscribe_ordered};
+use crate::support::consume::{Consume, open};
+use crate::support::consuming::{Session, create_consumer, subscribe_ordered};
 use crate::support::publishing::Publishing;
+use crate::support::{SOON, eventually};
 
 #[tokio::test]
 async fn frames_of_a_stream_are_requests() {
@@ -88,6 +91,32 @@ async fn what_a_caller_receives_counts_as_well() {
         "{:?}",
         began.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_caller_that_is_held_is_not_taken_for_gone() {
+    let mut house = House::configured(|config| {
+        config.limits.requests_per_second = 2;
+        config.publish.ping_within = Duration::from_secs(2);
+        config.subscribe.ping_within = Duration::from_secs(2);
+    })
+    .await;
+    create_consumer(&mut house.wire, json!({})).await;
+    let ada = house.ada();
+    // It says nothing, and could not be heard if it did.
+    let mut consuming = Consume::open(&ada, open()).await;
+    let publishing = eventually(SOON, async || {
+        let opened = Publishing::try_open(&ada, PublishOpen::default()).await;
+        opened.ok()
+    });
+    let mut publishing = publishing.await;
+    for number in 1..=16 {
+        publishing.publish(number, vec![message(1)]).await;
+    }
+    publishing.settled(16).await;
+
+    let messages = consuming.messages(16).await;
+    consuming.ack(&messages).await;
 }
 
 #[tokio::test]

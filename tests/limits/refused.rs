@@ -1,7 +1,10 @@
 //! Calls, sessions and messages beyond a limit: refused, with whose limit it is and when to come again.
 
+use std::time::Duration;
+
 use jetgate::proto::{GetInfoRequest, PublishBatchRequest, PublishOpen};
 use serde_json::json;
+use tempfile::TempDir;
 use tokio::time::{Instant, sleep_until};
 use tonic::Code;
 use tonic::transport::Endpoint;
@@ -10,7 +13,7 @@ use super::{House, Limits, ask, kib, limited, message, publish};
 use crate::support::consume::{Consume, open};
 use crate::support::consuming::create_consumer;
 use crate::support::publishing::Publishing;
-use crate::support::{Clients, Gateway, NatsServer, SOON, eventually, refused};
+use crate::support::{Clients, Gateway, NatsServer, SOON, eventually, metadata, refused};
 
 #[tokio::test]
 async fn requests_beyond_the_rate_are_refused_until_it_allows_more() {
@@ -46,13 +49,47 @@ async fn a_caller_that_has_sent_too_much_waits() {
         ..Limits::default()
     })
     .await;
+    let (ada, began) = (house.ada(), Instant::now());
+    let large = publish(&ada, 300 << 10);
+    let meanwhile = async {
+        // What is beyond a second's burst takes its time.
+        let is_refused = async || ask(&ada).await.err();
+        let status = eventually(SOON, is_refused).await;
+        limited(Err::<(), _>(status), "bytes_per_second");
+        publish(&house.bob(), 1 << 10).await.unwrap();
+    };
+    let (stored, ()) = tokio::join!(large, meanwhile);
+    stored.unwrap();
+    assert!(
+        began.elapsed() >= Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+    eventually(SOON, async || publish(&ada, 1 << 10).await.ok()).await;
+}
+
+#[tokio::test]
+async fn calls_that_are_denied_count_as_well() {
+    let folder = TempDir::new().unwrap();
+    let rules = folder.path().join("policy.toml");
+    std::fs::write(&rules, "").unwrap();
+    let house = House::configured(|config| {
+        config.limits.requests_per_second = 2;
+        config.auth.policy_file = Some(rules);
+    })
+    .await;
     let ada = house.ada();
-    publish(&ada, 200 << 10).await.unwrap();
-    // What is beyond a second's burst has to be paid for.
-    let wait = limited(ask(&ada).await, "bytes_per_second");
-    publish(&house.bob(), 1 << 10).await.unwrap();
-    sleep_until(Instant::now() + wait).await;
-    publish(&ada, 1 << 10).await.unwrap();
+    let mut denied = 0;
+    let status = loop {
+        let status = ask(&ada).await.unwrap_err();
+        if status.code() != Code::PermissionDenied {
+            break status;
+        }
+        denied += 1;
+        assert!(denied < 1_000, "never limited");
+    };
+    limited(Err::<(), _>(status), "requests_per_second");
+    assert!(denied >= 2, "{denied}");
 }
 
 #[tokio::test]
@@ -110,10 +147,10 @@ async fn messages_in_flight_are_counted() {
         messages: vec![message(1); count],
         ..PublishBatchRequest::default()
     };
-    limited(
-        ada.publisher().publish_batch(batch(4)).await,
-        "max_in_flight",
-    );
+    // What can never be is no matter of coming again later.
+    let too_many = ada.publisher().publish_batch(batch(4)).await;
+    let status = refused(too_many, Code::InvalidArgument, "INVALID_REQUEST");
+    assert_eq!(metadata(&status, "max").as_deref(), Some("3"));
     ada.publisher().publish_batch(batch(3)).await.unwrap();
 
     house.nats.pause();

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -22,12 +23,28 @@ pub(super) struct Issuer {
     task: JoinHandle<()>,
 }
 
+/// How the server answers.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Manner {
+    #[default]
+    Well,
+    /// That it cannot.
+    Down,
+    /// Not at all.
+    Hangs,
+    /// That it is to be asked elsewhere, where the answer is.
+    Redirects,
+    /// More than anybody wants to know.
+    Floods,
+}
+
 #[derive(Default)]
 struct Shared {
     keys: Mutex<BTreeMap<String, Value>>,
-    is_down: AtomicBool,
-    hangs: AtomicBool,
+    manner: Mutex<Manner>,
     asked: AtomicUsize,
+    /// What was shown to it last.
+    shown: Mutex<Option<String>>,
     /// What has to be shown to it.
     bearer: Mutex<Option<String>>,
     /// Who its discovery page says that it is, and where its keys are.
@@ -44,6 +61,7 @@ impl Issuer {
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/keys", get(keys))
+            .route("/elsewhere", get(elsewhere))
             .with_state(shared.clone());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
@@ -78,14 +96,14 @@ impl Issuer {
         self.shared.key_set()
     }
 
-    /// The server answers that it cannot.
-    pub(super) fn go_down(&self, is_down: bool) {
-        self.shared.is_down.store(is_down, Ordering::SeqCst);
+    /// The server answers like this from now on.
+    pub(super) fn answer(&self, manner: Manner) {
+        *self.shared.manner.lock().unwrap() = manner;
     }
 
-    /// The server takes questions and answers none.
-    pub(super) fn hang(&self) {
-        self.shared.hangs.store(true, Ordering::SeqCst);
+    /// What was shown to it when it was last asked for its keys.
+    pub(super) fn shown(&self) -> Option<String> {
+        self.shared.shown.lock().unwrap().clone()
     }
 
     /// How often the keys were asked for.
@@ -117,10 +135,22 @@ impl Shared {
         json!({ "keys": keys }).to_string()
     }
 
-    async fn answer(&self, headers: &HeaderMap, answer: impl FnOnce() -> String) -> Answer {
-        if self.hangs.load(Ordering::SeqCst) {
-            std::future::pending().await
+    async fn answer(&self, headers: &HeaderMap, answer: impl FnOnce() -> String) -> Response {
+        let manner = *self.manner.lock().unwrap();
+        match manner {
+            Manner::Well => self.if_shown(headers, answer).into_response(),
+            Manner::Down => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            Manner::Hangs => std::future::pending().await,
+            Manner::Redirects => Redirect::to("/elsewhere").into_response(),
+            Manner::Floods => format!("{}{}", answer(), " ".repeat(1 << 20)).into_response(),
         }
+    }
+
+    fn if_shown(
+        &self,
+        headers: &HeaderMap,
+        answer: impl FnOnce() -> String,
+    ) -> (StatusCode, String) {
         let demanded = self.bearer.lock().unwrap().clone();
         let shown = headers.get("authorization");
         let accepted = headers["accept"].to_str().unwrap();
@@ -129,17 +159,13 @@ impl Shared {
         } else if !accepted.contains("*/*") {
             // As the API server of Kubernetes, whose key sets have a type of their own.
             (StatusCode::NOT_ACCEPTABLE, String::new())
-        } else if self.is_down.load(Ordering::SeqCst) {
-            (StatusCode::SERVICE_UNAVAILABLE, String::new())
         } else {
             (StatusCode::OK, answer())
         }
     }
 }
 
-type Answer = (StatusCode, String);
-
-async fn discovery(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Answer {
+async fn discovery(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let page = || {
         let (issuer, keys) = shared.page.lock().unwrap().clone();
         json!({ "issuer": issuer, "jwks_uri": keys }).to_string()
@@ -147,7 +173,13 @@ async fn discovery(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Ans
     shared.answer(&headers, page).await
 }
 
-async fn keys(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Answer {
+async fn elsewhere(State(shared): State<Arc<Shared>>) -> String {
+    shared.key_set()
+}
+
+async fn keys(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     shared.asked.fetch_add(1, Ordering::SeqCst);
+    let shown = headers.get("authorization");
+    *shared.shown.lock().unwrap() = shown.map(|it| it.to_str().unwrap().to_owned());
     shared.answer(&headers, || shared.key_set()).await
 }

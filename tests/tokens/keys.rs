@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jetgate::proto::PublishRequest;
 use serde_json::json;
+use tokio::time::timeout;
 
+use super::issuer::{Issuer, Manner};
 use super::key::Key;
 use super::{House, assert_refused, claims};
 use crate::support::consume::{Consume, open};
@@ -66,6 +68,36 @@ async fn made_up_keys_do_not_make_the_gateway_ask_all_the_time() {
     }
     // After 1, 2, 4 and 8 s, and then every ten.
     let most = 5 + began.elapsed().as_secs() as usize / 10;
+    let asked = house.issuer.asked() - before;
+    assert!(asked <= most, "{asked}");
+}
+
+#[tokio::test]
+async fn calls_that_are_cancelled_do_not_make_the_gateway_ask_all_the_time() {
+    let issuer = Issuer::start().await;
+    let (key, entry) = (
+        issuer.new_key("1"),
+        format!("jwks_url = \"{}/keys\"", issuer.url()),
+    );
+    let house = House::trusting(issuer, key, &entry, |_| ()).await;
+    let good = claims(&house.issuer, json!({}));
+    house.ask(&house.key.sign(&good)).await.unwrap();
+    let (before, began) = (house.issuer.asked(), tokio::time::Instant::now());
+    house.issuer.answer(Manner::Hangs);
+
+    let made_up = |id: u32| Key::new(&format!("made-up-{id}")).sign(&good);
+    // Until the gateway may ask again.
+    let first = async || {
+        let token = made_up(0);
+        let _ = timeout(Duration::from_millis(100), house.ask(&token)).await;
+        (house.issuer.asked() > before).then_some(())
+    };
+    eventually(SOON, first).await;
+    for id in 1..=30 {
+        let _ = timeout(Duration::from_millis(100), house.ask(&made_up(id))).await;
+    }
+    // Each question waits five seconds for its answer.
+    let most = 2 + began.elapsed().as_secs() as usize / 5;
     let asked = house.issuer.asked() - before;
     assert!(asked <= most, "{asked}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tonic::Code;
 
-use super::issuer::Issuer;
+use super::issuer::{Issuer, Manner};
 use super::{House, assert_refused, claims, entry_of};
 use crate::support::{SOON, eventually, refused};
 
@@ -17,7 +17,7 @@ async fn known_keys_outlast_an_outage_of_their_issuer() {
     .await;
     house.ask(&house.token(json!({}))).await.unwrap();
 
-    house.issuer.go_down(true);
+    house.issuer.answer(Manner::Down);
     house.until_failed(2).await;
     // One that was not seen before.
     let name = house.ask(&house.token(json!({ "sub": "bob" }))).await;
@@ -36,7 +36,7 @@ async fn known_keys_outlast_an_outage_of_their_issuer() {
 
     // And it goes on when it can.
     let second = house.issuer.new_key("2");
-    house.issuer.go_down(false);
+    house.issuer.answer(Manner::Well);
     let token = second.sign(&claims(&house.issuer, json!({})));
     eventually(SOON, async || house.ask(&token).await.ok()).await;
 }
@@ -58,10 +58,26 @@ async fn an_answer_without_keys_is_not_taken() {
 }
 
 #[tokio::test]
+async fn an_answer_that_leads_elsewhere_or_never_ends_is_none() {
+    for manner in [Manner::Redirects, Manner::Floods] {
+        let issuer = Issuer::start().await;
+        let key = issuer.new_key("1");
+        issuer.answer(manner);
+        let house = House::trusting(issuer, key, "", |_| ()).await;
+        let token = house.token(json!({}));
+        let unavailable = "TOKEN_KEYS_UNAVAILABLE";
+        refused(house.ask(&token).await, Code::Unavailable, unavailable);
+
+        house.issuer.answer(Manner::Well);
+        eventually(SOON, async || house.ask(&token).await.ok()).await;
+    }
+}
+
+#[tokio::test]
 async fn an_issuer_that_was_never_reached_is_no_fault_of_the_caller() {
     let issuer = Issuer::start().await;
     let key = issuer.new_key("1");
-    issuer.go_down(true);
+    issuer.answer(Manner::Down);
     let house = House::trusting(issuer, key, "", |_| ()).await;
     let token = house.token(json!({}));
     refused(
@@ -70,7 +86,7 @@ async fn an_issuer_that_was_never_reached_is_no_fault_of_the_caller() {
         "TOKEN_KEYS_UNAVAILABLE",
     );
 
-    house.issuer.go_down(false);
+    house.issuer.answer(Manner::Well);
     eventually(SOON, async || house.ask(&token).await.ok()).await;
 }
 
@@ -78,7 +94,7 @@ async fn an_issuer_that_was_never_reached_is_no_fault_of_the_caller() {
 async fn an_issuer_that_hangs_holds_nobody_else_up() {
     let house = House::start().await;
     house.ask(&house.token(json!({}))).await.unwrap();
-    house.issuer.hang();
+    house.issuer.answer(Manner::Hangs);
     let unknown = super::Key::new("2").sign(&claims(&house.issuer, json!({})));
 
     // Those that wait for it, at most a few seconds, and those that need not.

@@ -46,6 +46,28 @@ async fn discovery_of_another_issuer_is_not_believed() {
 }
 
 #[tokio::test]
+async fn what_the_gateway_shows_is_for_the_server_that_its_operator_named() {
+    let (nats, named, other) = (
+        NatsServer::start().await,
+        Issuer::start().await,
+        Issuer::start().await,
+    );
+    let folder = TempDir::new().unwrap();
+    let own = folder.path().join("token");
+    std::fs::write(&own, "of-the-gateway").unwrap();
+    named.demand("of-the-gateway");
+    let key = other.new_key("1");
+    named.claim(&named.url(), &format!("{}/keys", other.url()));
+    let entry = entry_of(&named, &format!("bearer_file = {own:?}"));
+    let gateway = trusting(&nats, &folder, &entry).await;
+    let token = key.sign(&claims(&named, json!({})));
+
+    eventually(SOON, async || ask(&gateway, &token).await.ok()).await;
+    assert!(other.asked() >= 1);
+    assert_eq!(other.shown(), None);
+}
+
+#[tokio::test]
 async fn keys_can_be_in_a_file_that_changes() {
     let (nats, issuer) = (NatsServer::start().await, Issuer::start().await);
     let folder = TempDir::new().unwrap();

@@ -87,11 +87,12 @@ async fn fresh_tokens_keep_streams() {
 #[tokio::test]
 async fn a_fresh_token_may_be_the_first_of_a_new_key() {
     let (house, mut wire) = house().await;
-    let clients = house.gateway.showing(&house.lasting(3_600));
     let good = claims(&house.issuer, json!({}));
     // Once the gateway may ask again.
     let second = house.issuer.new_key("2");
     eventually(SOON, async || house.ask(&second.sign(&good)).await.ok()).await;
+    let first = house.lasting(SHORT);
+    let clients = house.gateway.showing(&first);
     let mut consuming = Consume::open(&clients, open()).await;
     let pause = tokio::time::Instant::now() + std::time::Duration::from_millis(1_200);
     let has_passed = async || (tokio::time::Instant::now() >= pause).then_some(());
@@ -99,13 +100,31 @@ async fn a_fresh_token_may_be_the_first_of_a_new_key() {
 
     let third = house.issuer.new_key("3");
     consuming.send(Request::Credentials(fresh(&third.sign(&good))));
-    // The gateway asks for it while the session goes on.
+    // The gateway asks for it while the session goes on, beyond the end of the first token.
+    eventually(SOON * 2, async || house.ask(&first).await.err()).await;
     wire.store("orders.x", b"1").await;
     let messages = consuming.messages(1).await;
     consuming.ack(&messages).await;
-    let has_asked = async || house.ask(&third.sign(&good)).await.ok();
-    eventually(SOON, has_asked).await;
-    consuming.heartbeat().await;
+}
+
+#[tokio::test]
+async fn streams_end_where_their_issuer_is_trusted_on_other_terms() {
+    let (house, _wire) = house().await;
+    let clients = house.gateway.showing(&house.lasting(3_600));
+    let file = house.folder.path().join("issuers.toml");
+    let mut consuming = Consume::open(&clients, open()).await;
+
+    let own = std::fs::read_to_string(&file).unwrap();
+    let prefixed = format!("{own}name_prefix = \"a:\"\n");
+    let denied = own.replace("\"jetgate\"", "\"another\"");
+    assert_ne!(own, denied);
+    for changed in [prefixed, denied] {
+        std::fs::write(&file, &changed).unwrap();
+        assert_refused(consuming.end().await);
+        std::fs::write(&file, &own).unwrap();
+        let reopened = async || Consume::try_open(&clients, open()).await.ok();
+        consuming = eventually(SOON, reopened).await;
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Messages that bring a trace of their own, by every way in and out.
 
 use jetgate::proto::{
-    AckKind, PublishAckMode, PublishBatchMode, PublishBatchRequest, PublishOpen, PublishOrdering,
+    AckKind, Expectation, PublishAckMode, PublishBatchMode, PublishBatchRequest, PublishOnError,
+    PublishOpen, PublishOrdering, PublishPath,
 };
 
 use super::*;
@@ -169,6 +170,42 @@ async fn messages_that_fail_in_a_publish_stream_say_why() {
         Some("NO_STREAM_FOR_SUBJECT")
     );
     is_sent(&receiver.trace(8, 1).await);
+}
+
+#[tokio::test]
+async fn messages_of_a_fast_batch_say_what_became_of_each() {
+    let (_nats, mut wire, receiver, gateway) = start().await;
+    let fast = json!({ "name": "FAST", "subjects": ["fast"], "allow_batched": true });
+    wire.create_stream(fast).await;
+    let open = PublishOpen {
+        stream: "FAST".to_owned(),
+        ack_mode: PublishAckMode::Cumulative as i32,
+        ordering: PublishOrdering::Strict as i32,
+        on_error: PublishOnError::Halt as i32,
+        ..PublishOpen::default()
+    };
+    let mut stream = Publishing::open(&gateway, open).await;
+    assert_eq!(stream.opened.path(), PublishPath::FastIngest);
+    let fast = |trace| PublishRequest {
+        subject: "fast".to_owned(),
+        ..traced_order(trace, true)
+    };
+    let condition = Expectation {
+        last_sequence: Some(1_000),
+        ..Expectation::default()
+    };
+    let refused = PublishRequest {
+        expect: Some(condition.into()),
+        ..fast(8)
+    };
+    stream.publish(1, vec![fast(7), refused, fast(9)]).await;
+    stream.settled(3).await;
+
+    is_sent(&receiver.trace(7, 1).await);
+    for (trace, why) in [(8, "WRONG_LAST_SEQUENCE"), (9, "PRECEDING_FAILED")] {
+        let failed = receiver.trace(trace, 1).await.remove(0);
+        assert_eq!(failed.attribute("error.type").as_deref(), Some(why));
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::entry::Entry;
+use super::entry::Terms;
 use crate::auth::caller::{Caller, Kind};
 
 /// The longest name of a caller or a group, in bytes.
@@ -14,12 +14,12 @@ const LONGEST: usize = 1_024;
 const MOST_GROUPS: usize = 200;
 
 /// The caller, whose token is known to be its issuer's.
-pub(super) fn caller(entry: &Entry, claims: &Map<String, Value>) -> Result<Caller, &'static str> {
-    let prefix = &entry.name_prefix;
-    let name = claims.get(&entry.name_claim).and_then(Value::as_str);
+pub(super) fn caller(terms: &Terms, claims: &Map<String, Value>) -> Result<Caller, &'static str> {
+    let prefix = &terms.name_prefix;
+    let name = claims.get(&terms.name_claim).and_then(Value::as_str);
     let name = name.filter(|name| !name.is_empty());
     let name = name.ok_or("the token has no name of its bearer")?;
-    let groups = match claims.get(&entry.groups_claim) {
+    let groups = match claims.get(&terms.groups_claim) {
         Some(Value::Array(groups)) => groups.iter().filter_map(Value::as_str).collect(),
         Some(Value::String(group)) => vec![group.as_str()],
         _ => Vec::new(),
@@ -31,7 +31,7 @@ pub(super) fn caller(entry: &Entry, claims: &Map<String, Value>) -> Result<Calle
     if groups.len() > MOST_GROUPS {
         return Err("the token has too many groups");
     }
-    let end = end(claims, entry.leeway).ok_or("the token ends at no time that there is")?;
+    let end = end(claims, terms.leeway).ok_or("the token ends at no time that there is")?;
     let groups = groups.iter().map(|group| format!("{prefix}{group}"));
     Ok(Caller::new(Kind::Token, format!("{prefix}{name}"))
         .in_groups(groups.collect())
@@ -56,7 +56,7 @@ mod tests {
         let text = "[[issuer]]\nissuer = \"https://a.example\"\naudiences = [\"jetgate\"]\n\
                     name_claim = \"email\"\nname_prefix = \"sso:\"";
         let entry = super::super::entry::parse(text).unwrap().remove(0);
-        caller(&entry, claims.as_object().unwrap())
+        caller(&entry.terms, claims.as_object().unwrap())
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
@@ -28,9 +29,15 @@ const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
 pub(super) struct Entry {
     /// As tokens have it in `iss`.
     pub(super) issuer: String,
+    pub(super) keys: KeySource,
+    pub(super) terms: Arc<Terms>,
+}
+
+/// What is asked of the tokens of an issuer, and whose they are.
+#[derive(Debug, PartialEq)]
+pub(super) struct Terms {
     /// One of these must stand in `aud`.
     pub(super) audiences: Vec<String>,
-    pub(super) keys: KeySource,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) name_claim: String,
     pub(super) groups_claim: String,
@@ -149,14 +156,16 @@ impl Entry {
             return Err("leeway must be at most 5 min".to_owned());
         }
         Ok(Self {
-            algorithms: algorithms(&written.algorithms)?,
             keys: KeySource::of(&written)?,
             issuer: written.issuer,
-            audiences: written.audiences,
-            name_claim: written.name_claim,
-            groups_claim: written.groups_claim,
-            name_prefix: written.name_prefix,
-            leeway: written.leeway,
+            terms: Arc::new(Terms {
+                algorithms: algorithms(&written.algorithms)?,
+                audiences: written.audiences,
+                name_claim: written.name_claim,
+                groups_claim: written.groups_claim,
+                name_prefix: written.name_prefix,
+                leeway: written.leeway,
+            }),
         })
     }
 }
@@ -233,12 +242,13 @@ mod tests {
     fn what_an_entry_leaves_out_has_a_default() {
         let entries = parse(&entry("")).unwrap();
         let [entry] = &entries[..] else { panic!() };
-        assert_eq!(entry.algorithms, USUAL);
+        let terms = &entry.terms;
+        assert_eq!(terms.algorithms, USUAL);
         assert_eq!(
-            (entry.name_claim.as_str(), entry.groups_claim.as_str()),
+            (terms.name_claim.as_str(), terms.groups_claim.as_str()),
             ("sub", "groups")
         );
-        assert_eq!(entry.leeway, Duration::from_secs(30));
+        assert_eq!(terms.leeway, Duration::from_secs(30));
         let page = "https://a.example/.well-known/openid-configuration";
         assert!(matches!(&entry.keys, KeySource::Discovery(url, _) if *url == page));
     }

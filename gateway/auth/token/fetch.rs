@@ -10,13 +10,15 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
 
 use super::entry::Proof;
+use crate::tls::certificates;
 
 /// The largest answer.
 const LARGEST: usize = 1 << 20;
@@ -63,7 +65,10 @@ async fn exchange(url: &Uri, proof: &Proof) -> Result<Bytes, String> {
         return ask(stream, request).await;
     }
     let name = ServerName::try_from(host(url).to_owned()).map_err(said)?;
-    let connector = TlsConnector::from(Arc::new(tls(proof.ca_file.as_deref())?));
+    // Files are read, of the system's authorities some hundred.
+    let ca_file = proof.ca_file.clone();
+    let tls = spawn_blocking(move || tls(ca_file.as_deref())).await;
+    let connector = TlsConnector::from(Arc::new(tls.map_err(said)??));
     let stream = connector.connect(name, stream).await.map_err(said)?;
     ask(stream, request).await
 }
@@ -112,10 +117,7 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     match ca_file {
         Some(file) => {
-            let shown = |error| format!("{}: {error}", file.display());
-            let certificates = CertificateDer::pem_file_iter(file);
-            for certificate in certificates.map_err(|error| shown(error.to_string()))? {
-                let certificate = certificate.map_err(|error| shown(error.to_string()))?;
+            for certificate in certificates(file).map_err(said)? {
                 roots.add(certificate).map_err(said)?;
             }
         }

@@ -10,7 +10,7 @@ use jsonwebtoken::Validation;
 use jsonwebtoken::errors::{Error, ErrorKind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, timeout};
 
 use super::entry::{Entry, KeySource};
@@ -32,7 +32,7 @@ pub(in crate::auth) struct Issuer {
     name: Arc<str>,
     /// `None` until they have come for the first time.
     keys: RwLock<Option<Arc<Keys>>>,
-    asked: Mutex<Option<Asked>>,
+    asked: Arc<Mutex<Option<Asked>>>,
 }
 
 /// The last time that the keys were asked for.
@@ -44,6 +44,9 @@ struct Asked {
     /// How long to wait before unknown keys make the gateway ask again.
     pause: Duration,
 }
+
+/// Whose turn it is to ask for the keys.
+pub(in crate::auth) struct Turn(OwnedMutexGuard<Option<Asked>>);
 
 /// What came of asking for the keys.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,7 +73,7 @@ impl Issuer {
             name: entry.issuer.as_str().into(),
             entry,
             keys: RwLock::new(keys.map(Arc::new)),
-            asked: Mutex::default(),
+            asked: Arc::default(),
         })
     }
 
@@ -99,9 +102,19 @@ impl Issuer {
         now.as_ref().is_some_and(|now| Arc::ptr_eq(now, keys))
     }
 
-    /// Whether it has a key with this thumbprint, or may have.
-    pub(super) fn may_have(&self, thumbprint: &str) -> bool {
-        self.keys().is_none_or(|keys| keys.has(thumbprint))
+    /// Whether it is trusted on the same terms, and has that key still, as far as is known.
+    pub(super) fn still_trusts(&self, signed_by: &SignedBy) -> bool {
+        let has_key = |keys: Arc<Keys>| keys.has(&signed_by.key);
+        self.entry.terms == signed_by.terms && self.keys().is_none_or(has_key)
+    }
+
+    /// Of a token that was signed with this key.
+    pub(super) fn signed_by(&self, thumbprint: Arc<str>) -> SignedBy {
+        SignedBy {
+            issuer: self.name.clone(),
+            key: thumbprint,
+            terms: self.entry.terms.clone(),
+        }
     }
 
     /// Whose token this is.
@@ -109,7 +122,8 @@ impl Issuer {
         let bad = |why| Doubt::Bad(unauthenticated(why));
         let header = jsonwebtoken::decode_header(token);
         let header = header.map_err(|_| bad("the token cannot be read"))?;
-        if !self.entry.algorithms.contains(&header.alg) {
+        let terms = &self.entry.terms;
+        if !terms.algorithms.contains(&header.alg) {
             return Err(bad(
                 "the token is signed with what its issuer is not trusted for",
             ));
@@ -125,58 +139,49 @@ impl Issuer {
         let key = key.ok_or_else(unknown)?;
 
         let mut validation = Validation::new(header.alg);
-        validation.leeway = self.entry.leeway.as_secs();
+        validation.leeway = terms.leeway.as_secs();
         validation.validate_nbf = true;
-        validation.set_audience(&self.entry.audiences);
+        validation.set_audience(&terms.audiences);
         validation.set_issuer(&[&self.name]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         let token = jsonwebtoken::decode::<Map<String, Value>>(token, &key.key, &validation);
         let token = token.map_err(|error| bad(fault(&error)))?;
-        let signed_by = SignedBy {
-            issuer: self.name.clone(),
-            key: key.thumbprint.clone(),
-        };
         Ok(Good {
-            caller: claims::caller(&self.entry, &token.claims).map_err(bad)?,
-            signed_by,
+            caller: claims::caller(terms, &token.claims).map_err(bad)?,
+            signed_by: self.signed_by(key.thumbprint.clone()),
             issuer: self.clone(),
             keys,
         })
     }
 
-    fn keys(&self) -> Option<Arc<Keys>> {
+    pub(super) fn keys(&self) -> Option<Arc<Keys>> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.clone()
     }
 
-    /// Asks for the keys anew, for a token whose key is not known; `None` where that was done just now. Those
-    /// that ask at the same time share one question.
-    pub(in crate::auth) async fn look_again(&self) -> Option<Outcome> {
+    /// The turn to ask for the keys anew, for a token whose key is not known; `None` where that was done just
+    /// now. Those that want it at the same time share one question.
+    pub(in crate::auth) async fn may_look_again(&self) -> Option<Turn> {
         let called = Instant::now();
-        let mut asked = self.asked.lock().await;
+        let asked = self.asked.clone().lock_owned().await;
         let is_fresh = |asked: &Asked| asked.at > called || asked.at.elapsed() < asked.pause;
-        if asked.as_ref().is_some_and(is_fresh) {
-            return None;
-        }
-        Some(self.renew(&mut asked).await)
+        (!asked.as_ref().is_some_and(is_fresh)).then_some(Turn(asked))
     }
 
-    /// Asks for the keys where that was last done longer ago than this, or in vain.
-    pub(in crate::auth) async fn renew_if_due(&self, interval: Duration) -> Option<Outcome> {
-        let mut asked = self.asked.lock().await;
+    /// The turn to ask for the keys where that was last done longer ago than this, or in vain.
+    pub(in crate::auth) async fn due(&self, interval: Duration) -> Option<Turn> {
+        let asked = self.asked.clone().lock_owned().await;
         // What is a file is looked at whenever somebody looks.
         let is_file = matches!(self.entry.keys, KeySource::File(_));
         let is_recent = |asked: &Asked| match asked.failure {
             None => !is_file && asked.at.elapsed() < interval,
             Some(_) => asked.at.elapsed() < interval.min(PAUSE.1),
         };
-        if asked.as_ref().is_some_and(is_recent) {
-            return None;
-        }
-        Some(self.renew(&mut asked).await)
+        (!asked.as_ref().is_some_and(is_recent)).then_some(Turn(asked))
     }
 
-    async fn renew(&self, asked: &mut Option<Asked>) -> Outcome {
+    /// Asks for the keys.
+    pub(in crate::auth) async fn renew(&self, Turn(mut asked): Turn) -> Outcome {
         let got = timeout(PATIENCE, self.get()).await;
         let got = got.unwrap_or_else(|_| Err("no answer in time".to_owned()));
         let before = asked.take();
@@ -202,7 +207,7 @@ impl Issuer {
         outcome
     }
 
-    fn take(&self, fresh: Keys) -> Outcome {
+    pub(super) fn take(&self, fresh: Keys) -> Outcome {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if keys.as_deref() == Some(&fresh) {
             return Outcome::Same;

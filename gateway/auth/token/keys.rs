@@ -12,17 +12,9 @@ use serde_json::Value;
 /// The most keys that one issuer may have.
 const MOST: usize = 100;
 
-/// The keys of an issuer.
-pub(super) struct Keys {
-    text: Vec<u8>,
-    keys: Vec<Key>,
-}
-
-impl PartialEq for Keys {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
+/// The keys of an issuer, in an order of their own: servers tell the same ones now like this and now like that.
+#[derive(PartialEq)]
+pub(super) struct Keys(Vec<Key>);
 
 /// A public key.
 pub(super) struct Key {
@@ -32,6 +24,14 @@ pub(super) struct Key {
     /// Tells it from every other (RFC 7638), whatever it is called.
     pub(super) thumbprint: Arc<str>,
     pub(super) key: DecodingKey,
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+            && self.algorithms == other.algorithms
+            && self.thumbprint == other.thumbprint
+    }
 }
 
 #[derive(Deserialize)]
@@ -48,20 +48,18 @@ impl Keys {
         if set.keys.len() > MOST {
             return Err(format!("the key set has more than {MOST} keys"));
         }
-        let keys: Vec<Key> = set.keys.into_iter().filter_map(Key::read).collect();
+        let mut keys: Vec<Key> = set.keys.into_iter().filter_map(Key::read).collect();
+        keys.sort_by_cached_key(|key| (key.id.clone(), key.thumbprint.clone()));
         match keys.is_empty() {
             true => Err("the key set has no key that can be used".to_owned()),
-            false => Ok(Self {
-                text: text.to_vec(),
-                keys,
-            }),
+            false => Ok(Self(keys)),
         }
     }
 
     /// The key of this id; without an id, the only one that can have signed.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
         let fits = |key: &&Key| key.algorithms.contains(&algorithm);
-        let mut fitting = self.keys.iter().filter(fits);
+        let mut fitting = self.0.iter().filter(fits);
         if id.is_some() {
             return fitting.find(|key| key.id.as_deref() == id);
         }
@@ -70,12 +68,12 @@ impl Keys {
 
     /// Whether a key with this thumbprint is among them.
     pub(super) fn has(&self, thumbprint: &str) -> bool {
-        self.keys.iter().any(|key| *key.thumbprint == *thumbprint)
+        self.0.iter().any(|key| *key.thumbprint == *thumbprint)
     }
 
     /// What the keys are called.
     pub(super) fn ids(&self) -> Vec<&str> {
-        let ids = self.keys.iter();
+        let ids = self.0.iter();
         ids.map(|key| key.id.as_deref().unwrap_or_default())
             .collect()
     }
@@ -195,6 +193,22 @@ mod tests {
         ] {
             assert!(parse(std::slice::from_ref(&key)).is_err(), "{key}");
             assert!(parse(&[key, ec(json!({}))]).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_same_keys_are_the_same_however_they_are_told() {
+        let (one, other) = (ec(json!({})), rsa(json!({})));
+        let both = parse(&[one.clone(), other.clone()]).unwrap();
+        let with_more = rsa(json!({ "x5t": "more" }));
+        assert!(both == parse(&[with_more, one.clone()]).unwrap());
+        for others in [
+            vec![one.clone()],
+            vec![one.clone(), rsa(json!({ "kid": "3" }))],
+            vec![one.clone(), rsa(json!({ "alg": "RS256" }))],
+            vec![one, rsa(json!({ "n": "AQAD" }))],
+        ] {
+            assert!(both != parse(&others).unwrap());
         }
     }
 

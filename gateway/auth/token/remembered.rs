@@ -5,19 +5,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use aws_lc_rs::digest;
-
 use super::SignedBy;
 use super::issuer::Issuer;
 use super::keys::Keys;
 use crate::auth::caller::Caller;
+use crate::auth::hash::Hash;
 
-/// The most tokens that are remembered, and how long they may be all together: who they name is never
-/// longer than they are.
+/// The most tokens that are remembered, and how much memory all that they name may take.
 const MOST: (usize, usize) = (10_000, 16 << 20);
-
-/// What a token is remembered by; the token itself is not kept.
-pub(super) type Hash = [u8; digest::SHA256_OUTPUT_LEN];
 
 /// Tokens that were found good.
 #[derive(Default)]
@@ -38,11 +33,12 @@ pub(super) struct Good {
     pub(super) keys: Arc<Keys>,
 }
 
-/// What to remember a token by.
-pub(super) fn hash(token: &str) -> Hash {
-    let mut hash = Hash::default();
-    hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
-    hash
+impl Good {
+    fn size(&self) -> usize {
+        let groups = self.caller.groups();
+        let groups = groups.map(|group| size_of::<String>() + group.len());
+        size_of::<Self>() + self.caller.name().len() + groups.sum::<usize>()
+    }
 }
 
 impl Remembered {
@@ -55,15 +51,57 @@ impl Remembered {
         is_good.then(|| (known.caller.clone(), known.signed_by.clone()))
     }
 
-    /// Remembers a token of this length.
-    pub(super) fn add(&self, hash: Hash, length: usize, good: Good) {
+    /// Remembers a token; itself it is not kept.
+    pub(super) fn add(&self, hash: Hash, good: Good) {
+        let size = good.size();
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.tokens.len() >= MOST.0 || inner.bytes + length > MOST.1 {
+        if inner.tokens.len() >= MOST.0 || inner.bytes + size > MOST.1 {
             // Those that are used come back at once.
             *inner = Inner::default();
         }
         if inner.tokens.insert(hash, good).is_none() {
-            inner.bytes += length;
+            inner.bytes += size;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::entry;
+    use super::*;
+    use crate::auth::caller::Kind;
+    use crate::auth::hash;
+
+    #[test]
+    fn what_is_remembered_takes_no_more_than_it_may() {
+        let text = "[[issuer]]\nissuer = \"https://a.example\"\naudiences = [\"jetgate\"]";
+        let issuer = Issuer::new(entry::parse(text).unwrap().remove(0)).unwrap();
+        let issuer = Arc::new(issuer);
+        let set = r#"{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}"#;
+        issuer.take(Keys::parse(set.as_bytes()).unwrap());
+        let keys = issuer.keys().unwrap();
+        let (remembered, now) = (Remembered::default(), SystemTime::now());
+        let good = |number: usize| Good {
+            caller: Caller::new(Kind::Token, number.to_string())
+                .in_groups(vec!["g".repeat(500); 200])
+                .until(Some(now + Duration::from_secs(60))),
+            signed_by: issuer.signed_by("thumbprint".into()),
+            issuer: issuer.clone(),
+            keys: keys.clone(),
+        };
+        for number in 0..400 {
+            let hash = hash::of(&number.to_string());
+            remembered.add(hash, good(number));
+            assert!(remembered.find(&hash, now).is_some());
+            assert!(
+                remembered
+                    .find(&hash, now + Duration::from_secs(60))
+                    .is_none()
+            );
+        }
+        let inner = remembered.0.lock().unwrap();
+        assert!(inner.bytes <= MOST.1 && inner.tokens.len() <= MOST.1 / (200 * 500));
     }
 }

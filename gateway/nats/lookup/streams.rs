@@ -41,6 +41,11 @@ impl StreamFacts {
         Err(Error::new(Reason::StreamWithoutAcks, text).with("stream", &self.name))
     }
 
+    /// The most that one of its messages may have with its headers, where that is bounded.
+    pub fn largest(&self) -> Option<usize> {
+        self.config.max_msg_size?.try_into().ok()
+    }
+
     /// Whether the stream takes a subject.
     pub fn takes(&self, subject: &Subject) -> bool {
         let filters = &self.config.subjects;
@@ -55,6 +60,8 @@ impl StreamFacts {
 pub(super) struct Streams {
     by_name: HashMap<Arc<str>, (Instant, StreamFacts)>,
     by_subject: SubjectIndex<Arc<str>>,
+    /// When a stream was last found to have changed: an answer to an earlier question may be outdated.
+    changed: Option<Instant>,
 }
 
 impl Streams {
@@ -74,11 +81,14 @@ impl Streams {
         (now.duration_since(*asked) < STREAM_AGE).then_some(facts)
     }
 
-    /// Learns of a stream what was so at a moment.
-    pub(super) fn learn(&mut self, facts: StreamFacts, now: Instant) {
-        self.forget(&facts.name);
+    /// Learns of a stream what was asked for at a moment.
+    pub(super) fn learn(&mut self, facts: StreamFacts, asked: Instant) {
+        if self.changed.is_some_and(|changed| asked < changed) {
+            return;
+        }
+        self.remove(&facts.name);
         if self.by_name.len() >= CAPACITY {
-            self.forget_old(now);
+            self.remove_old(asked);
         }
         if self.by_name.len() >= CAPACITY {
             return;
@@ -87,11 +97,24 @@ impl Streams {
         for filter in &facts.config.subjects {
             self.by_subject.insert(filter, name.clone());
         }
-        self.by_name.insert(name, (now, facts));
+        self.by_name.insert(name, (asked, facts));
     }
 
-    /// Forgets a stream.
-    pub(super) fn forget(&mut self, name: &str) {
+    /// Forgets a stream, which has changed.
+    pub(super) fn forget(&mut self, name: &str, now: Instant) {
+        self.changed = Some(now);
+        self.remove(name);
+    }
+
+    /// Forgets all: any may have changed.
+    pub(super) fn forget_all(&mut self, now: Instant) {
+        *self = Self {
+            changed: Some(now),
+            ..Self::default()
+        };
+    }
+
+    fn remove(&mut self, name: &str) {
         let Some((name, (_, facts))) = self.by_name.remove_entry(name) else {
             return;
         };
@@ -100,11 +123,11 @@ impl Streams {
         }
     }
 
-    fn forget_old(&mut self, now: Instant) {
+    fn remove_old(&mut self, now: Instant) {
         let names = self.by_name.keys().cloned();
         let old: Vec<_> = names.filter(|it| self.fresh(it, now).is_none()).collect();
         for name in old {
-            self.forget(&name);
+            self.remove(&name);
         }
     }
 }
@@ -143,12 +166,28 @@ mod tests {
         assert_eq!(taking(&streams, "a.x", now).as_deref(), Some("B"));
         assert_eq!(taking(&streams, "a.x.y", now), None);
 
-        streams.forget("B");
+        streams.forget("B", now);
         assert_eq!(taking(&streams, "a.x", now), None);
         let later = now + STREAM_AGE;
         assert!(streams.named("A", now).is_some());
         assert!(streams.named("A", later).is_none());
         assert_eq!(taking(&streams, "b", later), None);
+    }
+
+    #[test]
+    fn what_was_asked_before_a_change_is_not_kept() {
+        let (mut streams, asked) = (Streams::default(), Instant::now());
+        let later = asked + Duration::from_millis(1);
+
+        streams.forget("A", later);
+        streams.learn(facts("A", &["a"]), asked);
+        assert!(streams.named("A", later).is_none());
+
+        streams.learn(facts("A", &["a"]), later);
+        assert!(streams.named("A", later).is_some());
+        streams.forget_all(later + Duration::from_millis(1));
+        streams.learn(facts("A", &["a"]), later);
+        assert!(streams.named("A", later).is_none());
     }
 
     #[test]

@@ -51,6 +51,9 @@ impl Session {
             self.words.heartbeat = true;
             self.beat_at = now + self.terms.heartbeat;
         }
+        if self.access.has_been_held_since(self.heard_at) {
+            self.heard_at = now;
+        }
         if reads && self.lost_at() <= now {
             let text = "no frame came for too long, not even a ping";
             self.reading = Reading::Off(Some(Error::new(Reason::PingsMissed, text)));
