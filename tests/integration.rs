@@ -131,6 +131,8 @@ mod proxies;
 mod auth;
 // Callers that show tokens (JWT), and what becomes of their streams.
 mod tokens;
+// The NATS user that needs the least.
+mod least_privilege;
 // Attacks on the listener, and who stands by.
 mod attacks;
 // How much each caller may take.

@@ -210,11 +210,9 @@ impl NatsServer {
         true
     }
 
-    /// The end of the server's log.
+    /// The server's log.
     pub(crate) fn log(&self) -> String {
-        let text = fs::read_to_string(self.folder.path().join("nats.log")).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(SHOWN_LOG_LINES)..].join("\n")
+        fs::read_to_string(self.folder.path().join("nats.log")).unwrap_or_default()
     }
 }
 
@@ -222,7 +220,10 @@ impl Drop for NatsServer {
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {
-            eprintln!("--- nats-server on port {}\n{}\n---", self.port, self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let end = lines[lines.len().saturating_sub(SHOWN_LOG_LINES)..].join("\n");
+            eprintln!("--- nats-server on port {}\n{end}\n---", self.port);
         }
     }
 }
