@@ -3,11 +3,12 @@
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
 import { GatewayState } from "jetgate/proto/gateway";
+import { caller, credentials, isSignedIn, signOut } from "./caller";
 import { ConsumerPage } from "./consumer/page";
-import { credentials, info, isSignedIn, link, signOut } from "./gateway";
+import { info, link } from "./gateway";
 import { LettersPage } from "./letters/page";
 import { Overview } from "./overview/page";
-import { place, to } from "./route";
+import { place, start, to } from "./route";
 import { SessionsPage } from "./sessions/page";
 import { SignIn } from "./signin";
 import { StreamPage } from "./stream/page";
@@ -62,9 +63,9 @@ export function App() {
       </header>
       <Standing />
       <main id="page" tabIndex={-1}>
-        <Body page={page} Page={Page} about={about} />
+        <Body key={caller.value} page={page} Page={Page} about={about} />
       </main>
-      <Actions />
+      {credentials.value === "good" && <Actions key={caller.value} />}
     </>
   );
 }
@@ -85,12 +86,18 @@ function Who() {
     <div class="who">
       {identity && <span title="Who the gateway takes you for">{identity}</span>}
       {isSignedIn() && (
-        <button type="button" onClick={signOut}>
+        <button type="button" onClick={leave}>
           Sign out
         </button>
       )}
     </div>
   );
+}
+
+/** Whoever comes next begins at the start. */
+function leave(): void {
+  start();
+  signOut();
 }
 
 /** What is wrong with the gateway as a whole; always there, so that a change of it is read out. */

@@ -1,7 +1,7 @@
 // What the console does as a command to paste: the console's own address takes gRPC, too.
 
 import { type DescMethod, type MessageInitShape, create, toJsonString } from "@bufbuild/protobuf";
-import { isSignedIn } from "./gateway";
+import { isSignedIn } from "./caller";
 
 /** The command of a call. The token is not in it: it is read from the environment. */
 export function grpcurl<M extends DescMethod>(method: M, request: MessageInitShape<M["input"]>): string {

@@ -22,8 +22,8 @@ export class History {
   }
 
   /** Forgets counters that are not there any more. */
-  keepOnly(names: ReadonlySet<string>): void {
-    for (const name of this.series.keys()) if (!names.has(name)) this.series.delete(name);
+  forget(isGone: (name: string) => boolean): void {
+    for (const name of this.series.keys()) if (isGone(name)) this.series.delete(name);
   }
 
   /** The last values, the oldest first. */

@@ -1,11 +1,12 @@
-// Streams, consumers and sessions, all of them: page by page, and how their counters moved.
+// Streams, consumers and sessions: one, or all of them page by page.
 
 import { create } from "@bufbuild/protobuf";
+import { Code, JetgateError } from "jetgate/web";
 import { type Consumer, ConsumerSchema } from "jetgate/proto/consumer";
 import type { ReplicaInfo, SessionInfo } from "jetgate/proto/live_session";
 import { type Stream, StreamSchema } from "jetgate/proto/stream";
-import { client } from "./gateway";
-import { History } from "./history";
+import { client } from "./caller";
+import { forgetConsumer, forgetOthers, forgetStream, noteConsumer, noteStream, noteStreams } from "./counters";
 
 /** The largest page of streams and of consumers, and that of sessions. */
 const PAGE = 256;
@@ -14,15 +15,25 @@ const SESSIONS = 1_000;
  * connections. */
 const AT_A_TIME = 3;
 
-/** The last sequence of each stream: how fast it is published to. */
-export const published = new History();
-/** The deliveries of each consumer, and what waits for it. */
-export const delivered = new History();
-export const lag = new History();
+export async function getStream(name: string, signal: AbortSignal): Promise<Stream> {
+  const stream = await client.streams.get(name, { signal }).catch(unlessGone(() => forgetStream(name)));
+  noteStream(stream);
+  return stream;
+}
 
-/** The name of a consumer among all. */
-export function consumerKey({ stream, name }: { stream: string; name: string }): string {
-  return `${stream}/${name}`;
+export async function getConsumer(stream: string, name: string, signal: AbortSignal): Promise<Consumer> {
+  const forget = () => forgetConsumer({ stream, name });
+  const consumer = await client.consumers.get(stream, name, { signal }).catch(unlessGone(forget));
+  noteConsumer(consumer);
+  return consumer;
+}
+
+/** What is not there any more has no history either. */
+function unlessGone(forget: () => void): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof JetgateError && error.code === Code.NOT_FOUND) forget();
+    throw error;
+  };
 }
 
 export async function listStreams(signal: AbortSignal): Promise<Stream[]> {
@@ -32,12 +43,17 @@ export async function listStreams(signal: AbortSignal): Promise<Stream[]> {
     streams.push(...page.streams, ...page.missing.map(streamWithoutLeader));
     pageToken = page.nextPageToken;
   }
-  for (const { config, state } of streams) published.note(config!.name, state!.lastSequence);
-  published.keepOnly(new Set(streams.map(({ config }) => config!.name)));
+  noteStreams(streams);
   return streams;
 }
 
 export async function listConsumers(stream: string, signal: AbortSignal): Promise<Consumer[]> {
+  const consumers = await consumersOf(stream, signal);
+  forgetOthers(consumers, stream);
+  return consumers;
+}
+
+async function consumersOf(stream: string, signal: AbortSignal): Promise<Consumer[]> {
   const consumers: Consumer[] = [];
   for (let pageToken = "", more = true; more; more = pageToken !== "") {
     const page = await client.services.consumers.listConsumers({ stream, pageSize: PAGE, pageToken }, { signal });
@@ -64,25 +80,17 @@ export async function listAllConsumers(signal: AbortSignal): Promise<Consumer[]>
   const consumers: Consumer[] = [];
   const worker = async () => {
     for (let stream = left.pop(); stream !== undefined; stream = left.pop()) {
-      consumers.push(...(await listConsumers(stream, signal).catch(goneIsNone)));
+      consumers.push(...(await consumersOf(stream, signal).catch(goneIsNone)));
     }
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, worker));
-  const keys = new Set(consumers.map(consumerKey));
-  for (const history of [delivered, lag]) history.keepOnly(keys);
+  forgetOthers(consumers);
   return consumers;
 }
 
 function goneIsNone(error: unknown): Consumer[] {
-  if ((error as { reason?: string }).reason === "STREAM_NOT_FOUND") return [];
+  if (error instanceof JetgateError && error.reason === "STREAM_NOT_FOUND") return [];
   throw error;
-}
-
-/** Notes where a consumer stands. */
-export function noteConsumer(consumer: Consumer): void {
-  const { state } = consumer;
-  delivered.note(consumerKey(consumer), state?.delivered?.consumerSequence ?? 0n);
-  lag.note(consumerKey(consumer), state?.numPending ?? 0n);
 }
 
 /** The sessions of all replicas, and which of these answered. */

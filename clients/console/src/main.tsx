@@ -2,8 +2,8 @@
 
 import { render } from "preact";
 import { App } from "./app";
-import { look } from "./gateway";
+import { watch } from "./gateway";
 import "./style.css";
 
-look();
+watch();
 render(<App />, document.getElementById("app")!);

@@ -1,9 +1,10 @@
 // What a page shows is asked for again and again, while somebody looks.
 
-import { effect, untracked } from "@preact/signals";
+import { effect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Code, type JetgateError } from "jetgate/web";
-import { asError, caller, credentials, heard, link } from "./gateway";
+import { asError, heard, link } from "./gateway";
+import { repeat } from "./repeated";
 
 /** What is known so far. */
 export interface Polled<T> {
@@ -15,8 +16,13 @@ export interface Polled<T> {
   readonly refresh: () => void;
 }
 
+/** What does not change is asked for until there is an answer. */
+export const ONCE = Infinity;
+
 /** An answer that took long is not asked for more often than this many times its time. */
 const REST = 4;
+/** The longest time until a question that has failed is asked again. */
+const RETRY_MS = 10_000;
 
 /**
  * Asks for something at once and every so many milliseconds, from the beginning where `key` changes. A hidden page asks
@@ -29,36 +35,21 @@ export function usePolled<T>(key: string, everyMs: number, ask: (signal: AbortSi
   question.current = ask;
 
   useEffect(() => {
-    const abort = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let asking = false;
-    const later = (ms: number) => {
-      clearTimeout(timer);
-      timer = setTimeout(() => void next(), ms);
-    };
-    const next = async () => {
-      if (asking || document.hidden || abort.signal.aborted) return;
-      asking = true;
+    const polling = repeat(async (signal) => {
       const begun = performance.now();
-      const { data, error } = await answerOf(question.current, abort.signal);
-      asking = false;
-      if (abort.signal.aborted) return;
+      const { data, error } = await answerOf(question.current, signal);
+      if (signal.aborted) return ONCE;
       heard(error);
       show((last) => ({ key, data: data ?? (last.key === key ? last.data : undefined), error }));
-      later(Math.max(everyMs, REST * (performance.now() - begun)));
-    };
-    const visible = () => void next();
-    document.addEventListener("visibilitychange", visible);
-    // Whoever signs in, and a gateway that is back, is a reason to ask at once.
-    const dispose = effect(() => {
-      const ready = caller.value >= 0 && link.value !== "lost" && credentials.value === "good";
-      if (ready) untracked(() => void next());
+      return Math.max(error ? Math.min(everyMs, RETRY_MS) : everyMs, REST * (performance.now() - begun));
     });
-    now.current = visible;
+    // A gateway that is back is a reason to ask at once.
+    const dispose = effect(() => {
+      if (link.value !== "lost") polling.now();
+    });
+    now.current = polling.now;
     return () => {
-      abort.abort();
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", visible);
+      polling.stop();
       dispose();
     };
   }, [key, everyMs]);

@@ -10,6 +10,12 @@ export const place = signal(read());
 
 window.addEventListener("hashchange", () => (place.value = read()));
 
+/** Goes to the start, in the place of where one is. */
+export function start(): void {
+  history.replaceState(null, "", to("streams"));
+  place.value = read();
+}
+
 function read(): Place {
   const parts = location.hash.replace(/^#\/?/, "").split("/").map(decode);
   return [parts[0] || "streams", ...parts.slice(1)];

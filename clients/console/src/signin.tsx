@@ -1,7 +1,7 @@
 // Asks for a token, where the gateway wants one.
 
 import { useState } from "preact/hooks";
-import { credentials, signIn } from "./gateway";
+import { credentials, signIn } from "./caller";
 
 export function SignIn() {
   const [given, setGiven] = useState("");

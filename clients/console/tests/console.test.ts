@@ -104,7 +104,7 @@ describe("the console", { skip: !executable && "LEFT OUT: no Chromium", timeout:
     await eventually(async () => (await sequences())[0] === "11", "the messages before");
 
     await page.field("From").selectOption("sequence");
-    await page.page.getByRole("spinbutton", { name: "Sequence" }).fill("58");
+    await page.page.getByRole("textbox", { name: "Sequence" }).fill("58");
     await page.button(/^Look$/).click();
     await eventually(async () => (await sequences()).join() === "58,59,60,61", "the messages from 58 on");
 
@@ -230,6 +230,8 @@ describe("the console", { skip: !executable && "LEFT OUT: no Chromium", timeout:
     const consumer = client.consume("DIES", "billing");
     (await consumer.receive(60_000))!.term("unlucky");
     await consumer.close();
+    const listed = async () => (await client.services.deadLetters.listDeadLetters({}, patient)).letters.length > 0;
+    await eventually(listed, "the letter");
     await using page = await Console.open(browser, world, "dead-letters");
     await page.row("DIES").getByText("unlucky").waitFor();
 

@@ -11,8 +11,9 @@ const patient = { timeoutMs: 60_000 };
 
 /** What a repository may hold. */
 const LARGEST = 150 * 1024;
-/** How many looks make a chart. */
+/** How many looks make a chart, and the longest time for them: a page rests longer where answers take long. */
 const LOOKS = 6;
+const LOOKED_MS = 120_000;
 
 test("pictures of an installation at work", { skip: !executable && "LEFT OUT: no Chromium", timeout: 300_000 }, async () => {
   await using world = await World.start({ console: true });
@@ -22,7 +23,7 @@ test("pictures of an installation at work", { skip: !executable && "LEFT OUT: no
   await using browser = await launch(executable!);
   const shoot = async (name: string, place: string, height: number, colorScheme: "light" | "dark") => {
     await using page = await Console.open(browser, world, place, { colorScheme, viewport: { width: 1100, height } });
-    await page.page.waitForFunction(hasCharts, LOOKS);
+    await page.page.waitForFunction(hasCharts, LOOKS, { timeout: LOOKED_MS });
     const file = await page.shoot(`${name}-${colorScheme}`);
     assert.ok(statSync(file).size < LARGEST, `${name} is too large`);
   };

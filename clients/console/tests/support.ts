@@ -5,13 +5,18 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import * as path from "node:path";
-import { type Browser, type BrowserContextOptions, type Locator, type Page, chromium } from "playwright-core";
+import { type Browser, type BrowserContextOptions, type Locator, type Page, type Request, type Route, chromium } from "playwright-core";
 import { ROOT, World } from "../../typescript/build/tests/support/world.js";
 
 export { World };
 
 /** The longest wait for anything, on a busy machine. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
+
+/** What was built last. */
+const BUILT = path.join(ROOT, "clients/console/dist");
+/** Whether pages are served as they are there, and not as they are inside the gateway. */
+const SERVE_BUILT = process.env.CONSOLE_PAGES === "dist";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -31,9 +36,16 @@ export function findBrowser(): string | undefined {
   }
 }
 
+/** An address that leads to this machine, which the browser does not know: a page from there is not secure. */
+export const FAR = "10.1.2.3";
+
 export async function launch(executablePath: string): Promise<Browser> {
-  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--no-proxy-server"] });
+  const far = [`--host-resolver-rules=MAP ${FAR} 127.0.0.1`, "--disable-features=BlockInsecurePrivateNetworkRequests,LocalNetworkAccessChecks"];
+  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--no-proxy-server", ...far] });
 }
+
+/** What is no mistake of the page: a gateway that is away, and a header that counts by TLS only. */
+const NO_MISTAKES = /^(Failed to load resource|The Cross-Origin-Opener-Policy header has been ignored)/;
 
 /** A page of the console, in a browser context of its own. */
 export class Console {
@@ -41,6 +53,10 @@ export class Console {
   readonly complaints: string[] = [];
   /** What was asked of anybody else than the console. */
   readonly elsewhere: string[] = [];
+  /** The methods that were called, one by one. */
+  readonly calls: string[] = [];
+  /** Calls that are under way. */
+  private readonly open = new Set<Request>();
 
   private constructor(
     readonly page: Page,
@@ -49,19 +65,27 @@ export class Console {
     page.setDefaultTimeout(PATIENCE_MS);
     page.on("pageerror", (error) => this.complaints.push(String(error)));
     page.on("console", (message) => {
-      // A gateway that is away is no mistake of the page.
-      const isNetwork = message.text().startsWith("Failed to load resource");
-      if (message.type() === "error" && !isNetwork) this.complaints.push(message.text());
+      if (message.type() === "error" && !NO_MISTAKES.test(message.text())) this.complaints.push(message.text());
     });
     page.on("request", (request) => {
       if (!request.url().startsWith(`${origin}/`)) this.elsewhere.push(request.url());
+      if (request.method() !== "POST") return;
+      this.calls.push(request.url().split("/").at(-1)!);
+      this.open.add(request);
     });
+    page.on("requestfinished", (request) => this.open.delete(request));
+    page.on("requestfailed", (request) => this.open.delete(request));
   }
 
-  static async open(browser: Browser, world: World, place = "", options: BrowserContextOptions = {}): Promise<Console> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-    const origin = `http://${world.consoles[0]}`;
+  static async open(browser: Browser, world: World, place = "", options: Options = {}): Promise<Console> {
+    const gateway = `http://${world.consoles[0]}`;
+    const { host = "127.0.0.1", clock = false, ...others } = options;
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...others });
+    const origin = gateway.replace("127.0.0.1", host);
     await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin });
+    if (SERVE_BUILT) await context.route((url) => url.origin === origin, (route) => serveBuilt(route, gateway));
+    else await assertIsBuilt(gateway);
+    if (clock) await context.clock.install();
     const console = new Console(await context.newPage(), origin);
     await console.goto(place);
     return console;
@@ -69,11 +93,49 @@ export class Console {
 
   async goto(place: string): Promise<void> {
     await this.page.goto(`${this.origin}/#/${place}`);
-    assert.equal(await this.page.locator("#app").count(), 1, "the gateway has no console inside: `make console`, and build it again");
     // The title changes once the page is drawn.
     const [name, ...about] = place.split("/");
     const title = `${[...about.slice(0, 2), name || "streams"].join(" · ")} – jetgate`;
     await this.page.waitForFunction((title) => document.title === title, title);
+  }
+
+  /** How often a method was called so far. */
+  called(method: string): number {
+    return this.calls.filter((each) => each === method).length;
+  }
+
+  /** Waits until every call is answered. */
+  async quiet(): Promise<void> {
+    await eventually(() => Promise.resolve(this.open.size === 0), "answers to all calls");
+  }
+
+  /** Has time pass in the page, whose clock is the test's; calls are answered before more of it passes. */
+  async pass(seconds: number): Promise<void> {
+    const now = () => this.page.evaluate(() => Date.now());
+    const end = (await now()) + 1_000 * seconds;
+    while ((await now()) < end) {
+      await this.quiet();
+      await this.page.clock.runFor(1_000);
+    }
+    await this.quiet();
+  }
+
+  /** Has the page take itself for hidden, as behind another tab, or for seen. */
+  async hide(hidden = true): Promise<void> {
+    await this.page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+  }
+
+  /** How many looks the first chart shows; time passes until there is one that shows so many. */
+  async charted(atLeast: number): Promise<number> {
+    const line = this.page.locator("svg.chart polyline").first();
+    return eventually(async () => {
+      await this.pass(1);
+      const points = (await line.count()) > 0 ? (await line.getAttribute("points"))!.split(" ").length : 0;
+      return points >= atLeast && points;
+    }, "a chart");
   }
 
   /** A button, link or field by its name. */
@@ -122,6 +184,30 @@ export class Console {
     assert.deepEqual(this.complaints, []);
     assert.deepEqual(this.elsewhere, []);
   }
+}
+
+interface Options extends BrowserContextOptions {
+  /** The address by which the browser reaches the gateway, instead of 127.0.0.1. */
+  host?: string;
+  /** Whether time passes as the test says. */
+  clock?: boolean;
+}
+
+/** Fails where the gateway has no pages inside, or others than were built. */
+async function assertIsBuilt(origin: string): Promise<void> {
+  const inside = await (await fetch(origin)).text();
+  assert.equal(inside, readFileSync(path.join(BUILT, "index.html"), "utf8"), "the gateway has other pages inside: build it again");
+}
+
+/** Answers with a page that was built, and with the headers that the gateway has for it. */
+async function serveBuilt(route: Route, gateway: string): Promise<void> {
+  const request = route.request();
+  if (request.method() !== "GET") return route.fallback();
+  const { pathname } = new URL(request.url());
+  const file = path.join(BUILT, pathname === "/" ? "index.html" : pathname);
+  const headers = { ...(await route.fetch({ url: gateway + pathname })).headers() };
+  for (const own of ["content-encoding", "content-length", "content-type"]) delete headers[own];
+  await route.fulfill({ status: 200, headers, path: file });
 }
 
 interface Violation {

@@ -14,6 +14,7 @@ import { GatewayService } from "./gen/jetgate/v1/gateway_pb.js";
 import { PublishBatchMode, PublisherService } from "./gen/jetgate/v1/publisher_pb.js";
 import { StreamService } from "./gen/jetgate/v1/stream_pb.js";
 import { FetchRequestSchema, SubscriberService } from "./gen/jetgate/v1/subscriber_pb.js";
+import { randomId } from "./ids.js";
 import {
   type BatchMessage,
   type MessageOptions,
@@ -80,7 +81,7 @@ export abstract class BaseClient {
    * without an id gets one, so that it is stored once.
    */
   async publish(subject: string, payload: Payload = "", options: UnaryPublishOptions = {}): Promise<PublishResult> {
-    const request = toRequest(subject, payload, { ...options, messageId: options.messageId ?? crypto.randomUUID() });
+    const request = toRequest(subject, payload, { ...options, messageId: options.messageId ?? randomId() });
     request.validateOnly = options.validateOnly ?? false;
     return toResult(await this.services.publisher.publish(request, options));
   }
@@ -95,7 +96,7 @@ export abstract class BaseClient {
   ): Promise<(PublishResult | JetgateError)[]> {
     const mode = options.ordered ? PublishBatchMode.ORDERED_STOP_ON_ERROR : PublishBatchMode.INDEPENDENT;
     const requests = messages.map(({ subject, payload, ...rest }) =>
-      toRequest(subject, payload ?? "", { ...rest, messageId: rest.messageId ?? crypto.randomUUID() }),
+      toRequest(subject, payload ?? "", { ...rest, messageId: rest.messageId ?? randomId() }),
     );
     const { results } = await this.services.publisher.publishBatch({ messages: requests, mode }, options);
     return results.map(({ status, published }) => fromItem(status) ?? toResult(published!));

@@ -12,6 +12,7 @@ import {
   PublishOpenSchema,
   PublishOrdering,
 } from "./gen/jetgate/v1/publish_stream_pb.js";
+import { randomId } from "./ids.js";
 import type { Answers, StoredRange } from "./publishing/answers.js";
 import { Book, Pending } from "./publishing/book.js";
 import { Encoder } from "./publishing/encoder.js";
@@ -116,7 +117,7 @@ export class Publisher {
     if (options.maxInFlight) {
       this.options.maxPendingMessages = options.maxPendingMessages ?? Math.max(options.maxInFlight, 1);
     }
-    this.producerId = options.mintIds === false ? "" : `ts-${crypto.randomUUID().slice(0, 8)}`;
+    this.producerId = options.mintIds === false ? "" : `ts-${randomId().slice(0, 8)}`;
   }
 
   /**

@@ -3,10 +3,12 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { useState } from "preact/hooks";
 import { type Consumer, ConsumerService } from "jetgate/proto/consumer";
+import { client } from "../caller";
 import { count, lasting } from "../format";
-import { client } from "../gateway";
 import { grpcurl } from "../grpcurl";
+import { NO_SEQUENCE, sequenceOf } from "../sequence";
 import { ask } from "../ui/action";
+import { Field } from "../ui/field";
 
 const { pauseConsumer, resumeConsumer, resetConsumer, unpinConsumer } = ConsumerService.method;
 
@@ -15,8 +17,15 @@ const PAUSES = [MINUTE, 10 * MINUTE, 60 * MINUTE, 24 * 60 * MINUTE];
 
 export function Controls({ consumer, done }: { consumer: Consumer; done: () => void }) {
   const [pause, setPause] = useState(PAUSES[0]);
-  const [sequence, setSequence] = useState("");
+  const [place, setPlace] = useState("");
+  const [problem, setProblem] = useState("");
   const { state } = consumer;
+  const reset = () => {
+    const sequence = sequenceOf(place);
+    const isWrong = sequence === undefined && place.trim() !== "";
+    setProblem(isWrong ? NO_SEQUENCE : "");
+    if (!isWrong) askToReset(consumer, sequence, done);
+  };
   const pinned = (state?.priorityGroups ?? []).filter(({ pinnedClientId }) => pinnedClientId);
   return (
     <div class="tools" role="group" aria-label="What can be done">
@@ -38,17 +47,15 @@ export function Controls({ consumer, done }: { consumer: Consumer; done: () => v
           Resume…
         </button>
       )}
-      <label>
-        Reset to sequence
-        <input
-          type="number"
-          min="1"
-          placeholder="not acknowledged"
-          value={sequence}
-          onInput={(event) => setSequence(event.currentTarget.value)}
-        />
-      </label>
-      <button type="button" onClick={() => askToReset(consumer, sequence, done)}>
+      <Field
+        label="Reset to sequence"
+        inputMode="numeric"
+        placeholder="not acknowledged"
+        value={place}
+        onInput={(event) => setPlace(event.currentTarget.value)}
+        problem={problem}
+      />
+      <button type="button" onClick={reset}>
         Reset…
       </button>
       {pinned.map(({ group }) => (
@@ -90,9 +97,9 @@ function askToResume({ stream, name }: Consumer, done: () => void): void {
   });
 }
 
-function askToReset({ stream, name, state }: Consumer, sequence: string, done: () => void): void {
-  const request = { stream, consumer: name, sequence: sequence ? BigInt(sequence) : undefined };
-  const place = sequence ? `sequence ${count(BigInt(sequence))}` : "its first message that is not acknowledged";
+function askToReset({ stream, name, state }: Consumer, sequence: bigint | undefined, done: () => void): void {
+  const request = { stream, consumer: name, sequence };
+  const place = sequence ? `sequence ${count(sequence)}` : "its first message that is not acknowledged";
   ask({
     title: `Reset ${name}?`,
     text: (

@@ -4,10 +4,10 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import { ConsumerConfigSchema } from "jetgate/proto/consumer_config";
 import { type Consumer, ConsumerService, type SequencePair } from "jetgate/proto/consumer";
 import { CONSUMER_DEFAULTS, settings } from "../config";
+import { consumerKey, delivered, lag } from "../counters";
 import { age, count, lasting, rate, time } from "../format";
-import { client } from "../gateway";
 import { grpcurl } from "../grpcurl";
-import { type Sessions, consumerKey, delivered, lag, listSessions, noteConsumer } from "../lists";
+import { type Sessions, getConsumer, listSessions } from "../lists";
 import { type Polled, usePolled } from "../polled";
 import { to } from "../route";
 import { SessionsTable } from "../sessions/table";
@@ -25,11 +25,7 @@ const EVERY_MS = 2_000;
 
 export function ConsumerPage({ about: [stream = "", name = ""] }: { about: readonly string[] }) {
   const key = `${stream}/${name}`;
-  const consumer = usePolled(`consumer ${key}`, EVERY_MS, async (signal) => {
-    const consumer = await client.consumers.get(stream, name, { signal });
-    noteConsumer(consumer);
-    return consumer;
-  });
+  const consumer = usePolled(`consumer ${key}`, EVERY_MS, (signal) => getConsumer(stream, name, signal));
   const sessions = usePolled(`sessions of ${key}`, EVERY_MS, (signal) => listSessions({ stream, consumer: name }, signal));
   return (
     <>
@@ -66,10 +62,10 @@ function Standing({ consumer, sessions }: { consumer: Consumer; sessions: Polled
       {config!.description && <p>{config!.description}</p>}
       <Facts
         of={[
-          ["Lag", <>{count(state!.numPending)} <Chart values={lag.values(key)} what="Lag" text={count} /></>, state!.numPending > 0n ? "warn" : undefined],
+          ["Lag", <>{count(state!.numPending)} <Chart values={lag().values(key)} what="Lag" text={count} /></>, state!.numPending > 0n ? "warn" : undefined],
           ["Ack pending", count(state!.numAckPending)],
           ["Redelivered", count(state!.numRedelivered)],
-          ["Delivered", <>{rate(delivered.rate(key)) || "…"} <Chart values={delivered.rates(key)} what="Deliveries a second" text={rate} /></>],
+          ["Delivered", <>{rate(delivered().rate(key)) || "…"} <Chart values={delivered().rates(key)} what="Deliveries a second" text={rate} /></>],
           ["Last delivery", at(state!.delivered)],
           ["Acknowledged up to", at(state!.ackFloor)],
           ["Waiting pulls", count(state!.numWaiting)],

@@ -1,21 +1,19 @@
 // One letter with its message, and how it was replayed so far.
 
 import { type DeadLetter, DeadLetterCause, DeadLetterService } from "jetgate/proto/dead_letter";
+import { client } from "../caller";
 import { count, time, words } from "../format";
-import { client } from "../gateway";
 import { grpcurl } from "../grpcurl";
-import { usePolled } from "../polled";
+import { ONCE, usePolled } from "../polled";
 import { Headers, Payload } from "../stream/detail";
 import { Dialog } from "../ui/action";
 import { CopyButton } from "../ui/copy";
 import { Facts } from "../ui/facts";
 import { Shown } from "../ui/problem";
 
-const EVERY_MS = 10_000;
-
 export function LetterDetail({ letter, close, replay }: { letter: DeadLetter; close: () => void; replay: () => void }) {
   const { letterId } = letter;
-  const found = usePolled(`letter ${letterId}`, EVERY_MS, (signal) =>
+  const found = usePolled(`letter ${letterId}`, ONCE, (signal) =>
     client.services.deadLetters.getDeadLetter({ letterId }, { signal }),
   );
   return (

@@ -1,15 +1,16 @@
 // Publishing letters again: first what it would do, then, if it is wanted, the same for good.
 
 import { useEffect, useState } from "preact/hooks";
-import { DeadLetterService, type ReplaySummary, type ReplayedLetter } from "jetgate/proto/dead_letter";
+import { DeadLetterService, type ReplaySummary } from "jetgate/proto/dead_letter";
 import { ErrorReason } from "jetgate/proto/error";
-import type { JetgateError } from "jetgate/web";
 import { count } from "../format";
-import { asError, client, heard } from "../gateway";
 import { grpcurl } from "../grpcurl";
-import { Dialog } from "../ui/action";
+import { randomId } from "../random";
+import { useTask } from "../task";
+import { Dialog, say } from "../ui/action";
 import { CopyButton } from "../ui/copy";
-import { Loading, Problem } from "../ui/problem";
+import { Problem } from "../ui/problem";
+import { NOTHING, type Outcome, replay } from "./replaying";
 
 /** Which letters. */
 export interface Selection {
@@ -18,47 +19,41 @@ export interface Selection {
   readonly what: string;
 }
 
-/** How many failures are shown. */
-const SHOWN = 20;
-
-interface Outcome {
-  readonly summary?: ReplaySummary;
-  readonly failed: readonly ReplayedLetter[];
-}
-
 export function Replay({ selection, close, done }: { selection: Selection; close: () => void; done: () => void }) {
   const [forGood, setForGood] = useState(false);
-  const [outcome, setOutcome] = useState<Outcome>();
-  const [error, setError] = useState<JetgateError>();
-  const [replayId] = useState(() => crypto.randomUUID());
+  const [outcome, setOutcome] = useState<Outcome>(NOTHING);
+  // One replay, however often it is taken up again: nothing is published twice.
+  const [replayId] = useState(randomId);
+  const { busy, error, run, stop } = useTask();
   const which = narrowed(selection.filter);
-  const request = forGood ? { ...which, replayId } : { ...which, dryRun: true };
-  useEffect(() => {
-    const abort = new AbortController();
-    setOutcome(undefined);
-    setError(undefined);
-    replay(request, abort.signal, setOutcome).then(
-      () => forGood && done(),
-      (cause: unknown) => {
-        if (abort.signal.aborted) return;
-        heard(asError(cause));
-        setError(asError(cause));
-      },
-    );
-    return () => abort.abort();
-  }, [forGood]);
-  const summary = outcome?.summary;
+  const go = (forGood: boolean) => {
+    setForGood(forGood);
+    setOutcome(NOTHING);
+    run(async (signal) => {
+      try {
+        await replay(forGood ? { ...which, replayId } : { ...which, dryRun: true }, signal, setOutcome);
+      } finally {
+        if (forGood) done();
+      }
+    });
+  };
+  useEffect(() => go(false), []);
+
+  const { summary, failed } = outcome;
+  const leave = () => {
+    if (busy && forGood) say("The replay was stopped before its end.");
+    close();
+  };
   return (
-    <Dialog title={`Replay ${selection.what}`} close={close}>
+    <Dialog title={`Replay ${selection.what}`} close={leave}>
       <div role="status">
-        {!summary && !error && <Loading />}
-        {summary && <Summary of={summary} forGood={forGood} />}
+        {summary ? <Summary of={summary} forGood={forGood} /> : <SoFar busy={busy} looked={outcome.looked} />}
       </div>
       {!forGood && summary && (
         <p>Every consumer of the stream that takes the subject gets a replayed message, not only the one that it failed for.</p>
       )}
       <ul>
-        {outcome?.failed.slice(0, SHOWN).map(({ letterId, status }) => (
+        {failed.map(({ letterId, status }) => (
           <li key={letterId}>
             <code>{letterId}</code>: {ErrorReason[status!.reason]} {status!.message}
           </li>
@@ -67,16 +62,34 @@ export function Replay({ selection, close, done }: { selection: Selection; close
       {error && <Problem error={error} />}
       <div class="buttons">
         <CopyButton text={() => grpcurl(DeadLetterService.method.replayDeadLetters, { ...which, replayId })} label="Copy as grpcurl" />
-        <button type="button" onClick={close}>
+        <button type="button" onClick={leave}>
           {forGood ? "Close" : "Cancel"}
         </button>
+        {busy && (
+          <button type="button" onClick={stop}>
+            Stop
+          </button>
+        )}
+        {!busy && !summary?.complete && (
+          <button type="button" class={forGood ? "danger" : "primary"} onClick={() => go(forGood)}>
+            {forGood ? "Go on" : "Try again"}
+          </button>
+        )}
         {!forGood && (
-          <button type="button" class="danger" disabled={!summary || summary.published === 0n} onClick={() => setForGood(true)}>
+          <button type="button" class="danger" disabled={!summary || summary.published === 0n} onClick={() => go(true)}>
             Replay {summary ? count(summary.published) : ""}
           </button>
         )}
       </div>
     </Dialog>
+  );
+}
+
+function SoFar({ busy, looked }: { busy: boolean; looked: number }) {
+  return (
+    <p>
+      {busy ? "Looking…" : "It has not come to its end."} {looked > 0 && `${count(looked)} so far.`}
+    </p>
   );
 }
 
@@ -86,20 +99,9 @@ function Summary({ of, forGood }: { of: ReplaySummary; forGood: boolean }) {
       {count(of.published)} {forGood ? "were published" : "would be published"}
       {of.duplicates > 0n && <>, {count(of.duplicates)} had been before</>}
       {of.failed > 0n && <>, {count(of.failed)} cannot be</>}.
-      {!of.complete && " The time was up before all were looked at."}
+      {!of.complete && " It ended before all were looked at."}
     </p>
   );
-}
-
-type Request = Parameters<typeof client.services.deadLetters.replayDeadLetters>[0];
-
-async function replay(request: Request, signal: AbortSignal, show: (outcome: Outcome) => void): Promise<void> {
-  const failed: ReplayedLetter[] = [];
-  for await (const { event } of client.services.deadLetters.replayDeadLetters(request, { signal })) {
-    if (event.case === "letter" && event.value.status?.code) failed.push(event.value);
-    if (event.case === "summary") show({ summary: event.value, failed });
-  }
-  heard();
 }
 
 /** A filter that narrows nothing is said in another way. */

@@ -1,9 +1,9 @@
 // A table of consumers: those of one stream, or all.
 
 import { type Consumer, ConsumerService } from "jetgate/proto/consumer";
+import { consumerKey, delivered, lag } from "../counters";
 import { compact, count, rate } from "../format";
 import { grpcurl } from "../grpcurl";
-import { consumerKey, delivered, lag } from "../lists";
 import { to } from "../route";
 import { findingsOfConsumer } from "../state";
 import { Chart } from "../ui/chart";
@@ -29,13 +29,13 @@ const COLUMNS: readonly Column<Consumer>[] = [
     title: "Lag so far",
     kind: "chart",
     extra: true,
-    cell: (consumer) => <Chart values={lag.values(consumerKey(consumer))} what={`Lag of ${consumer.name}`} text={compact} />,
+    cell: (consumer) => <Chart values={lag().values(consumerKey(consumer))} what={`Lag of ${consumer.name}`} text={compact} />,
   },
   {
     title: "Rate",
     kind: "number",
-    by: (consumer) => delivered.rate(consumerKey(consumer)) ?? 0,
-    cell: (consumer) => rate(delivered.rate(consumerKey(consumer))),
+    by: (consumer) => delivered().rate(consumerKey(consumer)) ?? 0,
+    cell: (consumer) => rate(delivered().rate(consumerKey(consumer))),
   },
   {
     title: "Ack pending",

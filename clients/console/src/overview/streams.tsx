@@ -1,9 +1,9 @@
 // The table of streams.
 
 import { type Stream, StreamService } from "jetgate/proto/stream";
+import { published } from "../counters";
 import { age, bytes, compact, count, rate } from "../format";
 import { grpcurl } from "../grpcurl";
-import { published } from "../lists";
 import { to } from "../route";
 import { findingsOfStream, fullness } from "../state";
 import { Chart, Meter } from "../ui/chart";
@@ -33,12 +33,12 @@ const COLUMNS: readonly Column<Stream>[] = [
       );
     },
   },
-  { title: "Rate", kind: "number", by: (stream) => published.rate(nameOf(stream)) ?? 0, cell: (stream) => rate(published.rate(nameOf(stream))) },
+  { title: "Rate", kind: "number", by: (stream) => published().rate(nameOf(stream)) ?? 0, cell: (stream) => rate(published().rate(nameOf(stream))) },
   {
     title: "Published",
     kind: "chart",
     extra: true,
-    cell: (stream) => <Chart values={published.rates(nameOf(stream))} what={`Messages a second, ${nameOf(stream)}`} text={rate} />,
+    cell: (stream) => <Chart values={published().rates(nameOf(stream))} what={`Messages a second, ${nameOf(stream)}`} text={rate} />,
   },
   { title: "Consumers", kind: "number", extra: true, by: ({ state }) => state!.consumerCount, cell: ({ state }) => compact(state!.consumerCount) },
   {

@@ -3,8 +3,8 @@
 import type { ComponentChildren } from "preact";
 import { GatewayService } from "jetgate/proto/gateway";
 import { type SessionInfo, SessionKind } from "jetgate/proto/live_session";
+import { client } from "../caller";
 import { age, bytes, count, words } from "../format";
-import { client } from "../gateway";
 import { grpcurl } from "../grpcurl";
 import type { Sessions } from "../lists";
 import { to } from "../route";

@@ -2,26 +2,19 @@
 
 import { useState } from "preact/hooks";
 import { StreamService } from "jetgate/proto/stream";
+import { client } from "../caller";
 import { bytes, count, time } from "../format";
 import { grpcurl } from "../grpcurl";
+import { ONCE, usePolled } from "../polled";
 import { Dialog } from "../ui/action";
 import { CopyButton } from "../ui/copy";
 import { Facts } from "../ui/facts";
+import { Shown } from "../ui/problem";
+import type { Looked } from "./looked";
 import { type Form, SHOWN_BYTES, bestForm, shown } from "./payload";
 
-/** A message, whichever call it came by. */
-export interface Looked {
-  readonly stream: string;
-  readonly subject: string;
-  readonly sequence: bigint;
-  readonly published: Date | undefined;
-  readonly messageId: string;
-  readonly headers: readonly { readonly name: string; readonly value: string | Uint8Array }[];
-  readonly data: Uint8Array;
-}
-
 export function Detail({ message, close }: { message: Looked; close: () => void }) {
-  const { stream, subject, sequence, published, messageId, headers, data } = message;
+  const { stream, subject, sequence, published, messageId, headers, size, beginning } = message;
   const command = () => grpcurl(StreamService.method.getMessage, { stream, target: { case: "sequence", value: sequence } });
   return (
     <Dialog title={`Message ${count(sequence)} of ${stream}`} close={close}>
@@ -30,11 +23,11 @@ export function Detail({ message, close }: { message: Looked; close: () => void 
           ["Subject", <code>{subject}</code>],
           published && ["Stored", time(published)],
           messageId !== "" && ["Message id", <code>{messageId}</code>],
-          ["Payload", bytes(data.length)],
+          ["Payload", bytes(size)],
         ]}
       />
       {headers.length > 0 && <Headers of={headers} />}
-      <Payload data={data} />
+      {beginning.length === size ? <Payload data={beginning} /> : <WholePayload of={message} />}
       <div class="buttons">
         <CopyButton text={command} label="Copy as grpcurl" />
         <button type="button" class="primary" onClick={close}>
@@ -42,6 +35,24 @@ export function Detail({ message, close }: { message: Looked; close: () => void 
         </button>
       </div>
     </Dialog>
+  );
+}
+
+/** Of a message that is kept with its beginning alone; it may be gone by now. */
+function WholePayload({ of: { stream, sequence, beginning } }: { of: Looked }) {
+  const whole = usePolled(`message ${stream}/${sequence}`, ONCE, (signal) => client.streams.message(stream, { sequence }, { signal }));
+  return (
+    <>
+      <Shown of={whole}>
+        {({ payload }) => <Payload data={payload.case === "data" ? payload.value : new Uint8Array()} />}
+      </Shown>
+      {whole.error && !whole.data && (
+        <>
+          <p class="quiet">This is its beginning, as it came:</p>
+          <Payload data={beginning} />
+        </>
+      )}
+    </>
   );
 }
 

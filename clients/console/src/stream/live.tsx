@@ -1,60 +1,21 @@
 // What is published to a stream, as it comes.
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import type { JetgateError } from "jetgate/web";
+import { useState } from "preact/hooks";
 import { SubscriberService } from "jetgate/proto/subscriber";
 import { DeliverPolicy } from "jetgate/web";
-import { asError, client, heard } from "../gateway";
+import { count } from "../format";
 import { grpcurl } from "../grpcurl";
 import { CopyButton } from "../ui/copy";
 import { Problem } from "../ui/problem";
-import type { Looked } from "./detail";
+import { useFollowing } from "./following";
 import type { PartProps } from "./page";
-import { Rows, looked } from "./rows";
-
-/** How many messages stay; the oldest go. */
-const KEPT = 500;
-/** The longest time until what has come is drawn. */
-const DRAW_MS = 200;
+import { Rows } from "./rows";
 
 export function LiveTail({ stream: { config } }: PartProps) {
   const stream = config!.name;
   const [filter, setFilter] = useState("");
   const [running, run] = useState(true);
-  const [messages, setMessages] = useState<readonly Looked[]>([]);
-  const [error, setError] = useState<JetgateError>();
-  const come = useRef(0);
-
-  useEffect(() => {
-    if (!running) return;
-    let fresh: Looked[] = [];
-    setError(undefined);
-    const subscription = client.subscribe(stream, {
-      from: "new",
-      filterSubjects: filter ? [filter] : undefined,
-      clientName: "console",
-      onDisconnected: (error) => heard(error),
-    });
-    const timer = setInterval(() => {
-      if (fresh.length === 0) return;
-      const newest = fresh.reverse();
-      fresh = [];
-      setMessages((before) => [...newest, ...before].slice(0, KEPT));
-    }, DRAW_MS);
-    const follow = async () => {
-      for await (const message of subscription) {
-        come.current++;
-        fresh.push(looked(message));
-        if (fresh.length > KEPT) fresh.shift();
-      }
-    };
-    follow().catch((cause: unknown) => setError(asError(cause)));
-    return () => {
-      clearInterval(timer);
-      subscription.close();
-    };
-  }, [stream, filter, running]);
-
+  const { messages, come, wasHidden, error, clear } = useFollowing(stream, filter, running, () => run(false));
   const command = () =>
     grpcurl(SubscriberService.method.subscribe, {
       stream,
@@ -70,12 +31,14 @@ export function LiveTail({ stream: { config } }: PartProps) {
         <button type="button" aria-pressed={!running} onClick={() => run(!running)}>
           {running ? "Pause" : "Go on"}
         </button>
-        <button type="button" onClick={() => setMessages([])}>
+        <button type="button" onClick={clear}>
           Clear
         </button>
         <CopyButton text={command} label="Copy as grpcurl" />
         <span class="quiet" role="status">
-          {running ? "Listening" : "Paused"}, {come.current} so far
+          {running ? "Listening" : "Paused"}, {count(come)} so far
+          {messages.length < come && `, the last ${count(messages.length)} are kept`}
+          {wasHidden && ". It paused while the page was hidden: what came then is not here."}
         </span>
       </form>
       {error && <Problem error={error} />}

@@ -2,9 +2,9 @@
 
 import type { ComponentType } from "preact";
 import type { Stream } from "jetgate/proto/stream";
+import { published } from "../counters";
 import { age, bytes, count, rate, time } from "../format";
-import { client } from "../gateway";
-import { listConsumers, published } from "../lists";
+import { getStream, listConsumers } from "../lists";
 import { ConsumersTable } from "../overview/consumers";
 import { usePolled } from "../polled";
 import { to } from "../route";
@@ -38,11 +38,7 @@ const PARTS: Record<string, readonly [title: string, part: ComponentType<PartPro
 };
 
 export function StreamPage({ about: [name = "", part = "messages"] }: { about: readonly string[] }) {
-  const stream = usePolled(`stream ${name}`, EVERY_MS, async (signal) => {
-    const stream = await client.streams.get(name, { signal });
-    published.note(name, stream.state!.lastSequence);
-    return stream;
-  });
+  const stream = usePolled(`stream ${name}`, EVERY_MS, (signal) => getStream(name, signal));
   const [, Part] = PARTS[part] ?? PARTS.messages;
   const tabs = Object.entries(PARTS).map(([key, [title]]) => [title, to("stream", name, key), key === part] as const);
   return (
@@ -75,7 +71,7 @@ function StreamFacts({ stream }: { stream: Stream }) {
           ["Sequences", `${count(state!.firstSequence)} to ${count(state!.lastSequence)}`],
           state!.deletedCount > 0n && ["Deleted between", count(state!.deletedCount)],
           ["Subjects", count(state!.subjectCount)],
-          ["Published", <>{rate(published.rate(config!.name)) || "…"} <Chart values={published.rates(config!.name)} what="Messages a second" text={rate} /></>],
+          ["Published", <>{rate(published().rate(config!.name)) || "…"} <Chart values={published().rates(config!.name)} what="Messages a second" text={rate} /></>],
           state!.lastTime && ["Last message", <span title={time(state!.lastTime)}>{age(state!.lastTime)} ago</span>],
           cluster && ["Leader", cluster.leader || "none"],
           findings.length > 0 && ["State", <Findings of={findings} />],

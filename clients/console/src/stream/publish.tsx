@@ -2,8 +2,8 @@
 
 import { useState } from "preact/hooks";
 import { PublisherService } from "jetgate/proto/publisher";
+import { client } from "../caller";
 import { count } from "../format";
-import { client } from "../gateway";
 import { grpcurl } from "../grpcurl";
 import { ask } from "../ui/action";
 import { sent } from "../ui/form";

@@ -1,17 +1,11 @@
 // A table of messages, each of which opens.
 
 import { useState } from "preact/hooks";
-import type { Message } from "jetgate/web";
 import { bytes, count, time } from "../format";
 import { type Column, Table } from "../ui/table";
-import { Detail, type Looked } from "./detail";
+import { Detail } from "./detail";
+import type { Looked } from "./looked";
 import { preview } from "./payload";
-
-/** A message of a read as it is looked at; its bytes are its own. */
-export function looked(message: Message): Looked {
-  const { stream, subject, sequence, publishTime, messageId, headers } = message;
-  return { stream, subject, sequence, published: publishTime, messageId, headers, data: message.data.slice() };
-}
 
 export function Rows({ messages, label, empty }: { messages: readonly Looked[]; label: string; empty: string }) {
   const [open, setOpen] = useState<Looked>();
@@ -28,8 +22,8 @@ export function Rows({ messages, label, empty }: { messages: readonly Looked[]; 
     },
     { title: "Stored", extra: true, cell: ({ published }) => time(published) },
     { title: "Subject", cell: ({ subject }) => <code>{subject}</code> },
-    { title: "Size", kind: "number", extra: true, cell: ({ data }) => bytes(data.length) },
-    { title: "Payload", cell: ({ data }) => <span class="preview">{preview(data)}</span> },
+    { title: "Size", kind: "number", extra: true, cell: ({ size }) => bytes(size) },
+    { title: "Payload", cell: ({ beginning }) => <span class="preview">{preview(beginning)}</span> },
   ];
   return (
     <>

@@ -3,8 +3,8 @@
 import { useState } from "preact/hooks";
 import { StreamService } from "jetgate/proto/stream";
 import type { SubjectCount } from "jetgate/proto/stream_message";
+import { client } from "../caller";
 import { count } from "../format";
-import { client } from "../gateway";
 import { grpcurl } from "../grpcurl";
 import { usePolled } from "../polled";
 import { CopyButton } from "../ui/copy";
@@ -14,7 +14,7 @@ import type { PartProps } from "./page";
 
 /** JetStream counts all subjects for every page, so there is one; whoever has more narrows them down. */
 const PAGE = 10_000;
-const EVERY_MS = 10_000;
+const EVERY_MS = 30_000;
 
 const COLUMNS: readonly Column<SubjectCount>[] = [
   { title: "Subject", by: ({ subject }) => subject, cell: ({ subject }) => <code>{subject}</code> },

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { JetgateError } from "jetgate/web";
+import { client, ofCaller } from "../caller";
 import { asError, heard } from "../gateway";
 import { CopyButton } from "./copy";
 import { Problem } from "./problem";
@@ -23,30 +24,31 @@ export interface Action {
   readonly call: () => Promise<string>;
 }
 
-const asked = signal<Action | undefined>(undefined);
-const said = signal("");
+const asked = ofCaller(() => signal<Action | undefined>(undefined));
+const said = ofCaller(() => signal(""));
 
 /** Asks whether to do it. */
 export function ask(action: Action): void {
-  asked.value = action;
+  asked().value = action;
 }
 
 /** Says what has happened, also to those who do not see it. */
 export function say(text: string): void {
-  said.value = text;
+  said().value = text;
 }
 
 /** The dialog and the word afterwards: once in the page. */
 export function Actions() {
+  const [action, text] = [asked().value, said().value];
   useEffect(() => {
     const timer = setTimeout(() => say(""), 6_000);
     return () => clearTimeout(timer);
-  }, [said.value]);
+  }, [text]);
   return (
     <>
-      {asked.value && <Question key={asked.value.title} action={asked.value} />}
-      <p class={said.value ? "said" : "said silent"} role="status">
-        {said.value}
+      {action && <Question key={action.title} action={action} />}
+      <p class={text ? "said" : "said silent"} role="status">
+        {text}
       </p>
     </>
   );
@@ -55,19 +57,24 @@ export function Actions() {
 function Question({ action }: { action: Action }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<JetgateError>();
-  const close = () => (asked.value = undefined);
+  const isOpen = () => asked().value === action;
+  const close = () => {
+    if (isOpen()) asked().value = undefined;
+  };
   const go = async () => {
+    const mine = client;
     setBusy(true);
     setError(undefined);
-    try {
-      say(await action.call());
-      close();
-    } catch (cause) {
-      const error = asError(cause);
-      heard(error);
-      setError(error);
-    }
+    const outcome = await action.call().catch(asError);
+    if (mine !== client) return;
     setBusy(false);
+    if (typeof outcome === "string") {
+      say(outcome);
+      return close();
+    }
+    heard(outcome);
+    if (isOpen()) setError(outcome);
+    else say(outcome.message);
   };
   return (
     <Dialog title={action.title} close={close}>
@@ -75,7 +82,7 @@ function Question({ action }: { action: Action }) {
       {error && <Problem error={error} />}
       <div class="buttons">
         {action.command && <CopyButton text={action.command} label="Copy as grpcurl" />}
-        <button type="button" onClick={close}>
+        <button type="button" disabled={busy} onClick={close}>
           Cancel
         </button>
         <button type="button" class={action.danger ? "danger" : "primary"} disabled={busy} onClick={() => void go()}>

@@ -1,24 +1,23 @@
 // Buttons that copy a text.
 
 import { useState } from "preact/hooks";
+import { copy } from "../clipboard";
 import { say } from "./action";
 
 export function CopyButton({ text, label }: { text: string | (() => string); label: string }) {
   const [done, setDone] = useState(false);
-  const copy = async () => {
-    const copied = typeof text === "string" ? text : text();
+  const press = async () => {
     try {
-      await navigator.clipboard.writeText(copied);
+      await copy(typeof text === "string" ? text : text());
       setDone(true);
       setTimeout(() => setDone(false), 1_500);
       say("Copied.");
     } catch {
-      // A page that is not from this machine and without TLS may not write there.
-      say(copied);
+      say("The browser does not let the page copy.");
     }
   };
   return (
-    <button type="button" onClick={() => void copy()}>
+    <button type="button" onClick={() => void press()}>
       {done ? "Copied" : label}
     </button>
   );

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import type { JetgateError } from "jetgate/web";
+import { isAway } from "../gateway";
 import { type Polled, isDenied } from "../polled";
 
 /** An error of the gateway: why, and what is missing. */
@@ -26,16 +27,15 @@ export function Shown<T>({ of, children }: { of: Polled<T>; children: (data: T) 
   const { data, error } = of;
   return (
     <>
-      {error && !isAway(error) && <Problem error={error} />}
-      {data !== undefined ? children(data) : !error && <Loading />}
-      {data === undefined && error && isAway(error) && <Loading />}
+      {error && !isSaid(error) && <Problem error={error} />}
+      {data !== undefined ? children(data) : (!error || isSaid(error)) && <Loading />}
     </>
   );
 }
 
-/** The page's head says it of everything at once. */
-function isAway(error: JetgateError): boolean {
-  return !error.reason || error.codeName === "UNAUTHENTICATED";
+/** The frame around the page says it of everything at once. */
+function isSaid(error: JetgateError): boolean {
+  return isAway(error) || error.codeName === "UNAUTHENTICATED";
 }
 
 export function Loading() {

@@ -3,6 +3,7 @@
 import { Code, JetgateError, fromItem } from "../errors.js";
 import { PublishBatchMode, type PublisherService } from "../gen/jetgate/v1/publisher_pb.js";
 import type { PublishRequest } from "../gen/jetgate/v1/publish_message_pb.js";
+import { randomId } from "../ids.js";
 import { type MessageOptions, type Payload, type PublishResult, toRequest, toResult } from "../publishing/message.js";
 import type { ServiceClient } from "../rpc.js";
 
@@ -36,7 +37,7 @@ export class WebPublisher {
   readonly closed: Promise<void>;
 
   private readonly options: typeof DEFAULTS;
-  private readonly producerId = `web-${crypto.randomUUID()}`;
+  private readonly producerId = `web-${randomId()}`;
   private numbered = 0;
   private queue: Pending[] = [];
   private pending = 0;
