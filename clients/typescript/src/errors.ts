@@ -34,6 +34,9 @@ export type Code = (typeof Code)[keyof typeof Code];
  */
 export type Reason = Exclude<keyof typeof ErrorReason, "UNSPECIFIED"> | "" | (string & {});
 
+/** The reason of a publish whose message may be stored. */
+export const OUTCOME_UNKNOWN = "PUBLISH_OUTCOME_UNKNOWN";
+
 /**
  * Whether repeating may help: `never`; `later`, unchanged; `same_id`, a publish whose message may be stored
  * already; `after_read`, once the current state is known. `unknown` where nobody has said.
@@ -98,13 +101,31 @@ export class JetgateError extends Error {
 
   /** Whether repeating may help. */
   get retry(): Retryability {
-    return this.reason ? retryOfReason(this.reason) : this.code === Code.UNAVAILABLE ? "later" : "unknown";
+    if (!this.reason) return this.code === Code.UNAVAILABLE ? "later" : "unknown";
+    return retryOfReason(this.reason) ?? RETRIES_BY_CODE[this.code] ?? "unknown";
+  }
+
+  /** A publish that failed so may have stored its message: `metadata.message_id` is the id to publish it again with. */
+  get outcomeUnknown(): boolean {
+    return this.reason === OUTCOME_UNKNOWN;
   }
 
   /** Whether the same call may succeed later; a publish only under the same message id. */
   get retryable(): boolean {
     return this.retry === "later" || this.retry === "same_id";
   }
+}
+
+/** The error of a message that was sent, and whose answer is lost. */
+export function outcomeUnknown(why: string, messageId: string, cause?: JetgateError): JetgateError {
+  const kept: number[] = [Code.CANCELLED, Code.DEADLINE_EXCEEDED];
+  return new JetgateError({
+    code: cause && kept.includes(cause.code) ? cause.code : Code.UNAVAILABLE,
+    reason: OUTCOME_UNKNOWN,
+    message: `the message may be stored: ${why}`,
+    metadata: messageId ? { message_id: messageId } : {},
+    cause,
+  });
 }
 
 /** The name of a status code. */
@@ -138,8 +159,16 @@ const RETRIES: Record<number, Retryability> = {
   [Retry.AFTER_READ]: "after_read",
 };
 
-/** The contract itself says whether a reason's calls may be repeated. */
-function retryOfReason(reason: string): Retryability {
+/** The contract itself says whether a reason's calls may be repeated; undefined where the reason is younger than this. */
+function retryOfReason(reason: string): Retryability | undefined {
   const value = ErrorReasonSchema.values.find((each) => each.localName === reason);
-  return (value && RETRIES[getOption(value, reasonOption).retry]) ?? "unknown";
+  return value && RETRIES[getOption(value, reasonOption).retry];
 }
+
+/** What a gateway means by a code, whatever its reason is. */
+const RETRIES_BY_CODE: Partial<Record<Code, Retryability>> = {
+  [Code.UNAVAILABLE]: "later",
+  [Code.DEADLINE_EXCEEDED]: "later",
+  [Code.RESOURCE_EXHAUSTED]: "later",
+  [Code.ABORTED]: "after_read",
+};

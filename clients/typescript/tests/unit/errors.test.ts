@@ -2,15 +2,16 @@
 
 import * as assert from "node:assert/strict";
 import { test } from "node:test";
-import { toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { DurationSchema, durationFromMs } from "@bufbuild/protobuf/wkt";
-import { JetgateError, RetentionPolicy, connect } from "jetgate";
+import { Code, JetgateError, RetentionPolicy, connect } from "jetgate";
 import { fromConfig } from "#dist/config.js";
 import { fromItem, fromStatus } from "#dist/errors.js";
 import { ConsumerConfigSchema } from "#dist/gen/jetgate/v1/consumer_config_pb.js";
-import { ErrorReason } from "#dist/gen/jetgate/v1/error_pb.js";
+import { ErrorReason, ItemStatusSchema } from "#dist/gen/jetgate/v1/error_pb.js";
 import { StreamConfigSchema } from "#dist/gen/jetgate/v1/stream_config_pb.js";
 import { parseTargets } from "#dist/node/target.js";
+import { worthReconnecting } from "#dist/reconnecting.js";
 
 test("every reason has the retryability of the contract", () => {
   const retries = (reason: string) => new JetgateError({ code: 9, message: "", reason }).retry;
@@ -18,10 +19,25 @@ test("every reason has the retryability of the contract", () => {
   assert.equal(retries("STREAM_FULL"), "later");
   assert.equal(retries("PUBLISH_OUTCOME_UNKNOWN"), "same_id");
   assert.equal(retries("WRONG_LAST_SEQUENCE"), "after_read");
-  assert.equal(retries("OF_A_LATER_VERSION"), "unknown");
   for (const reason of Object.keys(ErrorReason).filter((name) => isNaN(Number(name)) && name !== "UNSPECIFIED")) {
     assert.notEqual(retries(reason), "unknown", reason);
   }
+});
+
+test("a reason that is younger than the client is judged by its code", () => {
+  const of = (code: number) => new JetgateError({ code, message: "", reason: "SOLAR_FLARE" });
+  for (const code of [Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED]) {
+    assert.equal(of(code).retry, "later");
+    assert.ok(of(code).retryable && worthReconnecting(of(code)));
+  }
+  assert.equal(of(Code.ABORTED).retry, "after_read");
+  for (const code of [Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.PERMISSION_DENIED, Code.INTERNAL]) {
+    assert.equal(of(code).retry, "unknown");
+    assert.equal(worthReconnecting(of(code)), false);
+  }
+  // An item has the reason's number only.
+  const item = fromItem(create(ItemStatusSchema, { code: Code.UNAVAILABLE, reason: 9_999 as ErrorReason }));
+  assert.deepEqual([item!.reason, item!.retry], ["REASON_9999", "later"]);
 });
 
 test("an error without a reason is judged by its code", () => {
