@@ -78,7 +78,9 @@ export abstract class BaseClient {
 
   /**
    * Publishes one message in a call of its own, and again while its outcome is unknown and time is left: a message
-   * without an id gets one, so that it is stored once.
+   * without an id gets one, so that it is stored once. Where an attempt may have stored it the error says so, whatever
+   * became of the last: PUBLISH_OUTCOME_UNKNOWN, with the `message_id` that makes the outcome known when it is published
+   * with that again.
    */
   async publish(subject: string, payload: Payload = "", options: UnaryPublishOptions = {}): Promise<PublishResult> {
     const request = toRequest(subject, payload, { ...options, messageId: options.messageId ?? randomId() });

@@ -10,11 +10,10 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import type { GenService, GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
+import { Attempts } from "./attempts.js";
 import { Backoff, sleep } from "./backoff.js";
 import type { Channel, Metadata } from "./channel.js";
 import { Code, JetgateError } from "./errors.js";
-import { type PublishRequest, PublishRequestSchema } from "./gen/jetgate/v1/publish_message_pb.js";
-import { type PublishBatchRequest, PublishBatchMode, PublishBatchRequestSchema } from "./gen/jetgate/v1/publisher_pb.js";
 
 /** How long a unary call takes at most, where nothing else is said. */
 export const DEFAULT_TIMEOUT_MS = 10_000;
@@ -77,15 +76,20 @@ export async function unaryBytes(
 ): Promise<Uint8Array> {
   const request = toBinary(method.input, create(method.input, init));
   const expires = Date.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const attempts = new Attempts(method, init);
   const backoff = new Backoff(50, 1_000);
   for (;;) {
+    const begun = Date.now();
     try {
-      return await once(channel, pathOf(method), request, Math.max(1, expires - Date.now()), options);
+      return await once(channel, pathOf(method), request, Math.max(1, expires - begun), options);
     } catch (error) {
-      if (!(error instanceof JetgateError) || !worthRepeating(error, method, init)) throw error;
+      if (!(error instanceof JetgateError)) throw error;
+      attempts.failed(error, begun);
       const wait = backoff.next(error.retryDelayMs);
-      if (Date.now() + wait >= expires) throw error;
-      await sleep(wait, options.signal);
+      const next = Date.now() + wait;
+      if (next >= expires || !attempts.mayRepeat(error, next)) throw attempts.verdict(error);
+      const { signal } = options;
+      await sleep(wait, signal).catch(() => Promise.reject(attempts.verdict(aborted(signal!, true))));
     }
   }
 }
@@ -99,14 +103,14 @@ function once(
   { signal, metadata }: RpcOptions,
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(aborted(signal));
+    if (signal?.aborted) return reject(aborted(signal, true));
     let answer: Uint8Array | undefined;
     const call = channel.call(path, { metadata, timeoutMs }, {
       message: (bytes) => (answer = bytes),
       closed: (error) => {
         signal?.removeEventListener("abort", cancel);
         if (error?.reason === "DRAINING") call.leave();
-        if (error) reject(signal?.aborted ? aborted(signal) : error);
+        if (error) reject(signal?.aborted ? aborted(signal, error.unsent) : error);
         else if (answer) resolve(answer);
         else reject(new JetgateError({ code: Code.INTERNAL, message: "the call ended without an answer" }));
       },
@@ -128,7 +132,7 @@ export async function* serverStream<O extends DescMessage>(
   init: MessageInitShape<DescMessage>,
   { signal, metadata, timeoutMs }: RpcOptions = {},
 ): AsyncGenerator<MessageShape<O>, void, undefined> {
-  if (signal?.aborted) throw aborted(signal);
+  if (signal?.aborted) throw aborted(signal, true);
   const queue: Uint8Array[] = [];
   let end: { error: JetgateError | undefined } | undefined;
   let wake: (() => void) | undefined;
@@ -153,7 +157,7 @@ export async function* serverStream<O extends DescMessage>(
         if (queue.length === 0) call.resume();
         yield fromBinary(method.output, bytes);
       } else if (end) {
-        if (end.error) throw signal?.aborted ? aborted(signal) : end.error;
+        if (end.error) throw signal?.aborted ? aborted(signal, end.error.unsent) : end.error;
         return;
       } else {
         await new Promise<void>((resolve) => (wake = resolve));
@@ -165,24 +169,6 @@ export async function* serverStream<O extends DescMessage>(
   }
 }
 
-/** What may be done twice: reading, and what the contract calls idempotent. */
-const REPEATABLE = /^(Get|List|Create|Apply|Acknowledge|Fetch)/;
-
-function worthRepeating(error: JetgateError, method: DescMethod, request: MessageInitShape<DescMessage>): boolean {
-  if (error.code !== Code.UNAVAILABLE) return false;
-  // A gateway that says "later" has changed nothing; where none has answered, only what never left is sure.
-  if (error.unsent || (error.reason && error.retry === "later")) return true;
-  return REPEATABLE.test(method.name) || hasIds(method, request);
-}
-
-/** A message with an id is stored once, however often it is published. */
-function hasIds(method: DescMethod, request: MessageInitShape<DescMessage>): boolean {
-  if (method.input.typeName === PublishRequestSchema.typeName) return !!(request as PublishRequest).messageId;
-  if (method.input.typeName !== PublishBatchRequestSchema.typeName) return false;
-  const batch = request as PublishBatchRequest;
-  return batch.mode !== PublishBatchMode.ATOMIC && batch.messages.every((message) => message.messageId);
-}
-
-function aborted(signal: AbortSignal): JetgateError {
-  return new JetgateError({ code: Code.CANCELLED, message: "the call was aborted", cause: signal.reason });
+function aborted(signal: AbortSignal, unsent: boolean): JetgateError {
+  return new JetgateError({ code: Code.CANCELLED, message: "the call was aborted", cause: signal.reason, unsent });
 }

@@ -4,7 +4,7 @@ import * as assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { JetgateError, connect } from "jetgate";
-import { eventually, rejects } from "./support/assertions.js";
+import { eachOnce, eventually, rejects, stored } from "./support/assertions.js";
 import { World } from "./support/world.js";
 
 test("where nobody listens, a call fails at its deadline and says that nothing was sent", async () => {
@@ -62,6 +62,36 @@ test("a token is asked for with every call, and a wrong certificate is refused",
   const error = await rejects(untrusting.streams.get("ORDERS", { timeoutMs: 300 }), "UNAVAILABLE");
   assert.match(error.message, /certificate/);
   await untrusting.close();
+});
+
+test("a publish without an answer says that it may be stored, and the same id makes it known", async () => {
+  await using world = await World.start();
+  await using client = world.connect();
+  await client.streams.create({ name: "ORDERS", subjects: ["orders.*"] });
+  await client.publish("orders.new", "first");
+  await world.command({ do: "pause_gateway" });
+  const open = await rejects(client.publish("orders.new", "open", { timeoutMs: 500 }), "PUBLISH_OUTCOME_UNKNOWN");
+  assert.deepEqual([open.codeName, open.retry, open.outcomeUnknown], ["DEADLINE_EXCEEDED", "same_id", true]);
+  const batch = client.publishBatch([{ subject: "orders.new", payload: "batch", messageId: "b" }], { timeoutMs: 500 });
+  await rejects(batch, "PUBLISH_OUTCOME_UNKNOWN");
+  const abort = new AbortController();
+  const aborted = client.publish("orders.new", "aborted", { messageId: "a", signal: abort.signal });
+  setTimeout(() => abort.abort(new Error("enough")), 200);
+  const error = await rejects(aborted, "PUBLISH_OUTCOME_UNKNOWN");
+  assert.deepEqual([error.codeName, error.metadata.message_id], ["CANCELLED", "a"]);
+
+  // The call is not answered, and no gateway is there afterwards: the last failure alone would say that nothing was sent.
+  const lost = client.publish("orders.new", "lost", { timeoutMs: 4_000 });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await world.command({ do: "kill_gateway" });
+  const { metadata } = await rejects(lost, "PUBLISH_OUTCOME_UNKNOWN");
+  await world.command({ do: "start_gateway" });
+  await client.publish("orders.new", "open", { messageId: open.metadata.message_id });
+  await client.publish("orders.new", "batch", { messageId: "b" });
+  await client.publish("orders.new", "aborted", { messageId: "a" });
+  await client.publish("orders.new", "lost", { messageId: metadata.message_id });
+  eachOnce(await stored(client, "ORDERS"));
+  assert.equal((await client.streams.get("ORDERS")).state?.messages, 5n);
 });
 
 test("an aborted call ends at once", async () => {

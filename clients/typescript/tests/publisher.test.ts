@@ -199,7 +199,6 @@ describe("publisher and gateways that die", { concurrency: 2 }, () => {
     };
     await rejects(untilOneFails(), "PUBLISH_OUTCOME_UNKNOWN");
     assert.ok(Date.now() - begun < 20_000);
-    await rejects(client.publish("orders.new", "meanwhile", { timeoutMs: 500 }), "DEADLINE_EXCEEDED");
     await world.command({ do: "resume_gateway" });
     assert.ok((await publisher.publish("orders.new", "afterwards")).sequence > 1n);
     await client.close();

@@ -83,7 +83,8 @@ export class HttpCall implements Call {
   }
 
   cancel(): void {
-    this.close(new JetgateError({ code: Code.CANCELLED, message: "the call was cancelled" }));
+    const unsent = this.stream === undefined;
+    this.close(new JetgateError({ code: Code.CANCELLED, message: "the call was cancelled", unsent }));
   }
 
   leave(): void {

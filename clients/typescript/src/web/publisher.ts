@@ -1,6 +1,6 @@
 // The publisher of browsers, which have no streams in both directions: messages go in batches, each batch by a call.
 
-import { Code, JetgateError, fromItem } from "../errors.js";
+import { Code, JetgateError, fromItem, outcomeUnknown } from "../errors.js";
 import { PublishBatchMode, type PublisherService } from "../gen/jetgate/v1/publisher_pb.js";
 import type { PublishRequest } from "../gen/jetgate/v1/publish_message_pb.js";
 import { randomId } from "../ids.js";
@@ -128,7 +128,7 @@ export class WebPublisher {
         else resolve(toResult(published!));
       });
     } catch (error) {
-      for (const { reject } of batch) reject(error as Error);
+      for (const { request, reject } of batch) reject(ofMessage(error as Error, request));
     }
     this.calls--;
     this.pending -= batch.length;
@@ -148,6 +148,11 @@ export class WebPublisher {
       return false;
     });
   }
+}
+
+/** The error of a call as that of one of its messages, with the id to publish it again with. */
+function ofMessage(error: Error, { messageId }: PublishRequest): Error {
+  return error instanceof JetgateError && error.outcomeUnknown ? outcomeUnknown(error.message, messageId, error) : error;
 }
 
 /** About how large a message is. */
