@@ -4,7 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { Backoff } from "./backoff.js";
 import type { Channel } from "./channel.js";
-import { Code, JetgateError, fromItem } from "./errors.js";
+import { Code, JetgateError, fromItem, outcomeUnknown } from "./errors.js";
 import {
   PublishAckMode,
   PublishOnError,
@@ -16,9 +16,11 @@ import { randomId } from "./ids.js";
 import type { Answers, StoredRange } from "./publishing/answers.js";
 import { Book, Pending } from "./publishing/book.js";
 import { Encoder } from "./publishing/encoder.js";
+import { closedError, expiredError, fullError, precedingFailed, tooLarge } from "./publishing/failures.js";
 import type { MessageOptions, Payload, PublishResult } from "./publishing/message.js";
 import { worthReconnecting } from "./reconnecting.js";
 import { PublishSession } from "./publishing/session.js";
+import { safeForMs } from "./publishing/window.js";
 
 /** How a publisher works. Every option has a default. */
 export interface PublisherOptions {
@@ -74,10 +76,6 @@ const DEFAULTS = {
 
 /** The gateway takes frames of up to 4 MiB with up to 10,000 messages. */
 const FRAME_BYTES = 4_000_000;
-/** The first attempt may not be stored any more than this before the duplicate window ends. */
-const WINDOW_MARGIN = 0.8;
-/** JetStream's default, for where no stream is named. */
-const DUPLICATE_WINDOW_MS = 120_000;
 
 type State = "idle" | "opening" | "open" | "draining" | "waiting" | "closed";
 
@@ -243,6 +241,7 @@ export class Publisher {
   private sendWhatFits(): void {
     const { book, session, opened } = this;
     if (this.state !== "open" || !session || !opened) return;
+    this.giveUpForgotten(opened);
     while (session.writable && book.unsentMessages > 0) {
       const room = opened.maxInFlight - book.inFlightMessages;
       const roomBytes = session.windowBytes - book.inFlightBytes;
@@ -256,7 +255,7 @@ export class Publisher {
       const run = book.run(limits, Date.now());
       if (!run) return;
       if (run.bytes > FRAME_BYTES && run.bytes > Number(opened.maxMessageBytes) + 65_536) {
-        this.reject(run.first, tooLarge(run.bytes, opened));
+        this.reject(run.first, tooLarge(run.bytes, opened.maxMessageBytes));
       } else session.send(run);
     }
   }
@@ -304,12 +303,11 @@ export class Publisher {
     if (this.onceEnded) return this.onceEnded();
     if (error && !worthReconnecting(error)) return this.fail(error);
     this.book.rewind();
-    const now = Date.now();
     for (const pending of this.book.all()) {
       if (pending.abandoned) this.book.take(pending.number);
       else if (this.halted) this.reject(pending.number, precedingFailed());
-      else if (pending.firstSentAt && !this.safeToRepeat(pending, now)) {
-        this.reject(pending.number, outcomeUnknown(pending, error));
+      else if (pending.firstSentAt && !this.idOf(pending)) {
+        this.rejectOpen(pending, error?.message ?? "the stream has ended", error);
       }
     }
     this.wake();
@@ -320,19 +318,31 @@ export class Publisher {
     this.retrying = setTimeout(() => this.open(), this.backoff.next(error?.retryDelayMs));
   }
 
-  /** The stream knows the message's id for long enough. */
-  private safeToRepeat(pending: Pending, now: number): boolean {
-    if (!this.producerId && !pending.messageId) return false;
-    const window = this.opened?.duplicateWindow;
-    const windowMs = window ? durationMs(window) : this.options.stream ? 0 : DUPLICATE_WINDOW_MS;
-    return now - pending.firstSentAt < windowMs * WINDOW_MARGIN;
+  /** What the stream that is open now may have stored and forgotten the id of is not sent again. */
+  private giveUpForgotten({ duplicateWindow }: PublishOpened): void {
+    const safeMs = safeForMs(duplicateWindow && durationMs(duplicateWindow));
+    const forgotten = this.book.forgotten(Date.now() - safeMs);
+    for (const pending of forgotten) this.rejectOpen(pending, "the stream may have forgotten its id");
+    if (forgotten.length > 0) this.wake();
+  }
+
+  /** Its own id, or the one that its number has made; empty where it has none. */
+  private idOf({ messageId, number }: Pending): string {
+    return messageId || (this.producerId && `${this.producerId}:${number}`);
+  }
+
+  /** It was sent, and whether it is stored is not known. */
+  private rejectOpen(pending: Pending, why: string, cause?: JetgateError): void {
+    this.book.take(pending.number);
+    pending.reject(outcomeUnknown(why, this.idOf(pending), cause));
   }
 
   /** No other attempt can help. */
   private fail(error: JetgateError): void {
     this.failure = error;
     for (const pending of this.book.all()) {
-      this.reject(pending.number, pending.firstSentAt ? outcomeUnknown(pending, error) : error);
+      if (pending.firstSentAt) this.rejectOpen(pending, error.message, error);
+      else this.reject(pending.number, error);
     }
     this.wake();
     this.stop();
@@ -346,7 +356,7 @@ export class Publisher {
       if (pending.abandoned) continue;
       if (!pending.firstSentAt) this.reject(pending.number, expiredError());
       else {
-        pending.reject(outcomeUnknown(pending, undefined));
+        pending.reject(outcomeUnknown("no answer came in time", this.idOf(pending)));
         // Its answer may still come over the session that has it.
         if (pending.inFlight) pending.abandoned = true;
         else this.book.take(pending.number);
@@ -379,34 +389,4 @@ export class Publisher {
     clearTimeout(this.retrying);
     this.unschedule?.();
   }
-}
-
-function closedError(): JetgateError {
-  return new JetgateError({ code: Code.CANCELLED, message: "the publisher is closed", unsent: true });
-}
-
-function fullError(): JetgateError {
-  const message = "the publisher holds as much as it may: await publisher.ready() before publish()";
-  return new JetgateError({ code: Code.RESOURCE_EXHAUSTED, message, unsent: true });
-}
-
-function precedingFailed(): JetgateError {
-  const message = "a message before this one failed";
-  return new JetgateError({ code: Code.ABORTED, reason: "PRECEDING_FAILED", message });
-}
-
-function expiredError(): JetgateError {
-  const message = "no gateway has taken the message in time; it is not stored";
-  return new JetgateError({ code: Code.DEADLINE_EXCEEDED, reason: "DEADLINE_EXCEEDED", message, unsent: true });
-}
-
-function outcomeUnknown(pending: Pending, cause: JetgateError | undefined): JetgateError {
-  const message = `the message was sent and no answer came${cause ? `: ${cause.message}` : " in time"}`;
-  const metadata: Record<string, string> = pending.messageId ? { message_id: pending.messageId } : {};
-  return new JetgateError({ code: Code.UNAVAILABLE, reason: "PUBLISH_OUTCOME_UNKNOWN", message, metadata, cause });
-}
-
-function tooLarge(bytes: number, opened: PublishOpened): JetgateError {
-  const message = `a message of ${bytes} bytes is larger than ${opened.maxMessageBytes}`;
-  return new JetgateError({ code: Code.INVALID_ARGUMENT, reason: "MESSAGE_TOO_LARGE", message, unsent: true });
 }

@@ -185,6 +185,66 @@ describe("publisher and gateways that die", { concurrency: 2 }, () => {
     }
   });
 
+  /** Waits until the gateway has a message of a publisher on its way. */
+  async function inFlight(client: Client): Promise<void> {
+    const { gatewayId } = await client.services.gateway.getInfo({});
+    await eventually("a message is on its way", async () => {
+      const { sessions } = await client.services.gateway.listSessions({ gatewayId });
+      return sessions.some(({ outstandingMessages }) => outstandingMessages > 0);
+    });
+  }
+
+  /** A message of `publisher` that has left and is not answered, of a gateway that is gone since. */
+  async function leaveOpen(world: World, client: Client, publisher: Publisher): Promise<{ sent: Promise<PublishResult> }> {
+    await publisher.publish("orders.new", "before");
+    await world.command({ do: "pause_nats" });
+    const sent = publisher.publish("orders.new", "sent");
+    await inFlight(client);
+    await world.command({ do: "kill_gateway" });
+    await world.command({ do: "resume_nats" });
+    return { sent };
+  }
+
+  test("what its stream may have forgotten is not sent again, and what never left is", async () => {
+    await using world = await World.start();
+    await using client = world.connect();
+    await client.streams.create({ name: "ORDERS", subjects: ["orders.*"], duplicateWindow: 2_000 });
+    const publisher = client.publisher({ stream: "ORDERS" });
+    const open = await leaveOpen(world, client, publisher);
+    const sent = rejects(open.sent, "PUBLISH_OUTCOME_UNKNOWN");
+    let isSettled = false;
+    void sent.then(() => (isSettled = true));
+    // The window passes, which is what this is about; the client knows that nobody is there.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const unsent = publisher.publish("orders.new", "unsent");
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    // Only the stream that is opened next says how long ids are remembered.
+    assert.equal(isSettled, false);
+    await world.command({ do: "start_gateway" });
+    assert.match((await sent).metadata.message_id, /^ts-.+:2$/);
+    assert.ok((await unsent).sequence >= 2n);
+    await publisher.close();
+    const found = await stored(client, "ORDERS");
+    eachOnce(found);
+    assert.deepEqual([found.get("before"), found.get("unsent")], [1, 1]);
+  });
+
+  test("a message is sent again as long as the stream of now remembers its id", async () => {
+    await using world = await World.start({ gateways: 2 });
+    await using client = world.connect([0]);
+    await using other = world.connect([1]);
+    await client.streams.create({ name: "ORDERS", subjects: ["orders.*"], duplicateWindow: 2_000 });
+    const publisher = client.publisher({ stream: "ORDERS" });
+    const { sent } = await leaveOpen(world, client, publisher);
+    await other.streams.update({ name: "ORDERS", duplicateWindow: 60_000 }, { fields: ["duplicate_window"] });
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await world.command({ do: "start_gateway" });
+    await sent;
+    await publisher.close();
+    const found = await stored(client, "ORDERS");
+    assert.deepEqual([...found], [["before", 1], ["sent", 1]]);
+  });
+
   test("a gateway that hangs costs no more than the time that the program gives", async () => {
     await using world = await World.start();
     const client = world.connect();

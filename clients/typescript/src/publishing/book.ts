@@ -51,6 +51,8 @@ export class Book {
   private readonly ring = new Ring<Pending>();
   /** The next number to send. */
   private cursor = 1;
+  /** What has this number, or a later one, was never sent. */
+  private neverSent = 1;
 
   /** The bytes of what is held. */
   bytes = 0;
@@ -118,6 +120,7 @@ export class Book {
       }
     }
     this.cursor = number;
+    this.neverSent = Math.max(this.neverSent, number);
     if (!part) return undefined;
     run.parts.push(part.buffer.subarray(part.start, part.end));
     return run;
@@ -127,6 +130,17 @@ export class Book {
   rewind(): void {
     for (const pending of this.all()) if (pending.inFlight) this.landed(pending);
     this.cursor = this.ring.base;
+  }
+
+  /** Removes what is to be sent again and was sent before this time for the first time. */
+  forgotten(before: number): Pending[] {
+    const found: Pending[] = [];
+    for (let number = this.cursor; number < this.neverSent; number++) {
+      const pending = this.ring.get(number);
+      if (pending && pending.firstSentAt <= before) found.push(pending);
+    }
+    for (const { number } of found) this.take(number);
+    return found;
   }
 
   /** Everything that is held, in the order of the numbers. Taking what comes is allowed. */

@@ -2,16 +2,18 @@
 
 import * as assert from "node:assert/strict";
 import { test } from "node:test";
-import { Book, Pending, type Run } from "#dist/publishing/book.js";
+import { Book, Pending, type Run, type RunLimits } from "#dist/publishing/book.js";
 import { Encoder } from "#dist/publishing/encoder.js";
 
 interface Model {
   number: number;
   size: number;
   inFlight: boolean;
+  /** The step in which it was sent first; 0: never. */
+  firstSentAt: number;
 }
 
-test("what is sent, answered and sent again is what a list says", () => {
+test("what is sent, answered, sent again and given up is what a list says", () => {
   for (let round = 0; round < 40; round++) walk(400 + round * 20);
 });
 
@@ -25,10 +27,10 @@ function walk(steps: number): void {
       const pending = new Pending("", () => undefined, () => undefined);
       encoder.encode("a", "x".repeat(Math.floor(Math.random() * 3_000)), undefined, pending);
       book.add(pending);
-      model.push({ number: pending.number, size: pending.size, inFlight: false });
+      model.push({ number: pending.number, size: pending.size, inFlight: false, firstSentAt: 0 });
     } else if (dice < 0.7) {
       const limits = { messages: 1 + Math.floor(Math.random() * 20), bytes: 1 + Math.floor(Math.random() * 9_000) };
-      check(book.run(limits, step + 1), model, limits);
+      check(book.run(limits, step + 1), model, limits, step + 1);
     } else if (dice < 0.98) {
       const flying = model.filter(({ inFlight }) => inFlight);
       const one = flying[Math.floor(Math.random() * flying.length)] as Model | undefined;
@@ -40,6 +42,11 @@ function walk(steps: number): void {
     } else {
       book.rewind();
       for (const one of model) one.inFlight = false;
+      // What was sent is not sent again if it went out for too long; what never went out is not meant.
+      const before = step - Math.floor(Math.random() * 200);
+      const isForgotten = ({ firstSentAt }: Model) => firstSentAt > 0 && firstSentAt <= before;
+      assert.deepEqual(book.forgotten(before).map(({ number }) => number), model.filter(isForgotten).map(({ number }) => number));
+      model = model.filter((one) => !isForgotten(one));
     }
     const flying = model.filter(({ inFlight }) => inFlight);
     assert.equal(book.messages, model.length);
@@ -52,7 +59,7 @@ function walk(steps: number): void {
 }
 
 /** A run is the first unsent messages whose numbers follow one another, as far as the limits go. */
-function check(run: Run | undefined, model: Model[], limits: { messages: number; bytes: number }): void {
+function check(run: Run | undefined, model: Model[], limits: RunLimits, now: number): void {
   const unsent = model.filter(({ inFlight }) => !inFlight);
   if (!run) return assert.equal(unsent.length, 0);
   let bytes = 0;
@@ -65,7 +72,10 @@ function check(run: Run | undefined, model: Model[], limits: { messages: number;
   }
   assert.deepEqual([run.first, run.count, run.bytes], [expected[0].number, expected.length, bytes]);
   assert.equal(run.parts.reduce((all, part) => all + part.length, 0), bytes);
-  for (const one of expected) one.inFlight = true;
+  for (const one of expected) {
+    one.inFlight = true;
+    one.firstSentAt ||= now;
+  }
 }
 
 function sum(model: Model[]): number {
