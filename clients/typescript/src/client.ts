@@ -116,7 +116,7 @@ export abstract class BaseClient {
 
   /** Receives the messages of a consumer that exists, by its name, or of one that lives as long as it is used. */
   consume(stream: string, consumer: ConsumerSource, options: ConsumerOptions = {}): Consumer {
-    return this.track(new Consumer(this.openSession, stream, consumer, options));
+    return this.track(new Consumer(this.openSession, this.tokens, stream, consumer, options));
   }
 
   /** Reads a stream in order, without acknowledgements. */

@@ -9,6 +9,7 @@ import { Inbox } from "./consuming/inbox.js";
 import { type Message, type Settlement, SettlementKind, type Settler } from "./consuming/message.js";
 import type { Session, SessionHandler } from "./consuming/session.js";
 import { type Item, Settlements } from "./consuming/settlements.js";
+import type { TokenSettler } from "./consuming/token_settler.js";
 import { JetgateError, fromItem } from "./errors.js";
 import { type ConsumeOpen, ConsumeOpenSchema } from "./gen/jetgate/v1/consume_pb.js";
 import type { ItemStatus } from "./gen/jetgate/v1/error_pb.js";
@@ -67,12 +68,11 @@ export type ConsumerSource = string | ConfigInit<EphemeralConsumer>;
 
 const DEFAULT_WINDOW = 1_024;
 const DEFAULT_LEASE_MS = 600_000;
+/** How long a gateway may take, in the end, to answer what was said, and to end the session. */
+const ANSWERING_MS = 5_000;
 
-/** A frame of settlements that is not answered. */
-interface Unanswered {
-  items: Item[];
-  confirm: boolean;
-}
+/** What is said in the end of messages that nobody has seen. If it is not heard, they come again after ack_wait. */
+const GIVEN_BACK: Settlement = { kind: SettlementKind.NAK, done: () => undefined };
 
 /** Receives messages through one gateway at a time. Made by `client.consume()`. */
 export class Consumer implements AsyncIterable<Message>, Settler {
@@ -85,11 +85,9 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   /** and those of earlier sessions, which are known by their tokens. */
   private readonly adopted = new Set<Message>();
   private readonly settlements = new Settlements();
-  private readonly unanswered = new Map<number, Unanswered>();
   private readonly backoff = new Backoff(50, 2_000);
   private session: Session | undefined;
   private open = false;
-  private nextSettleId = 1;
   private scheduled = false;
   private resumeToken = "";
   /** How long a message may wait here, where no lease is extended; 0 is any time. */
@@ -97,6 +95,11 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   private offered: Message[] = [];
   private stopping = false;
   private drainAsked = false;
+  private closing: Promise<boolean> | undefined;
+  /** No session will be opened any more. */
+  private over = false;
+  /** Something that the program said could not be passed on in the end. */
+  private unheard = false;
   private retrying: ReturnType<typeof setTimeout> | undefined;
   private end!: () => void;
   private settledWaiters: (() => void)[] = [];
@@ -104,6 +107,7 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   /** @internal */
   constructor(
     private readonly openSession: SessionOpener,
+    private readonly tokens: TokenSettler,
     private readonly stream: string,
     private readonly source: ConsumerSource,
     private readonly options: ConsumerOptions,
@@ -157,43 +161,64 @@ export class Consumer implements AsyncIterable<Message>, Settler {
 
   /**
    * Asks for no more messages, hands out what is there, and waits until all is settled; after `timeoutMs` (30 s) what is
-   * left is given back.
+   * left is given back. False then, and where acknowledgements that were given could not be passed on, as by `close`.
    */
-  async drain(timeoutMs = 30_000): Promise<void> {
+  async drain(timeoutMs = 30_000): Promise<boolean> {
     if (!this.stopping) {
       this.stopping = true;
       this.drainAsked = true;
       if (this.open) this.session!.drain();
     }
     this.inbox.endWhenEmpty();
-    const timer = setTimeout(() => void this.close(), timeoutMs);
-    await Promise.race([this.allSettled(), this.closed]);
-    clearTimeout(timer);
-    await this.close();
+    await within(timeoutMs, this.allSettled(), this.closed);
+    const settled = this.outstanding === 0;
+    return (await this.close()) && settled;
   }
 
-  /** Ends: what was not handed out is given back, and what was said of messages is still sent. */
-  async close(): Promise<void> {
-    this.stopping = true;
-    for (const message of this.inbox.close()) message.nak();
-    clearTimeout(this.retrying);
-    if (this.open) {
-      this.flush();
-      if (this.unanswered.size > 0) await Promise.race([this.allAnswered(), this.closed]);
-      this.session?.end();
-    } else this.session?.cancel();
-    if (this.session) await this.closed;
-    else this.finish(undefined);
+  /**
+   * Ends: what was not handed out is given back, and what was said of messages is still sent, between sessions to any
+   * gateway. False where that did not succeed in some seconds: those messages may come again, and `onSettleFailed` is told
+   * of each.
+   */
+  close(): Promise<boolean> {
+    this.closing ??= this.leave();
+    return this.closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
+  private async leave(): Promise<boolean> {
+    this.stopping = true;
+    clearTimeout(this.retrying);
+    for (const message of this.inbox.close()) {
+      message.settled = true;
+      this.settle(message, GIVEN_BACK);
+    }
+    if (this.open) await this.endSession();
+    else this.session?.cancel();
+    this.finish(undefined);
+    await this.closed;
+    return !this.unheard;
+  }
+
+  /** In order, or at once where the gateway hangs: then another one is told what was said. */
+  private async endSession(): Promise<void> {
+    this.flush();
+    await within(ANSWERING_MS, this.allHeard(), this.closed);
+    if (this.settlements.heard) {
+      this.session?.end();
+      await within(ANSWERING_MS, this.closed);
+    }
+    this.session?.abort("the gateway does not answer");
+  }
+
   /** @internal */
   settle(message: Message, settlement: Settlement): void {
-    this.settlements.add(message, settlement);
     if (settlement.kind !== SettlementKind.IN_PROGRESS) this.forget(message);
+    if (this.over) return this.settleByToken(message, settlement);
+    this.settlements.add(message, settlement);
     if (this.scheduled || !this.open) return;
     this.scheduled = true;
     // What a program says of a batch, one message after the other, goes in one frame.
@@ -309,19 +334,12 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   }
 
   private flush(): void {
-    if (!this.open || this.settlements.empty) return;
-    for (const frame of this.settlements.take()) {
-      const id = this.nextSettleId++;
-      this.unanswered.set(id, frame);
-      this.session!.settle(id, frame.items, frame.confirm);
-    }
+    if (!this.open || this.settlements.sent) return;
+    for (const frame of this.settlements.frames()) this.session!.settle(frame);
   }
 
-  private answered(id: number, results: ItemStatus[]): void {
-    const frame = this.unanswered.get(id);
-    if (!frame) return;
-    this.unanswered.delete(id);
-    frame.items.forEach((item, at) => this.judge(item, results[at]));
+  private answered(settleId: number, results: ItemStatus[]): void {
+    this.settlements.answered(settleId).forEach((item, at) => this.judge(item, results[at]));
     this.wakeSettled();
   }
 
@@ -367,31 +385,38 @@ export class Consumer implements AsyncIterable<Message>, Settler {
       message.deliveryId = 0;
     }
     this.deliveries.clear();
-    const frames = [...this.unanswered.values(), ...this.settlements.take()];
-    this.unanswered.clear();
-    for (const { settlement, messages } of frames.flatMap(({ items }) => items)) {
-      for (const message of messages) {
-        message.deliveryId = 0;
-        this.settlements.add(message, settlement);
-      }
-    }
+    this.settlements.rewind();
   }
 
-  /** Nothing comes any more. */
+  /** Nothing comes any more. What was said and is not known to be heard goes to any gateway, by calls. */
   private finish(error: JetgateError | undefined): void {
-    const unanswered = [...this.unanswered.values(), ...this.settlements.take()].flatMap(({ items }) => items);
-    this.unanswered.clear();
-    for (const { settlement } of unanswered) settlement.done?.(error ?? outcomeUnknown());
+    if (this.over) return;
+    this.over = true;
     this.inbox.end(error);
-    this.end();
+    const left = this.settlements.takeAll();
+    for (const { message, settlement } of left) {
+      if (settlement.kind === SettlementKind.IN_PROGRESS) settlement.done?.(error ?? sessionOver());
+      else this.settleByToken(message, settlement);
+    }
+    if (left.length === 0) this.end();
+    else void this.tokens.flushed().then(this.end);
+  }
+
+  private settleByToken(message: Message, settlement: Settlement): void {
+    const done = (error: Error | undefined) => {
+      if (error && settlement !== GIVEN_BACK) this.unheard = true;
+      if (settlement.done) settlement.done(error);
+      else if (error) this.options.onSettleFailed?.(error as JetgateError, message);
+    };
+    this.tokens.settle(message, { ...settlement, done });
   }
 
   private allSettled(): Promise<void> {
-    return this.wait(() => this.outstanding === 0 && this.unanswered.size === 0 && this.settlements.empty);
+    return this.wait(() => this.outstanding === 0 && this.settlements.heard);
   }
 
-  private allAnswered(): Promise<void> {
-    return this.wait(() => this.unanswered.size === 0);
+  private allHeard(): Promise<void> {
+    return this.wait(() => this.settlements.heard);
   }
 
   private async wait(until: () => boolean): Promise<void> {
@@ -411,7 +436,15 @@ function toStep(value: Message | undefined): IteratorResult<Message, undefined> 
 const later: (run: () => void) => void =
   typeof setImmediate === "function" ? (run) => void setImmediate(run) : (run) => void setTimeout(run, 0);
 
-function outcomeUnknown(): JetgateError {
+/** Waits for the first of these, for so long at most. */
+async function within(ms: number, ...any: Promise<unknown>[]): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([...any, late]);
+  clearTimeout(timer);
+}
+
+function sessionOver(): JetgateError {
   const message = "the session has ended before the acknowledgement was answered";
   return new JetgateError({ code: 14, reason: "ACK_OUTCOME_UNKNOWN", message });
 }

@@ -2,7 +2,15 @@
 
 import * as assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { AckPolicy, type Client, type Message, type Position } from "jetgate";
+import {
+  AckPolicy,
+  type Client,
+  type Consumer,
+  type ConsumerOptions,
+  type JetgateError,
+  type Message,
+  type Position,
+} from "jetgate";
 import { eventually, rejects } from "./support/assertions.js";
 import { World } from "./support/world.js";
 
@@ -99,12 +107,12 @@ describe("consumer", { concurrency: 3 }, () => {
     const held: Message[] = [];
     while (held.length < 4) held.push((await consumer.receive(20_000))!);
     let drained = false;
-    const draining = consumer.drain().then(() => (drained = true));
+    const draining = consumer.drain().then((heard) => (drained = heard));
     assert.equal(await consumer.receive(), undefined);
     for (const message of held.slice(0, 3)) await message.ack({ confirm: true });
     assert.equal(drained, false);
     held[3].ack();
-    await draining;
+    assert.equal(await draining, true);
     assert.equal((await client.consumers.get("DRAINING", "worker")).state?.numPending, 16n);
   });
 
@@ -112,7 +120,7 @@ describe("consumer", { concurrency: 3 }, () => {
     await prepare(client, "IMPATIENT", 1);
     const consumer = client.consume("IMPATIENT", "worker");
     await consumer.receive(20_000);
-    await consumer.drain(200);
+    assert.equal(await consumer.drain(200), false);
     const again = client.consume("IMPATIENT", "worker");
     assert.equal((await again.receive(20_000))?.attempt, 2);
     await again.close();
@@ -271,5 +279,107 @@ describe("consumer and gateways that die", { concurrency: 2 }, () => {
     assert.equal(new Set(seen).size, 300);
     await consumer.close();
     assert.ok(await settled(client, "ORDERS"));
+  });
+
+  /** A consumer that has handed out `count` messages, all of them unsettled. */
+  async function holding(client: Client, count: number, options: ConsumerOptions = {}): Promise<[Consumer, Message[]]> {
+    await prepare(client, "ORDERS", count);
+    const consumer = client.consume("ORDERS", "worker", options);
+    const held: Message[] = [];
+    while (held.length < count) held.push((await consumer.receive(20_000))!);
+    return [consumer, held];
+  }
+
+  test("what is said between sessions is passed on at the end, and confirmed where that is asked for", async () => {
+    await using world = await World.start();
+    await using client = world.connect();
+    let disconnected = 0;
+    const [consumer, held] = await holding(client, 10, { onDisconnected: () => disconnected++ });
+    await world.command({ do: "kill_gateway" });
+    await eventually("the session is lost", () => Promise.resolve(disconnected > 0));
+    for (const message of held.slice(1)) message.ack();
+    const confirmed = held[0].ack({ confirm: true });
+    const starting = world.command({ do: "start_gateway" });
+    assert.equal(await consumer.close(), true);
+    await Promise.all([confirmed, starting]);
+    const { state } = await client.consumers.get("ORDERS", "worker");
+    assert.deepEqual([state?.numAckPending, state?.ackFloor?.streamSequence], [0n, 10n]);
+  });
+
+  test("what nobody has seen is given back between sessions, too", async () => {
+    await using world = await World.start();
+    await using client = world.connect();
+    let disconnected = 0;
+    await prepare(client, "ORDERS", 5, 60_000);
+    const options = { onSessionEnd: "leave" as const, onDisconnected: () => disconnected++ };
+    const consumer = client.consume("ORDERS", "worker", options);
+    await eventually("all are here", () => Promise.resolve(consumer.outstanding === 5));
+    await world.command({ do: "kill_gateway" });
+    await eventually("the session is lost", () => Promise.resolve(disconnected > 0));
+    const starting = world.command({ do: "start_gateway" });
+    assert.equal(await consumer.close(), true);
+    await starting;
+    const other = client.consume("ORDERS", "worker");
+    for (let number = 0; number < 5; number++) (await other.receive(20_000))!.ack();
+    assert.equal(await other.drain(), true);
+  });
+
+  test("what a hanging gateway does not take is passed on to another at the end", async () => {
+    await using world = await World.start({ gateways: 2 });
+    await using client = world.connect([0]);
+    await holding(client, 0).then(([consumer]) => consumer.close());
+    // To whichever of both: it is the one that hangs.
+    const both = world.connect();
+    const consumer = both.consume("ORDERS", "worker");
+    await fill(client, "ORDERS", 10);
+    const held: Message[] = [];
+    while (held.length < 10) held.push((await consumer.receive(20_000))!);
+    const gateways = await Promise.all([0, 1].map((gateway) => sessionsAt(world, gateway)));
+    const hanging = gateways.findIndex((sessions) => sessions > 0);
+    await world.command({ do: "pause_gateway", gateway: hanging });
+    for (const message of held) message.ack();
+    assert.equal(await consumer.close(), true);
+    const there = world.connect([1 - hanging]);
+    const { state } = await there.consumers.get("ORDERS", "worker");
+    assert.deepEqual([state?.numAckPending, state?.ackFloor?.streamSequence], [0n, 10n]);
+    await world.command({ do: "resume_gateway", gateway: hanging });
+    await Promise.all([both.close(), there.close()]);
+  });
+
+  /** How many sessions a gateway has itself. */
+  async function sessionsAt(world: World, gateway: number): Promise<number> {
+    await using client = world.connect([gateway]);
+    const { gatewayId } = await client.services.gateway.getInfo({});
+    return (await client.services.gateway.listSessions({ gatewayId })).sessions.length;
+  }
+
+  test("what cannot be passed on is told, message by message", async () => {
+    await using world = await World.start();
+    const client = world.connect();
+    const failed: Message[] = [];
+    const [consumer, held] = await holding(client, 3, { onSettleFailed: (_, message) => failed.push(message) });
+    await world.command({ do: "kill_gateway" });
+    const confirmed = rejects(held[2].ack({ confirm: true }), "UNAVAILABLE");
+    for (const message of held.slice(0, 2)) message.ack();
+    const begun = Date.now();
+    assert.equal(await consumer.close(), false);
+    assert.ok(Date.now() - begun < 30_000);
+    await confirmed;
+    assert.deepEqual(failed, held.slice(0, 2));
+    await client.close();
+  });
+
+  test("what is said after the end goes by calls", async () => {
+    await using world = await World.start();
+    await using client = world.connect();
+    const failed: string[] = [];
+    const options = { onSessionEnd: "leave" as const, onSettleFailed: (error: JetgateError) => failed.push(error.reason) };
+    const [consumer, held] = await holding(client, 3, options);
+    await consumer.close();
+    held[0].ack();
+    await held[1].ack({ confirm: true });
+    await held[2].ack({ confirm: true });
+    await eventually("all is settled", () => settled(client, "ORDERS"));
+    assert.deepEqual(failed, []);
   });
 });

@@ -13,7 +13,7 @@ import type { SessionOpened } from "../gen/jetgate/v1/session_pb.js";
 import { Liveness } from "../liveness.js";
 import type { Settler } from "./message.js";
 import { type Event, HEARTBEAT_MS, Incoming, type Session, type SessionHandler } from "./session.js";
-import { type Item, settleFrame } from "./settlements.js";
+import { type Frame, settleFrame } from "./settlements.js";
 
 const PATH = "/jetgate.v1.SubscriberService/Consume";
 
@@ -42,9 +42,9 @@ export class ConsumeSession implements Session {
     this.say({ case: "open", value: open });
   }
 
-  settle(settleId: number, items: Item[], confirm: boolean): void {
+  settle(frame: Frame): void {
     this.liveness?.spoke();
-    this.incoming.call.send(settleFrame(settleId, items, confirm));
+    this.incoming.call.send(settleFrame(frame));
   }
 
   drain(): void {
@@ -59,6 +59,10 @@ export class ConsumeSession implements Session {
     this.incoming.call.cancel();
   }
 
+  abort(message: string): void {
+    this.incoming.abort(message);
+  }
+
   pause(): void {
     this.incoming.call.pause();
   }
@@ -71,7 +75,7 @@ export class ConsumeSession implements Session {
     const pingWithin = opened.pingWithin ? durationMs(opened.pingWithin) : 20_000;
     this.liveness = new Liveness(pingWithin, HEARTBEAT_MS, {
       ping: () => this.say({ case: "ping", value: { $typeName: "jetgate.v1.Ping", pingId: 0n } }),
-      silent: () => this.incoming.abort("the gateway is silent"),
+      silent: () => this.abort("the gateway is silent"),
     });
   }
 

@@ -6,7 +6,7 @@ import type { ItemStatus } from "../gen/jetgate/v1/error_pb.js";
 import type { Draining, Gap, SessionHeartbeat, SessionOpened } from "../gen/jetgate/v1/session_pb.js";
 import { type Batch, MESSAGES, readBatch } from "./batch.js";
 import type { Settler } from "./message.js";
-import type { Item } from "./settlements.js";
+import type { Frame } from "./settlements.js";
 
 /** How often the gateway says something at least. */
 export const HEARTBEAT_MS = 15_000;
@@ -36,8 +36,8 @@ export type Event =
 
 /** A session of a consumer, as the consumer uses it. */
 export interface Session {
-  /** Settles; `handler.settled` is told the results, by this id. */
-  settle(settleId: number, items: Item[], confirm: boolean): void;
+  /** Settles; `handler.settled` is told the results, by the frame's id. */
+  settle(frame: Frame): void;
 
   /** No more messages; the session ends when all are settled. */
   drain(): void;
@@ -47,6 +47,9 @@ export interface Session {
 
   /** Ends at once. */
   cancel(): void;
+
+  /** Ends at once, as the gateway says nothing: whatever is called next goes to another one. */
+  abort(message: string): void;
 
   /** Reads no more until `resume`. */
   pause(): void;

@@ -1,4 +1,4 @@
-// Collects what is said of messages until it is sent, and encodes it: whole ranges of deliveries where they allow it.
+// Keeps what is said of messages until it is heard, and encodes it: whole ranges of deliveries where they allow it.
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
@@ -12,19 +12,34 @@ export interface Item {
   messages: Message[];
 }
 
+/** Items that are sent together. Those that ask JetStream to confirm have frames of their own. */
+export interface Frame {
+  /** The answer names it. */
+  settleId: number;
+  items: Item[];
+  confirm: boolean;
+}
+
 /** The most items that a frame may have. */
 const MAX_ITEMS = 10_000;
 
-/** What was said and not sent. */
+/** What was said and is not known to be heard. */
 export class Settlements {
-  /** Plain acknowledgements, by far the most. */
+  /** Plain acknowledgements that are not sent, by far the most. */
   private acks: Message[] = [];
   private sorted = true;
   private others: Item[] = [];
+  private readonly unanswered = new Map<number, Frame>();
+  private nextSettleId = 1;
 
-  /** Whether there is nothing. */
-  get empty(): boolean {
+  /** Whether everything was sent. */
+  get sent(): boolean {
     return this.acks.length === 0 && this.others.length === 0;
+  }
+
+  /** Whether everything was sent and answered. */
+  get heard(): boolean {
+    return this.sent && this.unanswered.size === 0;
   }
 
   /** Notes what is said of a message. */
@@ -38,16 +53,45 @@ export class Settlements {
     this.acks.push(message);
   }
 
-  /** Takes what there is, as items of frames; those that ask JetStream to confirm have frames of their own. */
-  take(): { confirm: boolean; items: Item[] }[] {
+  /** What is to be sent; it counts as sent. */
+  frames(): Frame[] {
     const plain = this.takeAcks();
     const confirmed: Item[] = [];
     for (const item of this.others) (item.settlement.confirm ? confirmed : plain).push(item);
     this.others = [];
-    const frames: { confirm: boolean; items: Item[] }[] = [];
-    for (let at = 0; at < plain.length; at += MAX_ITEMS) frames.push({ confirm: false, items: plain.slice(at, at + MAX_ITEMS) });
-    for (let at = 0; at < confirmed.length; at += MAX_ITEMS) {
-      frames.push({ confirm: true, items: confirmed.slice(at, at + MAX_ITEMS) });
+    return [...this.cut(plain, false), ...this.cut(confirmed, true)];
+  }
+
+  /** A frame was answered: its items. */
+  answered(settleId: number): Item[] {
+    const frame = this.unanswered.get(settleId);
+    this.unanswered.delete(settleId);
+    return frame?.items ?? [];
+  }
+
+  /** The session is over: what it has not answered is said again, of messages that are known by their tokens from now on. */
+  rewind(): void {
+    for (const { message, settlement } of this.takeAll()) {
+      message.deliveryId = 0;
+      this.add(message, settlement);
+    }
+  }
+
+  /** Takes out everything, message by message. */
+  takeAll(): { message: Message; settlement: Settlement }[] {
+    const items = [...this.unanswered.values()].flatMap((frame) => frame.items);
+    items.push(...this.takeAcks(), ...this.others);
+    this.unanswered.clear();
+    this.others = [];
+    return items.flatMap(({ settlement, messages }) => messages.map((message) => ({ message, settlement })));
+  }
+
+  private cut(items: Item[], confirm: boolean): Frame[] {
+    const frames: Frame[] = [];
+    for (let at = 0; at < items.length; at += MAX_ITEMS) {
+      const frame = { settleId: this.nextSettleId++, items: items.slice(at, at + MAX_ITEMS), confirm };
+      this.unanswered.set(frame.settleId, frame);
+      frames.push(frame);
     }
     return frames;
   }
@@ -91,7 +135,7 @@ export function toAcknowledgement(item: Item, numbersCount: boolean): Acknowledg
 }
 
 /** The frame of `Consume` that settles items. */
-export function settleFrame(settleId: number, items: Item[], confirm: boolean): Uint8Array {
+export function settleFrame({ settleId, items, confirm }: Frame): Uint8Array {
   const acknowledgements = items.map((item) => toAcknowledgement(item, true));
   const value = { settleId: BigInt(settleId), acknowledgements, confirm };
   return toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { frame: { case: "settle", value } }));

@@ -16,7 +16,7 @@ import { Liveness } from "../liveness.js";
 import { type ServiceClient, serviceClient } from "../rpc.js";
 import type { Settler } from "./message.js";
 import { type Event, HEARTBEAT_MS, Incoming, type Session, type SessionHandler } from "./session.js";
-import { type Item, toAcknowledgement } from "./settlements.js";
+import { type Frame, type Item, toAcknowledgement } from "./settlements.js";
 
 const PATH = "/jetgate.v1.SubscriberService/Subscribe";
 
@@ -38,7 +38,7 @@ export class SubscribeSession implements Session {
     this.liveness = new Liveness(Infinity, HEARTBEAT_MS, {
       ping: () => undefined,
       // What is not read is not heard.
-      silent: () => (this.paused ? this.liveness.heard() : this.incoming.abort("the gateway is silent")),
+      silent: () => (this.paused ? this.liveness.heard() : this.abort("the gateway is silent")),
     });
     this.incoming = new Incoming(
       channel,
@@ -53,7 +53,7 @@ export class SubscribeSession implements Session {
     this.incoming.call.end();
   }
 
-  settle(settleId: number, items: Item[], confirm: boolean): void {
+  settle({ settleId, items, confirm }: Frame): void {
     void this.acknowledge(items, confirm).then((results) => this.handler.settled(settleId, results));
   }
 
@@ -68,6 +68,10 @@ export class SubscribeSession implements Session {
 
   cancel(): void {
     this.incoming.call.cancel();
+  }
+
+  abort(message: string): void {
+    this.incoming.abort(message);
   }
 
   pause(): void {

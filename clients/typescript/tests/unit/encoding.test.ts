@@ -149,9 +149,9 @@ test("acknowledgements of deliveries that follow one another are one range", () 
   const ack: Settlement = { kind: SettlementKind.ACK };
   for (const message of messages) settlements.add(message, ack);
   settlements.add(messages[0], { kind: SettlementKind.NAK, delayMs: 1_500, reason: "later" });
-  const [{ items, confirm }, ...rest] = settlements.take();
-  assert.deepEqual([rest.length, confirm, settlements.empty], [0, false, true]);
-  const { frame } = fromBinary(ConsumeRequestSchema, settleFrame(5, items, false));
+  const [only, ...rest] = settlements.frames();
+  assert.deepEqual([rest.length, only.confirm, settlements.sent], [0, false, true]);
+  const { frame } = fromBinary(ConsumeRequestSchema, settleFrame(only));
   assert.equal(frame.case, "settle");
   const sent = frame.case === "settle" ? frame.value.acknowledgements : [];
   const targets = sent.map(({ target }) =>
