@@ -92,6 +92,9 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   private resumeToken = "";
   /** How long a message may wait here, where no lease is extended; 0 is any time. */
   private ackWaitMs = 0;
+  /** How often tokens are renewed while a session comes to its end; 0 is once, as where no lease is extended. */
+  private renewEveryMs = 0;
+  private renewing: ReturnType<typeof setInterval> | undefined;
   private offered: Message[] = [];
   private stopping = false;
   private drainAsked = false;
@@ -292,7 +295,9 @@ export class Consumer implements AsyncIterable<Message>, Settler {
     this.open = true;
     this.backoff.reset();
     this.resumeToken = opened.resumeToken || this.resumeToken;
-    if (this.options.leaseMs === 0 && opened.ackWait) this.ackWaitMs = durationMs(opened.ackWait);
+    const ackWaitMs = opened.ackWait ? durationMs(opened.ackWait) : 0;
+    if (this.options.leaseMs === 0) this.ackWaitMs = ackWaitMs;
+    else this.renewEveryMs = ackWaitMs / 4;
     this.adopt(opened);
     if (this.drainAsked) this.session!.drain();
     this.flush();
@@ -324,9 +329,16 @@ export class Consumer implements AsyncIterable<Message>, Settler {
     this.inbox.push(batch.messages);
   }
 
-  /** The gateway is about to end the session: tokens that leases have outlived are renewed, to be taken along. */
+  /** The gateway is about to end the session: until it does, tokens are renewed on time, to be taken along. */
   private draining({ deadline }: Draining): void {
     const end = deadline ? timestampDate(deadline).getTime() : Date.now();
+    this.renew(end);
+    clearInterval(this.renewing);
+    if (this.renewEveryMs > 0) this.renewing = setInterval(() => this.renew(end), this.renewEveryMs);
+  }
+
+  /** Asks for fresh tokens of what is held, but for those that outlast the session by far. */
+  private renew(end: number): void {
     for (const message of [...this.deliveries.values(), ...this.adopted]) {
       if (message.ackDeadline && message.ackDeadline.getTime() > end + 5_000) continue;
       this.settle(message, { kind: SettlementKind.IN_PROGRESS, done: () => undefined });
@@ -360,6 +372,7 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   /** The session is over. What is held is taken along to the next; what was said and not answered is said again. */
   private lost(error: JetgateError | undefined): void {
     const wasOpen = this.open;
+    clearInterval(this.renewing);
     this.session = undefined;
     this.open = false;
     if (this.stopping && (!error || this.inbox.closed)) return this.finish(undefined);

@@ -225,6 +225,15 @@ describe("consumer", { concurrency: 3 }, () => {
 });
 
 describe("consumer and gateways that die", { concurrency: 2 }, () => {
+  /** One after the other, in order. */
+  async function restartBoth(world: World): Promise<void> {
+    for (const gateway of [0, 1]) {
+      await world.command({ do: "drain_gateway", gateway });
+      await world.command({ do: "wait_gateway", gateway });
+      await world.command({ do: "start_gateway", gateway });
+    }
+  }
+
   test("what is acknowledged stays so and what is held stays held when gateways are killed", async () => {
     await using world = await World.start({ gateways: 2 });
     await using client = world.connect();
@@ -261,11 +270,7 @@ describe("consumer and gateways that die", { concurrency: 2 }, () => {
     const first = (await consumer.receive(20_000))!;
     // Longer than ack_wait: only leases keep what waits here, and only renewed tokens take it along.
     await new Promise((resolve) => setTimeout(resolve, 9_000));
-    for (const gateway of [0, 1]) {
-      await world.command({ do: "drain_gateway", gateway });
-      await world.command({ do: "wait_gateway", gateway });
-      await world.command({ do: "start_gateway", gateway });
-    }
+    await restartBoth(world);
     // Once that is answered, the session that goes on is there, with what it has taken over.
     await first.ack({ confirm: true });
     assert.ok(consumer.outstanding >= 99, `${consumer.outstanding} are held`);
@@ -281,9 +286,50 @@ describe("consumer and gateways that die", { concurrency: 2 }, () => {
     assert.ok(await settled(client, "ORDERS"));
   });
 
+  test("what is worked on stays ours over drained gateways, for longer than ack_wait", async () => {
+    await using world = await World.start({ gateways: 2, config: { "shutdown.drain": "6s" } });
+    await using client = world.connect();
+    await prepare(client, "ORDERS", 1_000, 4_000);
+    const consumer = client.consume("ORDERS", "worker", { maxOutstanding: 1_000 });
+    const held: Message[] = [];
+    while (held.length < 1_000) held.push((await consumer.receive(20_000))!);
+    // Meanwhile there is always something else to say.
+    const acknowledging = setInterval(() => held.length > 100 && held.pop()!.ack(), 10);
+    await restartBoth(world);
+    clearInterval(acknowledging);
+    // Once that is answered, the session that goes on is there, with what it has taken over.
+    await held.pop()!.ack({ confirm: true });
+    assert.ok(!(await consumer.receive(6_000)), "what is held came again");
+    for (const message of held) message.ack();
+    assert.equal(await consumer.drain(), true);
+    const { state } = await client.consumers.get("ORDERS", "worker");
+    assert.deepEqual([state?.numAckPending, state?.numPending, state?.delivered?.consumerSequence], [0n, 0n, 1_000n]);
+  });
+
+  test("a drain keeps its work over drained gateways", async () => {
+    await using world = await World.start({ gateways: 2, config: { "shutdown.drain": "6s" } });
+    await using client = world.connect();
+    const [consumer, held] = await holding(client, 8, {}, 4_000);
+    const drained = consumer.drain(60_000);
+    await restartBoth(world);
+    // Longer than ack_wait: what is not ours any more comes again, to whoever asks.
+    const other = client.consume("ORDERS", "worker");
+    assert.ok(!(await other.receive(6_000)), "what is held came again");
+    await other.close();
+    for (const message of held) message.ack();
+    assert.equal(await drained, true);
+    const { state } = await client.consumers.get("ORDERS", "worker");
+    assert.deepEqual([state?.numAckPending, state?.delivered?.consumerSequence], [0n, 8n]);
+  });
+
   /** A consumer that has handed out `count` messages, all of them unsettled. */
-  async function holding(client: Client, count: number, options: ConsumerOptions = {}): Promise<[Consumer, Message[]]> {
-    await prepare(client, "ORDERS", count);
+  async function holding(
+    client: Client,
+    count: number,
+    options: ConsumerOptions = {},
+    ackWait = 30_000,
+  ): Promise<[Consumer, Message[]]> {
+    await prepare(client, "ORDERS", count, ackWait);
     const consumer = client.consume("ORDERS", "worker", options);
     const held: Message[] = [];
     while (held.length < count) held.push((await consumer.receive(20_000))!);
