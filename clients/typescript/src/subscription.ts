@@ -48,8 +48,9 @@ export interface SubscriptionOptions {
   clientName?: string;
 }
 
-/** How many messages may wait in the client before the gateway is held. */
+/** How many messages may wait in the client, and how many bytes, before the gateway is held: it has no window here. */
 const READ_AHEAD = 4_096;
+const READ_AHEAD_BYTES = 8 << 20;
 
 /** Reads through one gateway at a time. Made by `client.subscribe()`. */
 export class Subscription implements AsyncIterable<Message> {
@@ -67,6 +68,7 @@ export class Subscription implements AsyncIterable<Message> {
   private tokens: { through: Message; token: string }[] = [];
   private handedOutToken: string;
   private held = false;
+  private waitingBytes = 0;
   private closing = false;
   private end!: () => void;
   private retrying: ReturnType<typeof setTimeout> | undefined;
@@ -161,13 +163,16 @@ export class Subscription implements AsyncIterable<Message> {
 
   private received(batch: Batch): void {
     const fresh = batch.messages.filter((message) => message.sequence > this.skipThrough);
-    for (const message of fresh) message.settled = true;
+    for (const message of fresh) {
+      message.settled = true;
+      this.waitingBytes += message.size;
+    }
     this.resumeToken = batch.resumeToken || this.resumeToken;
     const last = fresh.at(-1);
     if (!last) return;
     this.tokens.push({ through: last, token: this.resumeToken });
     this.inbox.push(fresh);
-    if (this.inbox.size < READ_AHEAD || this.held) return;
+    if (this.held || (this.inbox.size < READ_AHEAD && this.waitingBytes < READ_AHEAD_BYTES)) return;
     this.held = true;
     this.session!.pause();
   }
@@ -175,7 +180,8 @@ export class Subscription implements AsyncIterable<Message> {
   private advance(message: Message): void {
     this.handedOut = message.sequence;
     if (this.tokens[0]?.through === message) this.handedOutToken = this.tokens.shift()!.token;
-    if (!this.held || this.inbox.size > READ_AHEAD / 2) return;
+    this.waitingBytes -= message.size;
+    if (!this.held || this.inbox.size > READ_AHEAD / 2 || this.waitingBytes > READ_AHEAD_BYTES / 2) return;
     this.held = false;
     this.session?.resume();
   }

@@ -154,6 +154,11 @@ export class Message {
     return this.renewedToken ?? this.find(Tag.ACK_TOKEN)?.string() ?? "";
   }
 
+  /** @internal How many bytes it takes, headers and payload included. */
+  get size(): number {
+    return this.end - this.start;
+  }
+
   /** @internal Whether it can be acknowledged. */
   get hasToken(): boolean {
     return this.find(Tag.ACK_TOKEN) !== undefined;
