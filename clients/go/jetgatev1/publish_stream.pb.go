@@ -265,7 +265,7 @@ const (
 	PublishStall_PUBLISH_STALL_IN_FLIGHT PublishStall = 1
 	// The window is full: JetStream takes messages more slowly than they come, or not at all.
 	PublishStall_PUBLISH_STALL_WINDOW_FULL PublishStall = 2
-	// All publish streams of this gateway have as much on their way as they may.
+	// All publish streams of this gateway, or all of this caller, have as much on their way as they may.
 	PublishStall_PUBLISH_STALL_GATEWAY_FULL PublishStall = 3
 	// A message failed; what follows is not sent until a PublishResume.
 	PublishStall_PUBLISH_STALL_HALTED PublishStall = 4

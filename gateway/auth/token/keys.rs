@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn the_same_keys_are_the_same_however_they_are_told() {
         let (one, other) = (ec(json!({})), rsa(json!({})));
-        let both = parse(&[one.clone(), other.clone()]).unwrap();
+        let both = parse(&[one.clone(), other]).unwrap();
         let with_more = rsa(json!({ "x5t": "more" }));
         assert!(both == parse(&[with_more, one.clone()]).unwrap());
         for others in [

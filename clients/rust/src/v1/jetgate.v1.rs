@@ -3558,7 +3558,7 @@ pub enum PublishStall {
     InFlight = 1,
     /// The window is full: JetStream takes messages more slowly than they come, or not at all.
     WindowFull = 2,
-    /// All publish streams of this gateway have as much on their way as they may.
+    /// All publish streams of this gateway, or all of this caller, have as much on their way as they may.
     GatewayFull = 3,
     /// A message failed; what follows is not sent until a PublishResume.
     Halted = 4,
