@@ -1,64 +1,23 @@
 // The consumer: messages as an async iterator, acknowledged in batches, through every reconnect.
 
-import { type MessageInitShape, create } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 import { Backoff } from "./backoff.js";
 import { type ConfigInit, fromConfig } from "./config.js";
 import type { Batch } from "./consuming/batch.js";
 import { Inbox } from "./consuming/inbox.js";
 import { type Message, type Settlement, SettlementKind, type Settler } from "./consuming/message.js";
+import type { ConsumerOptions, RunOptions } from "./consuming/options.js";
 import type { Session, SessionHandler } from "./consuming/session.js";
 import { type Item, Settlements } from "./consuming/settlements.js";
 import type { TokenSettler } from "./consuming/token_settler.js";
 import { JetgateError, fromItem } from "./errors.js";
 import { type ConsumeOpen, ConsumeOpenSchema } from "./gen/jetgate/v1/consume_pb.js";
 import type { ItemStatus } from "./gen/jetgate/v1/error_pb.js";
-import { type Draining, type Gap, OnSessionEnd, type SessionOpened } from "./gen/jetgate/v1/session_pb.js";
-import { type EphemeralConsumer, EphemeralConsumerSchema, type PriorityOptionsSchema } from "./gen/jetgate/v1/source_pb.js";
+import { type Draining, OnSessionEnd, type SessionOpened } from "./gen/jetgate/v1/session_pb.js";
+import { type EphemeralConsumer, EphemeralConsumerSchema } from "./gen/jetgate/v1/source_pb.js";
 import { worthReconnecting } from "./reconnecting.js";
 import { Ring } from "./ring.js";
-
-/** How a consumer works. Every option has a default. */
-export interface ConsumerOptions {
-  /** How many messages may be out, unsettled; those that wait in the client count. Default 1,024. */
-  maxOutstanding?: number;
-  /** How many bytes. Unset is the gateway's default (8 MiB). */
-  maxOutstandingBytes?: number;
-
-  /**
-   * For how long after its delivery the lease of a message is extended while the program works on it. 0: never, then
-   * ack_wait decides. Default 10 min.
-   */
-  leaseMs?: number;
-
-  /** When what this consumer holds comes again if the program vanishes. Default "delayed": after about a second. */
-  onSessionEnd?: "delayed" | "now" | "leave";
-
-  /** The place in a priority group, where the consumer has them. */
-  priority?: MessageInitShape<typeof PriorityOptionsSchema>;
-
-  /** Who consumes, for the operators of the gateway. */
-  clientName?: string;
-
-  /** Told of an acknowledgement, without `confirm`, that was refused. */
-  onSettleFailed?: (error: JetgateError, message: Message) => void;
-
-  /** Told that the stream no longer has some messages; of an ephemeral consumer only. */
-  onGap?: (gap: Gap) => void;
-
-  /** Told that the session was lost, and why; the consumer reconnects by itself. */
-  onDisconnected?: (error: JetgateError | undefined) => void;
-}
-
-/** How `run` works. */
-export interface RunOptions {
-  /** How many messages are worked on at a time. Default 1. */
-  concurrency?: number;
-  /** After how long a message whose handler has failed comes again. Default 1 s. */
-  retryDelayMs?: number;
-  /** Told of a handler that has failed. */
-  onError?: (error: unknown, message: Message) => void;
-}
 
 /** Opens the sessions of a consumer. */
 export type SessionOpener = (open: ConsumeOpen, settler: Settler, handler: SessionHandler) => Session;

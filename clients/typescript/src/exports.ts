@@ -3,8 +3,9 @@
 export { type ApplyOptions, type Applied, Consumers, Streams, type UpdateOptions } from "./admin.js";
 export type { FetchOptions, UnaryPublishOptions } from "./client.js";
 export type { ConfigInit } from "./config.js";
-export { Consumer, type ConsumerOptions, type ConsumerSource, type RunOptions } from "./consumer.js";
+export { Consumer, type ConsumerSource } from "./consumer.js";
 export { type Header, Message } from "./consuming/message.js";
+export type { ConsumerOptions, RunOptions } from "./consuming/options.js";
 export { Code, type FieldViolation, JetgateError, type Reason, type Retryability } from "./errors.js";
 export { AckPolicy, DeliverPolicy, PriorityPolicy, ReplayPolicy } from "./gen/jetgate/v1/consumer_config_pb.js";
 export { Compression, DiscardPolicy, PersistMode, RetentionPolicy } from "./gen/jetgate/v1/stream_config_pb.js";

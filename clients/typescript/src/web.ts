@@ -2,7 +2,8 @@
 
 import { create } from "@bufbuild/protobuf";
 import { BaseClient } from "./client.js";
-import type { Consumer, ConsumerOptions, ConsumerSource } from "./consumer.js";
+import type { Consumer, ConsumerSource } from "./consumer.js";
+import type { ConsumerOptions } from "./consuming/options.js";
 import { SubscribeSession } from "./consuming/subscribe_session.js";
 import { SubscribeRequestSchema } from "./gen/jetgate/v1/subscriber_pb.js";
 import { type Identity, authorization } from "./identity.js";

@@ -11,7 +11,7 @@ import { StreamService } from "#dist/gen/jetgate/v1/stream_pb.js";
 
 const lost = new JetgateError({ code: Code.UNAVAILABLE, message: "the connection was lost" });
 const unsent = new JetgateError({ code: Code.UNAVAILABLE, message: "nobody listens", unsent: true });
-const later = new JetgateError({ code: Code.UNAVAILABLE, message: "not now", reason: "NATS_UNAVAILABLE" });
+const later = new JetgateError({ code: Code.UNAVAILABLE, message: "not now", reason: "NATS_DISCONNECTED" });
 const wrong = new JetgateError({ code: Code.ABORTED, message: "another", reason: "WRONG_LAST_SEQUENCE" });
 const unknown = new JetgateError({ code: Code.UNAVAILABLE, message: "who knows", reason: "PUBLISH_OUTCOME_UNKNOWN" });
 
