@@ -30,11 +30,33 @@ pub(super) fn swap_deliveries(history: &mut Vec<Entry>, rng: &mut Rng) -> Rule {
         history,
         |event| matches!(event, Event::Delivered { consumer, attempt: 1, .. } if consumer == "c1"),
     );
-    let place = rng.usize(1..places.len());
-    let (a, b) = (places[place - 1], places[place]);
+    // A message that has come again before the other came is out of every order.
+    let comes_again = |a: usize, b: usize| {
+        let sequence = delivered(&history[a].event);
+        let between = history[a + 1..b].iter();
+        between
+            .map(|entry| delivered(&entry.event))
+            .any(|it| it == sequence)
+    };
+    let pairs: Vec<_> = places
+        .windows(2)
+        .map(|pair| (pair[0], pair[1]))
+        .filter(|(a, b)| !comes_again(*a, *b))
+        .collect();
+    let (a, b) = pairs[rng.usize(0..pairs.len())];
     let (first, second) = (history[a].event.clone(), history[b].event.clone());
     (history[a].event, history[b].event) = (second, first);
     Rule::DeliveryOrder
+}
+
+/// The message that c1 delivered.
+fn delivered(event: &Event) -> Option<u64> {
+    match event {
+        Event::Delivered {
+            consumer, sequence, ..
+        } if consumer == "c1" => Some(*sequence),
+        _ => None,
+    }
 }
 
 pub(super) fn come_back(history: &mut Vec<Entry>, rng: &mut Rng) -> Rule {
