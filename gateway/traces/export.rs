@@ -151,20 +151,24 @@ impl SpanProcessor for Queue {
 impl Exporter {
     /// Sends spans until `stop`, and then what is left.
     pub async fn run(mut self, stop: CancellationToken) {
+        // What is under way is seen through: spans that the receiver has taken would come twice otherwise.
         let sending = async {
-            loop {
-                self.collect().await;
-                self.send().await;
+            while stop.run_until_cancelled(self.collect()).await.is_some() {
+                self.send(&stop).await;
             }
-        };
-        stop.run_until_cancelled(sending).await;
-        let rest = async {
             while self.take_rest() {
-                self.send().await;
+                self.send(&stop).await;
             }
         };
-        // Who is gone by then has no use for them.
-        let _ = timeout(FAREWELL, rest).await;
+        let farewell = async {
+            stop.cancelled().await;
+            sleep(FAREWELL).await;
+        };
+        tokio::select! {
+            () = sending => {}
+            // Who is gone by then has no use for them.
+            () = farewell => {}
+        }
         let left = self.batch.len() + self.spans.len();
         self.metrics.dropped(DroppedSpans::Unreachable, left as u64);
     }
@@ -200,8 +204,9 @@ impl Exporter {
         !self.batch.is_empty()
     }
 
-    /// Sends the batch, more than once where that may help. Safe to drop: the batch stays.
-    async fn send(&mut self) {
+    /// Sends the batch, more than once where that may help, and without pauses from `stop` on. Safe to drop: the
+    /// batch stays.
+    async fn send(&mut self, stop: &CancellationToken) {
         let count = self.batch.len() as u64;
         let mut pause = PAUSE;
         for attempt in 1..=ATTEMPTS {
@@ -223,7 +228,7 @@ impl Exporter {
                 self.metrics.dropped(DroppedSpans::Unreachable, count);
                 break;
             }
-            sleep(pause).await;
+            stop.run_until_cancelled(sleep(pause)).await;
             pause *= 2;
         }
         self.batch.clear();

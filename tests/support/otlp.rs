@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
@@ -28,6 +29,8 @@ pub(crate) enum Manner {
     Takes,
     /// It takes all but one of each request.
     TakesAllButOne,
+    /// It takes all spans, and says so a second later.
+    TakesItsTime,
     /// It does not want them.
     Refuses,
     /// It never answers.
@@ -155,6 +158,19 @@ fn value(attributes: &[KeyValue], key: &str) -> Option<String> {
     })
 }
 
+impl Service {
+    fn take(&self, request: ExportTraceServiceRequest) {
+        let mut taken = self.spans.lock().unwrap();
+        for spans in request.resource_spans {
+            let resource = spans.resource.unwrap().attributes;
+            for span in spans.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                let resource = resource.clone();
+                taken.push(ReceivedSpan { span, resource });
+            }
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl TraceService for Service {
     async fn export(
@@ -164,15 +180,11 @@ impl TraceService for Service {
         match self.manner {
             Manner::Hangs => return std::future::pending().await,
             Manner::Refuses => return Err(Status::unauthenticated("who are you?")),
-            Manner::Takes | Manner::TakesAllButOne => {}
+            Manner::Takes | Manner::TakesItsTime | Manner::TakesAllButOne => {}
         }
-        let mut taken = self.spans.lock().unwrap();
-        for spans in request.into_inner().resource_spans {
-            let resource = spans.resource.unwrap().attributes;
-            for span in spans.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                let resource = resource.clone();
-                taken.push(ReceivedSpan { span, resource });
-            }
+        self.take(request.into_inner());
+        if self.manner == Manner::TakesItsTime {
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let rejected = i64::from(self.manner == Manner::TakesAllButOne);
         Ok(Response::new(ExportTraceServiceResponse {

@@ -177,3 +177,18 @@ async fn a_gateway_that_ends_sends_what_it_has() {
 
     assert_eq!(receiver.spans().len(), 2);
 }
+
+#[tokio::test]
+async fn a_gateway_that_ends_sends_nothing_twice() {
+    let (nats, _wire) = start_nats().await;
+    let receiver = OtlpReceiver::start_as(Manner::TakesItsTime).await;
+    let gateway = gateway_for(&nats, receiver.url()).await;
+    let order = traced(order(), 7, true);
+    gateway.publisher().publish(order).await.unwrap();
+
+    // It ends while the answer is on its way.
+    receiver.trace(7, 2).await;
+    gateway.shutdown().await;
+
+    assert_eq!(receiver.spans().len(), 2);
+}
