@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jetgate::auth::NewKey;
 use jetgate::proto::{GetInfoRequest, PublishRequest};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use crate::support::{Clients, NatsServer, Process, SOON, eventually, http_get};
+use crate::support::{Clients, NatsServer, Process, Replica, SOON, eventually};
 
 /// How long an attack goes on, and on how many connections.
 const TIME: Duration = Duration::from_secs(2);
@@ -66,19 +67,16 @@ impl House {
             nats.url()
         );
         fs::write(&config, text).unwrap();
-        let process = Process::start(["serve".as_ref(), "--config".as_ref(), config.as_os_str()]);
-        let public = process.address_after("\"public\":\"").await;
-        let admin = process.address_after("\"admin\":\"").await;
-        let ready = format!("http://{admin}/readyz");
-        eventually(SOON, async || {
-            (http_get(&ready).await?.0 == 200).then_some(())
-        })
-        .await;
+        let Replica {
+            process,
+            public,
+            clients,
+        } = Replica::configured(&config).await;
         Self {
             _nats: nats,
             process,
             public,
-            ada: Clients::at(public).showing(key.secret()),
+            ada: clients.showing(key.secret()),
             _folder: folder,
         }
     }
@@ -107,7 +105,9 @@ impl House {
                 attack(self.public).await;
             }
         });
-        futures_util::future::join_all(attackers).await;
+        // Those that go on until they are cut off would never end otherwise.
+        let attackers = timeout(TIME + 2 * SOON, join_all(attackers)).await;
+        attackers.expect("an attacker is never cut off");
         other.calls(20).await;
         other.stop().await;
 

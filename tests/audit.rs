@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tonic::Code;
 
 use crate::support::publishing::Publishing;
-use crate::support::{Clients, NatsServer, Process, SOON, eventually, http_get, refused};
+use crate::support::{Clients, NatsServer, Process, Replica, SOON, eventually, refused};
 
 /// A gateway that logs JSON, and a caller that may call.
 struct House {
@@ -37,16 +37,13 @@ impl House {
             nats.url()
         );
         std::fs::write(&config, text).unwrap();
-        let process = Process::start(["serve".as_ref(), "--config".as_ref(), config.as_os_str()]);
-        let public = process.address_after("\"public\":\"").await;
-        let admin = process.address_after("\"admin\":\"").await;
-        let ready = format!("http://{admin}/readyz");
-        let is_ready = async || (http_get(&ready).await?.0 == 200).then_some(());
-        eventually(SOON, is_ready).await;
+        let Replica {
+            process, clients, ..
+        } = Replica::configured(&config).await;
         Self {
             nats,
             process,
-            ada: Clients::at(public).showing(key.secret()),
+            ada: clients.showing(key.secret()),
             key,
             folder,
         }

@@ -16,8 +16,7 @@ use crate::support::consuming::{
 };
 use crate::support::worker::{Ledger, Worker};
 use crate::support::{
-    Clients, Gateway, NatsCluster, NatsServer, Process, RoundRobin, SOON, Wire, eventually,
-    http_get, refused,
+    Clients, Gateway, NatsCluster, NatsServer, Replica, RoundRobin, SOON, Wire, eventually, refused,
 };
 
 /// How long each message is worked on where a worker is at work.
@@ -37,23 +36,12 @@ async fn start_durable(ack_wait: u64) -> (NatsServer, Wire) {
     (nats, wire)
 }
 
-/// The real binary, once it serves, and where.
-async fn serve(nats: &NatsServer) -> (Process, std::net::SocketAddr) {
-    let process = Process::start([
-        "serve",
-        "--listen=127.0.0.1:0",
-        "--admin-listen=127.0.0.1:0",
-        "--nats-url",
-        &nats.url(),
-    ]);
-    let public = process.address_after("public=").await;
-    let admin = process.address_after("admin=").await;
-    let url = format!("http://{admin}/readyz");
-    eventually(SOON, async || {
-        (http_get(&url).await?.0 == 200).then_some(())
-    })
-    .await;
-    (process, public)
+/// Two gateways, processes of their own, and a proxy that goes from one to the other.
+async fn two_replicas(nats: &NatsServer) -> (Replica, Replica, RoundRobin) {
+    let url = nats.url();
+    let (first, second) = (Replica::start(&url).await, Replica::start(&url).await);
+    let proxy = RoundRobin::start(&[first.public, second.public]).await;
+    (first, second, proxy)
 }
 
 async fn until_done(ledger: &Arc<Mutex<Ledger>>, count: usize) {
@@ -66,15 +54,14 @@ async fn until_done(ledger: &Arc<Mutex<Ledger>>, count: usize) {
 #[tokio::test]
 async fn a_killed_gateway_loses_nothing() {
     let (nats, mut wire) = start_durable(4).await;
-    let (first, second) = (serve(&nats).await, serve(&nats).await);
-    let proxy = RoundRobin::start(&[first.1, second.1]).await;
+    let (first, _second, proxy) = two_replicas(&nats).await;
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let workers = [(); 2].map(|()| Worker::start(Clients::at(proxy.address()), &ledger, WORK));
     store_many(&mut wire, 200).await;
     until_done(&ledger, 50).await;
 
     // In the middle of the stream; it hands nothing over, so the ack wait decides.
-    first.0.signal(Signal::KILL);
+    first.process.signal(Signal::KILL);
     store_many(&mut wire, 200).await;
     until_done(&ledger, 400).await;
 
@@ -91,15 +78,14 @@ async fn a_killed_gateway_loses_nothing() {
 #[tokio::test]
 async fn a_terminated_gateway_loses_and_repeats_nothing() {
     let (nats, mut wire) = start_durable(600).await;
-    let (mut first, second) = (serve(&nats).await, serve(&nats).await);
-    let proxy = RoundRobin::start(&[first.1, second.1]).await;
+    let (mut first, _second, proxy) = two_replicas(&nats).await;
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let workers = [(); 2].map(|()| Worker::start(Clients::at(proxy.address()), &ledger, WORK));
     store_many(&mut wire, 200).await;
     until_done(&ledger, 50).await;
 
     // R9, R15: no ack wait would end in the time of this test.
-    first.0.signal(Signal::TERM);
+    first.process.signal(Signal::TERM);
     store_many(&mut wire, 200).await;
     until_done(&ledger, 400).await;
 
@@ -109,7 +95,7 @@ async fn a_terminated_gateway_loses_and_repeats_nothing() {
     ledger.lock().unwrap().assert_kept(1..=400);
     ledger.lock().unwrap().assert_nothing_came_twice();
     assert_eq!(info(&mut wire).await["ack_floor"]["stream_seq"], 400);
-    assert_eq!(first.0.ended(2 * SOON).await.code(), Some(0));
+    assert_eq!(first.process.ended(2 * SOON).await.code(), Some(0));
 }
 
 #[tokio::test]

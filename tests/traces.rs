@@ -19,9 +19,7 @@ use crate::support::consuming::{
     CONSUMER, STREAM, Session, create_consumer, fetch, fetched, subscribe,
 };
 use crate::support::otlp::{OtlpReceiver, ReceivedSpan};
-use crate::support::{
-    Clients, Gateway, NatsServer, Process, SOON, Wire, eventually, http_get, refused,
-};
+use crate::support::{Gateway, NatsServer, Replica, SOON, Wire, eventually, http_get, refused};
 
 /// The span of whoever calls.
 const CALLER: u64 = 0x00f0_67aa_0ba9_02b7;
@@ -431,15 +429,11 @@ async fn logs_name_the_trace() {
         receiver.url()
     );
     std::fs::write(&file, config).unwrap();
-    let mut process = Process::start(["serve".as_ref(), "--config".as_ref(), file.as_os_str()]);
-    let public = process.address_after("\"public\":\"").await;
-    let admin = process.address_after("\"admin\":\"").await;
-    let ready = format!("http://{admin}/readyz");
-    eventually(SOON, async || {
-        (http_get(&ready).await?.0 == 200).then_some(())
-    })
-    .await;
-    let clients = Clients::at(public);
+    let Replica {
+        mut process,
+        clients,
+        ..
+    } = Replica::configured(&file).await;
     drop(Session::open(&clients, traced(subscribe(), 7, true)).await);
 
     let record = async |message: &str| -> Value {

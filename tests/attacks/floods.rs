@@ -12,23 +12,25 @@ const BURST: usize = 500;
 /// RST_STREAM's code for a call that is not wanted any more.
 const CANCEL: [u8; 4] = [0, 0, 0, 8];
 
+/// Many calls with this behind the headers of each.
+fn calls(connection: &mut Connection, kind: u8, payload: [u8; 4]) -> Vec<u8> {
+    let mut burst = Vec::new();
+    for _ in 0..BURST {
+        let stream = connection.stream();
+        burst.extend(frame(HEADERS, END_HEADERS, stream, &call(METHOD)));
+        burst.extend(frame(kind, 0, stream, &payload));
+    }
+    burst
+}
+
 #[tokio::test]
 async fn calls_that_are_reset_at_once() {
     let mut house = House::start().await;
     house
         .withstands(async |address| {
-            let mut connection = Connection::open(address).await;
-            loop {
-                let mut burst = Vec::new();
-                for _ in 0..BURST {
-                    let stream = connection.stream();
-                    burst.extend(frame(HEADERS, END_HEADERS, stream, &call(METHOD)));
-                    burst.extend(frame(RST_STREAM, 0, stream, &CANCEL));
-                }
-                if !connection.send(&burst).await {
-                    break;
-                }
-            }
+            let connection = Connection::open(address).await;
+            let resets = |connection: &mut _| calls(connection, RST_STREAM, CANCEL);
+            connection.send_until_cut_off(resets).await;
         })
         .await;
 }
@@ -38,19 +40,10 @@ async fn calls_that_the_gateway_is_made_to_reset() {
     let mut house = House::start().await;
     house
         .withstands(async |address| {
-            let mut connection = Connection::open(address).await;
-            loop {
-                let mut burst = Vec::new();
-                for _ in 0..BURST {
-                    let stream = connection.stream();
-                    burst.extend(frame(HEADERS, END_HEADERS, stream, &call(METHOD)));
-                    // An increment of nothing is an error of its stream.
-                    burst.extend(frame(WINDOW_UPDATE, 0, stream, &[0; 4]));
-                }
-                if !connection.send(&burst).await {
-                    break;
-                }
-            }
+            let connection = Connection::open(address).await;
+            // An increment of nothing is an error of its stream.
+            let provoked = |connection: &mut _| calls(connection, WINDOW_UPDATE, [0; 4]);
+            connection.send_until_cut_off(provoked).await;
         })
         .await;
 }
@@ -62,12 +55,11 @@ async fn headers_that_never_end() {
         .withstands(async |address| {
             let mut connection = Connection::open(address).await;
             let stream = connection.stream();
-            connection
-                .send(&frame(HEADERS, 0, stream, &call(METHOD)))
-                .await;
+            let begun = frame(HEADERS, 0, stream, &call(METHOD));
+            connection.send(&begun).await;
             let more = header("x-more", &"x".repeat(16_000));
             let more = frame(CONTINUATION, 0, stream, &more);
-            while connection.send(&more).await {}
+            connection.send_until_cut_off(|_| more.clone()).await;
         })
         .await;
 }
@@ -99,12 +91,7 @@ async fn pings_and_settings_without_end() {
         .withstands(async |address| {
             for flood in [frame(PING, 0, 0, &[7; 8]), frame(SETTINGS, 0, 0, &[])] {
                 let mut connection = Connection::open(address).await;
-                let burst = flood.repeat(BURST);
-                for _ in 0..100 {
-                    if !connection.send(&burst).await {
-                        break;
-                    }
-                }
+                connection.repeat(&flood.repeat(BURST), 100).await;
             }
         })
         .await;
@@ -120,12 +107,8 @@ async fn data_in_as_many_frames_as_possible() {
                 let stream = connection
                     .begin("/jetgate.v1.PublisherService/PublishStream")
                     .await;
-                let burst = frame(DATA, 0, stream, piece).repeat(BURST);
-                for _ in 0..100 {
-                    if !connection.send(&burst).await {
-                        break;
-                    }
-                }
+                let flood = frame(DATA, 0, stream, piece);
+                connection.repeat(&flood.repeat(BURST), 100).await;
             }
         })
         .await;

@@ -120,6 +120,25 @@ impl Connection {
         !self.reading.is_finished() && self.writer.write_all(bytes).await.is_ok()
     }
 
+    /// Sends bursts, each made anew, until the gateway takes no more.
+    pub(super) async fn send_until_cut_off(mut self, burst: impl Fn(&mut Self) -> Vec<u8>) {
+        loop {
+            let burst = burst(&mut self);
+            if !self.send(&burst).await {
+                return;
+            }
+        }
+    }
+
+    /// Sends the same again and again, or until the gateway takes no more.
+    pub(super) async fn repeat(&mut self, burst: &[u8], times: usize) {
+        for _ in 0..times {
+            if !self.send(burst).await {
+                return;
+            }
+        }
+    }
+
     /// Begins a call, and says on which stream.
     pub(super) async fn begin(&mut self, path: &str) -> u32 {
         let stream = self.stream();

@@ -1,12 +1,16 @@
 //! A gateway as a process of its own, which can be killed as a crash does.
 
+use std::net::SocketAddr;
+use std::path::Path;
+
 use rustix::process::Signal;
 
 use super::{Clients, Process, SOON, eventually, http_get};
 
 /// A gateway that runs `jetgate serve`, with the generated clients. Killed with this value.
 pub(crate) struct Replica {
-    process: Process,
+    pub(crate) process: Process,
+    pub(crate) public: SocketAddr,
     pub(crate) clients: Clients,
 }
 
@@ -20,8 +24,19 @@ impl Replica {
             "--nats-url",
             nats_url,
         ]);
-        let public = process.address_after("public=").await;
-        let admin = process.address_after("admin=").await;
+        Self::once_ready(process, ["public=", "admin="]).await
+    }
+
+    /// A gateway with the configuration in this file, which logs JSON, once it serves.
+    pub(crate) async fn configured(file: &Path) -> Self {
+        let process = Process::start(["serve".as_ref(), "--config".as_ref(), file.as_os_str()]);
+        Self::once_ready(process, ["\"public\":\"", "\"admin\":\""]).await
+    }
+
+    /// Its addresses stand behind these labels in its log.
+    async fn once_ready(process: Process, [public, admin]: [&str; 2]) -> Self {
+        let public = process.address_after(public).await;
+        let admin = process.address_after(admin).await;
         let url = format!("http://{admin}/readyz");
         eventually(SOON, async || {
             (http_get(&url).await?.0 == 200).then_some(())
@@ -29,6 +44,7 @@ impl Replica {
         .await;
         Self {
             process,
+            public,
             clients: Clients::at(public),
         }
     }
