@@ -3,7 +3,9 @@
 //! Liveness never depends on NATS: restarting the gateway does not mend a broken NATS, and would
 //! end every session that could have waited for it.
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+mod serving;
+
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use axum::{
     Router, extract::State, http::StatusCode, http::header, response::IntoResponse, routing,
@@ -14,31 +16,46 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{config::Checks, metrics::Metrics};
 
-/// How long answers that are under way may take once the listener is to end.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
-
 /// The content type that goes with the encoder's format.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Where the operator's listener is.
+/// Where the operator's listener is, and how much it takes.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:50052`.
     pub listen: SocketAddr,
+    /// Connections open at a time; more are closed at once. Default 64.
+    pub max_connections: u32,
+    /// Connections open at a time from one address. Default 16.
+    pub max_connections_per_address: u32,
+    /// Longest time for a connection: to ask, once or by HTTP/2 several times, and to read the answers. Default
+    /// 10 s.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50052)),
+            max_connections: 64,
+            max_connections_per_address: 16,
+            request_timeout: Duration::from_secs(10),
         }
     }
 }
 
 impl Config {
-    /// Every address is a valid one.
-    pub(crate) fn check(&self, _checks: &mut Checks) {}
+    pub(crate) fn check(&self, checks: &mut Checks) {
+        checks.within("max_connections", self.max_connections, 1..=10_000);
+        checks.within(
+            "max_connections_per_address",
+            self.max_connections_per_address,
+            1..=10_000,
+        );
+        checks.positive_time("request_timeout", self.request_timeout);
+    }
 }
 
 /// Whether callers should be sent here.
@@ -66,28 +83,14 @@ impl fmt::Display for Readiness {
 }
 
 /// Serves `listener` until `stop` is cancelled.
-///
-/// # Errors
-///
-/// When accepting fails for good.
 pub async fn serve(
     listener: TcpListener,
+    config: &Config,
     metrics: Metrics,
     readiness: watch::Receiver<Readiness>,
     stop: CancellationToken,
-) -> io::Result<()> {
-    let router = router(metrics, readiness);
-    let server =
-        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let too_late = async {
-        stop.cancelled().await;
-        tokio::time::sleep(LAST_ANSWERS).await;
-    };
-    // A scraper that sends half a request would keep the graceful end waiting.
-    tokio::select! {
-        result = server => result,
-        () = too_late => Ok(()),
-    }
+) {
+    serving::serve(listener, config, router(metrics, readiness), stop).await;
 }
 
 fn router(metrics: Metrics, readiness: watch::Receiver<Readiness>) -> Router {
@@ -117,86 +120,4 @@ async fn encode(State(metrics): State<Metrics>) -> impl IntoResponse {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpStream,
-    };
-
-    use super::*;
-
-    struct Running {
-        address: SocketAddr,
-        readiness: watch::Sender<Readiness>,
-        stop: CancellationToken,
-        server: tokio::task::JoinHandle<io::Result<()>>,
-    }
-
-    async fn run() -> Running {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (readiness, receiver) = watch::channel(Readiness::Starting);
-        let stop = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, Metrics::new(), receiver, stop.clone()));
-        Running {
-            address,
-            readiness,
-            stop,
-            server,
-        }
-    }
-
-    async fn get(address: SocketAddr, path: &str) -> String {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-
-    #[tokio::test]
-    async fn readiness_follows_its_channel_and_liveness_does_not() {
-        let running = run().await;
-
-        let starting = get(running.address, "/readyz").await;
-        running.readiness.send_replace(Readiness::NatsUnavailable);
-        let unavailable = get(running.address, "/readyz").await;
-        let alive = get(running.address, "/livez").await;
-        running.readiness.send_replace(Readiness::Ready);
-        let ready = get(running.address, "/readyz").await;
-
-        assert!(starting.starts_with("HTTP/1.1 503 "), "{starting}");
-        assert!(
-            unavailable.ends_with("nats is unavailable\n"),
-            "{unavailable}"
-        );
-        assert!(alive.starts_with("HTTP/1.1 200 "), "{alive}");
-        assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
-    }
-
-    #[tokio::test]
-    async fn metrics_end_with_the_mark_that_scrapers_require() {
-        let running = run().await;
-
-        let answer = get(running.address, "/metrics").await;
-
-        assert!(
-            answer.contains("content-type: application/openmetrics-text"),
-            "{answer}"
-        );
-        assert!(answer.ends_with("# EOF\n"), "{answer}");
-    }
-
-    #[tokio::test]
-    async fn half_a_request_does_not_delay_the_end() {
-        let running = run().await;
-        let mut stream = TcpStream::connect(running.address).await.unwrap();
-        stream.write_all(b"GET /readyz HT").await.unwrap();
-        get(running.address, "/livez").await;
-
-        running.stop.cancel();
-
-        running.server.await.unwrap().unwrap();
-    }
-}
+mod tests;

@@ -7,39 +7,34 @@ use std::sync::Arc;
 use futures_util::future::OptionFuture;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
 
-use crate::admin::{self, Readiness};
+use crate::admin;
 use crate::auth::{AuthError, Authenticator};
+use crate::backend::{Backend, Common, Own};
 use crate::cli::reachable;
 use crate::config::Config;
-use crate::console::Console;
-use crate::dead_letters::{Collector, DeadLetters};
+use crate::console::{self, Console};
 use crate::health::Health;
 use crate::limits::Accounts;
-use crate::listener::Listener;
+use crate::listener::{self, Listener};
+use crate::memory::Budget;
 use crate::metrics::Metrics;
-use crate::nats::Nats;
-use crate::publishing::{self, Budget, Orphans, Outlet};
-use crate::server::{self, Services};
-use crate::service::consumer::ConsumerService;
-use crate::service::dead_letter::DeadLetterService;
-use crate::service::gateway::Gateway;
-use crate::service::publisher::Publisher;
-use crate::service::stream::StreamService;
-use crate::service::subscriber::Subscriber;
-use crate::sessions::Sessions;
+use crate::nats::{Holder, Nats};
+use crate::open_files::{self, Need};
+use crate::publishing::Orphans;
+use crate::server::{self, Tenancy};
 use crate::shutdown::Shutdown;
-use crate::subscription::Shared;
+use crate::tenants::{Part, Table, Tenants, logins};
 use crate::tls::{MaterialError, Tls};
 use crate::traces::{Exporter, ReceiverError, Tracer};
 use crate::web;
 
 /// A gateway whose ports are bound and which serves nothing yet.
 pub struct App {
-    config: Config,
+    config: Arc<Config>,
     metrics: Metrics,
     tls: Option<Tls>,
     authenticator: Authenticator,
@@ -68,7 +63,7 @@ pub enum StartError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] MaterialError),
-    /// The API keys or the rules cannot be used.
+    /// API keys, issuers of tokens, rules or tenants cannot be used.
     #[error(transparent)]
     Auth(#[from] AuthError),
     /// The receiver of traces cannot be used.
@@ -83,13 +78,12 @@ impl App {
     ///
     /// When an address is taken or not this machine's, or the certificates, keys or rules cannot be
     /// used.
-    pub async fn bind(config: Config) -> Result<Self, StartError> {
+    pub async fn bind(mut config: Config) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let tls = Tls::load(&config.tls, config.web.is_enabled(), metrics.clone())?;
-        let certificates = config.tls.authenticates();
         let accounts = Accounts::new(&config.limits, metrics.clone());
-        let authenticator =
-            Authenticator::load(&config.auth, certificates, accounts, metrics.clone())?;
+        let authenticator = Authenticator::load(&config, accounts, metrics.clone())?;
+        config.server.max_connections = connections(&config, authenticator.tenants().as_deref());
         let traces = Tracer::start(&config.traces, &metrics)?;
         let (public, public_addr) = bind(config.server.listen, "server.listen").await?;
         let (admin, admin_addr) = bind(config.admin.listen, "admin.listen").await?;
@@ -98,7 +92,7 @@ impl App {
             None => (None, None),
         };
         Ok(Self {
-            config,
+            config: Arc::new(config),
             metrics,
             tls,
             authenticator,
@@ -147,83 +141,40 @@ impl App {
             console,
             ..
         } = self;
-        let nats = Nats::start(config.nats.clone(), metrics.clone());
-        let most = config.subscribe.max_sessions as usize;
+        let table = authenticator.tenants();
+        let part = Part::of(&config, table.as_deref());
+        let holder = Holder {
+            tenant: None,
+            has_others: table.is_some(),
+        };
+        let nats = Nats::start(config.nats.clone(), holder, &config.nats, metrics.clone());
         let draining = shutdown.draining().clone();
-        let sessions = Sessions::new(
-            &config.nats.inbox_prefix,
-            most,
-            draining.clone(),
-            shutdown.drain_time(),
-        );
         let (health, health_service, readiness) =
-            Health::new(nats.clone(), draining, metrics.clone());
-        let shared = Shared {
-            nats: nats.clone(),
-            sessions: sessions.clone(),
+            Health::new(nats.clone(), draining.clone(), metrics.clone());
+        let common = Common {
+            config: config.clone(),
             metrics: metrics.clone(),
-            max_stream_age: config.subscribe.max_stream_age,
+            shutdown: shutdown.clone(),
+            orphans: Orphans::default(),
+            tasks: TaskTracker::new(),
+            readiness: readiness.clone(),
         };
-        let outlet = || Outlet::new(nats.clone(), &metrics);
-        let publishing = publishing::session::Shared {
-            outlet: Arc::new(outlet()),
-            sessions: sessions.clone(),
-            budget: Budget::new(config.publish.max_total_in_flight_bytes),
-            config: config.publish.clone(),
-        };
-        let orphans = Orphans::default();
-        let dead_letters = DeadLetters::new(nats.clone(), &config.dead_letters);
-        let services = Services {
-            publisher: Publisher::new(publishing, orphans.clone()),
-            subscriber: Subscriber::new(shared, config.subscribe.clone(), &config.server),
-            stream: StreamService::new(
-                nats.clone(),
-                config.streams.clone(),
-                config.publish.timeout,
-            ),
-            consumer: ConsumerService::new(nats.clone(), config.publish.timeout),
-            dead_letter: DeadLetterService::new(
-                dead_letters.clone(),
-                outlet(),
-                orphans.clone(),
-                shutdown.draining().clone(),
-                config.publish.timeout,
-            ),
-            gateway: Gateway::new(
-                nats.clone(),
-                sessions.clone(),
-                readiness.clone(),
-                dead_letters.clone(),
-                &config,
-            ),
-            health: health_service,
-        };
+        let backend = Backend::start(
+            &common,
+            Own {
+                nats,
+                max_sessions: part.sessions,
+                budget: Budget::new(part.buffered_bytes, metrics.memory.clone()),
+                dead_letters: config.dead_letters.clone(),
+                draining,
+            },
+        );
+
+        let tenants = table.map(|_| Tenants::new(&common, authenticator.clone()));
 
         let ended = CancellationToken::new();
         let background = ended.clone().drop_guard();
-        if let Some(dead_letters) = dead_letters {
-            let collector = Collector::new(dead_letters, metrics.clone());
-            let collecting = collector.run(shutdown.draining().clone());
-            // A drain waits for the letters that are being written.
-            let tasks = sessions.tasks();
-            tasks.spawn(ended.clone().run_until_cancelled_owned(collecting));
-        }
         tokio::spawn(ended.clone().run_until_cancelled_owned(health.watch()));
-        tokio::spawn(
-            ended
-                .clone()
-                .run_until_cancelled_owned(sessions.clone().listen(nats.clone())),
-        );
-        tokio::spawn(
-            ended
-                .clone()
-                .run_until_cancelled_owned(sessions.clone().attend(nats.clone())),
-        );
-        tokio::spawn(
-            ended
-                .clone()
-                .run_until_cancelled_owned(nats.clone().follow_advisories()),
-        );
         tokio::spawn(
             ended
                 .clone()
@@ -234,24 +185,36 @@ impl App {
                 .clone()
                 .run_until_cancelled_owned(authenticator.clone().keep_issuers_fresh()),
         );
+        if let Some(tenants) = tenants.clone() {
+            tokio::spawn(
+                ended
+                    .clone()
+                    .run_until_cancelled_owned(tenants.look_after()),
+            );
+        }
         if let Some(tls) = tls.clone() {
             tokio::spawn(ended.clone().run_until_cancelled_owned(tls.keep_fresh()));
         }
         let (tracer, exporter) = traces.unzip();
         let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(ended.clone())));
-        tokio::spawn(serve_admin(admin, metrics.clone(), readiness, ended));
+        let (counted, admin_config) = (metrics.clone(), config.admin.clone());
+        tokio::spawn(async move {
+            admin::serve(admin, &admin_config, counted, readiness, ended).await;
+        });
 
         let stop = CancellationToken::new();
-        let (hard_stop, counted) = (shutdown.hard_stop().clone(), metrics.clone());
-        let routes = server::routes(services, &config.server);
+        let hard_stop = shutdown.hard_stop().clone();
+        let routes = server::with_health(backend.routes(), health_service, &config.server);
+        let tenancy = Tenancy::new(routes, backend.budget().clone(), tenants.clone());
         let stack = |web: &web::Config| {
             let (authenticator, tracer) = (authenticator.clone(), tracer.clone());
-            server::stack(routes.clone(), web, authenticator, tracer, metrics.clone())
+            server::stack(tenancy.clone(), web, authenticator, tracer, metrics.clone())
         };
-        let listener = |socket, http1| Listener {
+        let listener = |name, socket, http1, config| Listener {
+            name,
             socket,
             http1,
-            config: config.server.clone(),
+            config,
             tls: tls.clone(),
             metrics: metrics.clone(),
         };
@@ -259,24 +222,50 @@ impl App {
             let stack = stack(&web::Config::judged_before());
             let origins = config.console.origins.clone();
             let pages = Console::new(stack, origins, metrics.clone());
-            listener(console, true).serve(pages, stop.clone(), hard_stop.clone())
+            let config = listener::Config {
+                max_connections: config.server.max_connections.min(console::MAX_CONNECTIONS),
+                proxy_protocol_from: listener::Networks::default(),
+                ..config.server.clone()
+            };
+            let listener = listener("console", console, true, config);
+            listener.serve(pages, stop.clone(), hard_stop.clone())
         });
-        let calls = listener(public, config.web.is_enabled());
+        let open = || tenants.as_ref().map_or(0, Tenants::sessions);
+        let count = || backend.sessions().count() + open();
+        let http1 = config.web.is_enabled();
+        let calls = listener("public", public, http1, config.server.clone());
         let calls = calls.serve(stack(&config.web), stop.clone(), hard_stop);
         tokio::join!(
             calls,
             OptionFuture::from(pages),
-            drain(&shutdown, &sessions, &counted, stop)
+            drain(&common, count, stop)
         );
-        orphans.wait(shutdown.hard_stop()).await;
+        common.orphans.wait(shutdown.hard_stop()).await;
         drop(background);
-        sessions.say_goodbye(&nats).await;
+        let others = tenants.as_ref().map(Tenants::end_all);
+        tokio::join!(backend.end(), OptionFuture::from(others));
         if let Some(exporting) = exporting {
             // It has a bound of its own; a panic in it is in the log.
             let _ = exporting.await;
         }
         info!("ended");
     }
+}
+
+/// How many connections callers get: as many as they may, or as there are open files for.
+fn connections(config: &Config, tenants: Option<&Table>) -> u32 {
+    let (limit, need) = (
+        open_files::limit(),
+        Need::of(config, logins(config, tenants)),
+    );
+    let connections = need.for_callers(limit);
+    let allowed = config.server.max_connections;
+    if connections < allowed {
+        let (limit, needed) = (limit.unwrap_or(u64::MAX), need.total());
+        let text = "the limit of open files is below what server.max_connections needs: fewer connections are taken";
+        warn!(connections, allowed, limit, needed, "{text}");
+    }
+    connections
 }
 
 async fn bind(
@@ -295,30 +284,14 @@ async fn bind(
 
 /// Connections are told to go only when the last session has ended: until then acknowledgements are
 /// taken on them.
-async fn drain(
-    shutdown: &Shutdown,
-    sessions: &Sessions,
-    metrics: &Metrics,
-    stop: CancellationToken,
-) {
-    shutdown.draining().cancelled().await;
-    metrics.drains();
-    info!(sessions = sessions.count(), "draining");
-    sessions.tasks().close();
+async fn drain(common: &Common, sessions: impl Fn() -> usize, stop: CancellationToken) {
+    common.shutdown.draining().cancelled().await;
+    common.metrics.drains();
+    info!(sessions = sessions(), "draining");
+    common.tasks.close();
     tokio::select! {
-        () = sessions.tasks().wait() => {}
-        () = shutdown.hard_stop().cancelled() => {}
+        () = common.tasks.wait() => {}
+        () = common.shutdown.hard_stop().cancelled() => {}
     }
     stop.cancel();
-}
-
-async fn serve_admin(
-    listener: TcpListener,
-    metrics: Metrics,
-    readiness: watch::Receiver<Readiness>,
-    stop: CancellationToken,
-) {
-    if let Err(error) = admin::serve(listener, metrics, readiness, stop).await {
-        error!(%error, "the admin listener ended");
-    }
 }

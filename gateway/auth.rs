@@ -9,6 +9,7 @@ mod api_key;
 mod authenticator;
 mod caller;
 mod changes;
+pub(crate) mod entries;
 mod expiry;
 mod hash;
 pub mod policy;
@@ -21,12 +22,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::access::not_the_owner;
+pub(crate) use self::entries::{Audience, Reader};
 pub use self::{
     access::Access,
     api_key::{ApiKeys, KeysError, NewKey},
     authenticator::{AuthError, Authenticator, KeyLookup, Refusal},
     caller::{Caller, Kind, Owner},
     changes::{Change, Changes},
+    entries::FileError,
     expiry::{Expiry, expired},
 };
 use crate::{

@@ -4,10 +4,13 @@ mod api_key;
 mod client;
 mod completions;
 mod descriptors;
+mod doctor;
 mod exec_with_parent;
 mod failure;
+mod output;
 mod policy;
 mod probe;
+mod table;
 
 use std::{
     io::{self, Write},
@@ -23,6 +26,7 @@ pub use self::{
     client::ClientCommand,
     completions::CompletionsArgs,
     descriptors::print_descriptors,
+    doctor::DoctorArgs,
     exec_with_parent::{ExecWithParent, NAME as EXEC_WITH_PARENT},
     failure::Failure,
     policy::PolicyArgs,
@@ -53,6 +57,9 @@ pub enum Command {
     Config(ConfigArgs),
     /// Ask a running gateway whether it is ready: exit code 0 if so, 1 if not
     Probe(Probe),
+    /// Look for what is wrong or unsafe: configuration, certificates, NATS servers, permissions, JetStream; exit
+    /// code 0 where all is sound, 1 where something is to be mended
+    Doctor(Box<DoctorArgs>),
     /// Make an API key for a caller, and the entry for the gateway's file (auth.api_keys_file)
     ApiKey(ApiKeyArgs),
     /// Write the contract's descriptor set to stdout, for proxies and tools without reflection
@@ -133,6 +140,8 @@ enum ConfigCommand {
     Check(ServeArgs),
     /// Print every value in force as TOML, secrets redacted
     Print(ServeArgs),
+    /// Print the JSON Schema of the configuration file
+    Schema,
 }
 
 impl Cli {
@@ -154,24 +163,26 @@ impl Cli {
 }
 
 impl ConfigArgs {
-    /// Checks the configuration and, if asked to, prints it.
+    /// Checks the configuration, or prints what is asked for.
     ///
     /// # Errors
     ///
     /// Everything that is wrong with the configuration.
     pub fn run(&self) -> Result<(), Failure> {
-        let (args, print) = match &self.command {
-            ConfigCommand::Check(args) => (args, false),
-            ConfigCommand::Print(args) => (args, true),
+        let text = match &self.command {
+            ConfigCommand::Check(args) => {
+                args.load().map_err(Failure::usage)?;
+                return Ok(());
+            }
+            ConfigCommand::Print(args) => {
+                let config = args.load().map_err(Failure::usage)?;
+                config.to_toml().map_err(Failure::other)?
+            }
+            ConfigCommand::Schema => format!("{:#}\n", Config::schema()),
         };
-        let config = args.load().map_err(Failure::usage)?;
-        if print {
-            let text = config.to_toml().map_err(Failure::other)?;
-            io::stdout()
-                .write_all(text.as_bytes())
-                .map_err(Failure::other)?;
-        }
-        Ok(())
+        io::stdout()
+            .write_all(text.as_bytes())
+            .map_err(Failure::other)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Prost's codec with small buffers, and bounds on what a request decodes to: tonic keeps two of 8 KiB for every open stream, and most streams are
 //! idle most of the time.
 
-mod entries;
+pub(crate) mod entries;
+mod shape;
 
 use std::marker::PhantomData;
 

@@ -10,7 +10,9 @@ mod environment;
 mod load;
 mod path_list;
 mod problem;
+mod schema;
 mod secret;
+mod shape;
 mod suggestion;
 
 use std::net::SocketAddr;
@@ -28,8 +30,8 @@ pub use self::{
 };
 use crate::convert::stream::reach;
 use crate::{
-    admin, auth, console, dead_letters, limits, listener, nats, publishing, shutdown, subscription,
-    telemetry, tls, traces, web,
+    admin, auth, console, dead_letters, limits, listener, memory, nats, publishing, shutdown,
+    subscription, telemetry, tenants, tls, traces, web,
 };
 
 /// Everything that can be configured; each section is documented where it is defined.
@@ -44,6 +46,8 @@ pub struct Config {
     pub auth: auth::Config,
     /// What each caller may take.
     pub limits: limits::Config,
+    /// What may be held of messages.
+    pub memory: memory::Config,
     /// gRPC-Web, for pages in browsers.
     pub web: web::Config,
     /// The operator's listener: probes and metrics.
@@ -52,6 +56,8 @@ pub struct Config {
     pub console: console::Config,
     /// The connections to NATS.
     pub nats: nats::config::Config,
+    /// Whose calls go to NATS by another login.
+    pub tenants: tenants::Config,
     /// Publishing.
     pub publish: publishing::Config,
     /// Consuming.
@@ -91,10 +97,14 @@ impl Config {
         self.tls.check(checks.section("tls"));
         self.auth.check(checks.section("auth"));
         self.limits.check(checks.section("limits"));
+        let largest = self.publish.max_window_bytes;
+        let largest = largest.max(self.server.max_request_bytes);
+        self.memory.check(largest, checks.section("memory"));
         self.web.check(checks.section("web"));
         self.admin.check(checks.section("admin"));
         self.console.check(checks.section("console"));
         self.nats.check(checks.section("nats"));
+        self.tenants.check(self, checks.section("tenants"));
         self.publish.check(checks.section("publish"));
         self.subscribe.check(checks.section("subscribe"));
         self.dead_letters.check(checks.section("dead_letters"));
@@ -144,6 +154,12 @@ impl Config {
     /// When a value has no TOML form, such as a path that is not UTF-8.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string_pretty(self)
+    }
+
+    /// The JSON Schema of the configuration file.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        schema::schema()
     }
 }
 

@@ -19,6 +19,9 @@ use crate::web::Origins;
 const USUAL: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50053);
 
+/// The most connections that are open at a time, of those that `server.max_connections` allows: it is for people.
+pub(crate) const MAX_CONNECTIONS: u32 = 256;
+
 /// Where the console is.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]

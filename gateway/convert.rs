@@ -13,3 +13,4 @@ pub mod received;
 mod schedule;
 pub mod stored;
 pub mod stream;
+pub(crate) mod time;

@@ -4,31 +4,35 @@
 //! CANCELLED without details and drops the handler, and its graceful shutdown waits without a
 //! bound for connections whose clients stopped answering.
 
+mod accept;
 mod connection;
 mod limit;
+mod networks;
 mod peer_loss;
-mod preface;
+pub(crate) mod preface;
+pub(crate) mod proxied;
+mod refusals;
+mod turns;
 
-use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
-use self::{connection::Connection, limit::Limit};
+use self::connection::Connection;
+pub use self::networks::{Networks, ParseNetworksError};
+pub(crate) use self::{accept::accept, limit::Limit, refusals::Refusals};
 use crate::{
     config::{ByteSize, Checks},
     metrics::Metrics,
     tls::Tls,
 };
-
-/// The shortest and the longest pause after `accept` failed for want of resources.
-const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// How many windows of single calls the window of a connection is good for at least.
 ///
@@ -65,11 +69,28 @@ pub struct Config {
     pub http2_connection_window: ByteSize,
     /// Calls that run at a time on one connection. Default 1,000.
     pub max_concurrent_streams: u32,
-    /// Connections open at a time; more are closed at once. Default 10,000.
+    /// Connections open at a time; more are closed at once. Fewer where the process may not have so many files
+    /// open beside what the gateway needs itself. Default 10,000.
     pub max_connections: u32,
-    /// Connections open at a time from one address. Behind a proxy all come from its own. Default
-    /// 1,000.
+    /// Connections open at a time from one address. Behind a proxy all come from its own, unless it says whose
+    /// they are (`proxy_protocol_from`). Default 1,000.
     pub max_connections_per_address: u32,
+    /// Proxies whose connections begin with a PROXY header (version 1 or 2), which then counts as the caller's
+    /// address; networks, separated by commas. Default none.
+    pub proxy_protocol_from: Networks,
+    /// Longest wait for a new connection to say what it speaks, and for a PROXY header before that. Default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub preface_timeout: Duration,
+    /// How long a connection of HTTP/1.1 may wait between two requests, and take for the head of one. Longer than
+    /// proxies keep a connection to the gateway (nginx 60 s): a request must not meet its end. Default 75 s.
+    #[serde(with = "humantime_serde")]
+    pub http1_idle_timeout: Duration,
+    /// Calls that a client may reset before they are begun, until its connection ends ("rapid reset",
+    /// CVE-2023-44487). Default 64.
+    pub max_pending_resets: u32,
+    /// Errors of a client that are answered with a reset, until its connection ends (RUSTSEC-2024-0003).
+    /// Default 256.
+    pub max_error_resets: u32,
     /// Age at which a connection is told to go, give or take a tenth: calls that run go on, new ones
     /// take a new connection, perhaps to another replica. `0s` is never. Default 1 h.
     #[serde(with = "humantime_serde")]
@@ -102,6 +123,11 @@ impl Default for Config {
             max_concurrent_streams: 1000,
             max_connections: 10_000,
             max_connections_per_address: 1_000,
+            proxy_protocol_from: Networks::default(),
+            preface_timeout: Duration::from_secs(10),
+            http1_idle_timeout: Duration::from_secs(75),
+            max_pending_resets: 64,
+            max_error_resets: 256,
             max_connection_age: Duration::from_secs(60 * 60),
             max_connection_age_grace: Duration::from_secs(60 * 60),
             max_header_list_bytes: ByteSize::kib(16),
@@ -151,6 +177,10 @@ impl Config {
             self.max_connections_per_address,
             1..=1_000_000,
         );
+        checks.positive_time("preface_timeout", self.preface_timeout);
+        checks.positive_time("http1_idle_timeout", self.http1_idle_timeout);
+        checks.within("max_pending_resets", self.max_pending_resets, 1..=65_536);
+        checks.within("max_error_resets", self.max_error_resets, 1..=65_536);
         let age = Duration::ZERO..=LONGEST_AGE;
         checks.time_within("max_connection_age", self.max_connection_age, age.clone());
         checks.time_within(
@@ -179,6 +209,8 @@ pub struct PeerAddr(pub SocketAddr);
 
 /// The public listener, bound and serving nothing yet.
 pub struct Listener {
+    /// What the log calls it.
+    pub name: &'static str,
     /// Where connections come in.
     pub socket: TcpListener,
     /// Its limits.
@@ -208,21 +240,39 @@ impl Listener {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let mut limit = Limit::new(&self.config, self.metrics.clone());
-        let http1 = self.http1.then(|| connection::http1(&self.config));
-        let connection = Connection::new(&self.config, http1, self.tls, self.metrics, stop.clone());
+        let config = &self.config;
+        let limit = Limit::new(config.max_connections, config.max_connections_per_address);
+        let http1 = self.http1.then(|| connection::http1(config));
+        let (metrics, refusals) = (self.metrics.clone(), Refusals::new(self.name));
+        let connection = Connection::new(config, http1, self.tls, metrics, refusals, stop.clone());
         let connections = TaskTracker::new();
 
         while let Some((stream, peer)) = accept(&self.socket, &stop).await {
-            let Some(slot) = limit.take(peer.ip()) else {
-                continue; // The stream is dropped, which closes it.
+            let is_proxied = self.config.proxy_protocol_from.contain(peer.ip());
+            // Whose connection a proxy passes on is not known yet.
+            let address = (!is_proxied).then(|| peer.ip());
+            let slot = match limit.take(address) {
+                Ok(slot) => slot,
+                Err(refusal) => {
+                    connection.refuse(refusal, peer, None);
+                    continue; // The stream is dropped, which closes it.
+                }
             };
-            let serving = connection.clone().serve(stream, peer, service.clone());
-            let hard_stop = hard_stop.clone();
-            connections.spawn(async move {
-                let _slot = slot;
-                hard_stop.run_until_cancelled(serving).await;
-            });
+            let counted = self.metrics.listener.connection_opened();
+            let (connection, service) = (connection.clone(), service.clone());
+            let (limit, hard_stop) = (limit.clone(), hard_stop.clone());
+            let serving = async move {
+                let _counted = counted;
+                if is_proxied {
+                    connection
+                        .serve_proxied(stream, peer, service, (limit, slot))
+                        .await;
+                } else {
+                    let _slot = slot;
+                    connection.serve(stream, peer, service).await;
+                }
+            };
+            connections.spawn(async move { hard_stop.run_until_cancelled(serving).await });
         }
 
         // Whoever connects from here on is refused by the kernel and tries another replica.
@@ -230,40 +280,6 @@ impl Listener {
         connections.close();
         connections.wait().await;
     }
-}
-
-/// The next connection, or `None` when it is time to stop.
-async fn accept(
-    listener: &TcpListener,
-    stop: &CancellationToken,
-) -> Option<(TcpStream, SocketAddr)> {
-    let (mut pause, longest) = ACCEPT_PAUSE;
-    loop {
-        let error = match stop.run_until_cancelled(listener.accept()).await? {
-            Ok(accepted) => return Some(accepted),
-            Err(error) => error,
-        };
-        if concerns_one_connection(&error) {
-            continue;
-        }
-        // Out of file descriptors or memory: the connection stays in the kernel's queue and
-        // `accept` fails again at once, so that without a pause this loop would take a whole core.
-        tracing::warn!(%error, ?pause, "cannot accept connections");
-        stop.run_until_cancelled(tokio::time::sleep(pause)).await?;
-        pause = (pause * 2).min(longest);
-    }
-}
-
-/// Whether the client went away between connecting and being accepted.
-fn concerns_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    [
-        ConnectionAborted,
-        ConnectionRefused,
-        ConnectionReset,
-        Interrupted,
-    ]
-    .contains(&error.kind())
 }
 
 #[cfg(test)]

@@ -8,12 +8,18 @@ use jetgate::{
     config::Config,
     dev::{DevServer, print_welcome},
     nats::config::ServerUrls,
+    open_files,
     shutdown::Shutdown,
     telemetry,
 };
 
 /// The streams of dead letters that `jetgate dev` makes in a nats-server of its own.
 const DEAD_LETTERS: (&str, &str) = ("DEAD_LETTERS", "DEAD_LETTER_ADVISORIES");
+
+/// After how many turns of tasks a worker looks whether others have something to do. tokio's 61 is for turns of a
+/// microsecond; a connection that is flooded takes a hundred times that, and whoever calls beside some of them waited
+/// for 61 such turns.
+const EVENT_INTERVAL: u32 = 3;
 
 fn main() -> ExitCode {
     match Cli::from_arguments() {
@@ -33,6 +39,7 @@ fn run(command: &Command) -> Result<u8, Failure> {
         }
         Command::Config(args) => args.run().map(|()| 0),
         Command::Probe(probe) => probe.run().map(|()| 0).map_err(Failure::other),
+        Command::Doctor(args) => args.run(),
         Command::ApiKey(args) => args.run().map(|()| 0),
         Command::Descriptors => print_descriptors().map(|()| 0),
         Command::Policy(args) => args.run(),
@@ -48,7 +55,12 @@ where
     W: AsyncFnOnce(Config, Shutdown) -> Result<u8, Failure>,
 {
     telemetry::init(&config.log).map_err(Failure::other)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(Failure::other)?;
+    open_files::raise_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .build()
+        .map_err(Failure::other)?;
     let result = runtime.block_on(async {
         let shutdown = Shutdown::new(&config.shutdown);
         shutdown.listen_for_signals().map_err(Failure::other)?;

@@ -1,17 +1,19 @@
 //! Every metric: its name, its help and its labels, in a registry of its own.
 //!
 //! No globals, so that several gateways can run in one process, as the tests do. Labels are never
-//! subjects, streams, consumers or callers: those are unbounded.
+//! subjects, streams, consumers or callers: those are unbounded. Tenants are configured, so they may be.
 
 mod calls;
 mod catalogue;
 mod consuming;
 mod labels;
 mod listener;
+mod memory;
 mod nats;
 mod process;
 mod publishing;
 mod share;
+mod tenants;
 mod traces;
 
 use std::fmt;
@@ -26,11 +28,15 @@ pub use prometheus_client::metrics::counter::Counter;
 
 pub use self::calls::{Calls, Method, OpenCall};
 pub use self::consuming::{Consuming, SessionGuard};
-pub use self::labels::{DroppedSpans, PublishOutcome, Refusal, SettlementKind, SettlementOutcome};
+pub use self::labels::{
+    DroppedSpans, MemoryKind, PublishOutcome, Refusal, SettlementKind, SettlementOutcome,
+};
 pub use self::listener::Listener;
+pub use self::memory::Memory;
 pub use self::nats::Nats;
 pub use self::publishing::Publishing;
 pub use self::share::Share;
+pub use self::tenants::Tenants;
 pub use self::traces::Traces;
 
 use self::catalogue::{Catalogue, label};
@@ -44,8 +50,12 @@ pub struct Metrics {
     pub publishing: Publishing,
     /// Consuming.
     pub consuming: Consuming,
+    /// What is held of messages.
+    pub memory: Memory,
     /// The connections to NATS.
     pub nats: Nats,
+    /// The tenants and their connections.
+    pub tenants: Tenants,
     /// Callers' connections, and who is refused.
     pub listener: Listener,
     /// The spans of traces.
@@ -69,7 +79,10 @@ impl Metrics {
         let calls = Calls::register(&mut catalogue);
         let publishing = Publishing::register(&mut catalogue);
         let consuming = Consuming::register(&mut catalogue);
-        let nats = Nats::register(&mut catalogue);
+        let memory = Memory::register(&mut catalogue);
+        let tenants = Tenants::default();
+        let nats = Nats::register(&mut catalogue, tenants.clone());
+        tenants.register(&mut catalogue);
         let listener = Listener::register(&mut catalogue);
         let traces = Traces::register(&mut catalogue);
 
@@ -90,7 +103,9 @@ impl Metrics {
             calls,
             publishing,
             consuming,
+            memory,
             nats,
+            tenants,
             listener,
             traces,
             ready,

@@ -2,12 +2,14 @@
 //!
 //! async-nats carries the connections; JetStream's protocol above it is the gateway's own.
 
+mod account;
 mod advisories;
 pub mod api;
 mod atomic;
 pub mod config;
 mod error;
 mod fast_publish;
+mod import;
 mod lanes;
 mod link;
 mod lookup;
@@ -28,14 +30,16 @@ mod slots;
 mod stored;
 mod supervisor;
 mod validate;
+pub mod version;
+mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_nats::ServerInfo;
-use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+pub use account::{Account, Holder};
 pub use error::from_request as request_failed;
 pub use fast_publish::{FastIngest, Halts, Item, Progress};
 pub use lanes::Lanes;
@@ -49,7 +53,7 @@ pub use stored::Stored;
 pub use supervisor::Connection;
 
 use crate::deadline::Deadline;
-use crate::error::{Error, Reason, Result};
+use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::names::Reserved;
 use lookup::Lookups;
@@ -70,7 +74,8 @@ struct Inner {
     /// Pulled messages. Apart, so that a message that breaks a connection breaks no publish.
     deliveries: Vec<Connection>,
     turn: AtomicUsize,
-    account: OnceCell<u32>,
+    holder: Holder,
+    account: OnceCell<Account>,
     lookups: Lookups,
     slots: Slots,
     batch_slots: Slots,
@@ -78,9 +83,18 @@ struct Inner {
 }
 
 impl Nats {
-    /// Starts to connect; nothing waits for it to succeed.
-    pub fn start(config: config::Config, metrics: Metrics) -> Self {
+    /// Starts to connect; nothing waits for it to succeed. `gateway` are the settings of the gateway's own
+    /// login, whose subjects are no caller's, of whichever login.
+    pub fn start(
+        config: config::Config,
+        holder: Holder,
+        gateway: &config::Config,
+        mut metrics: Metrics,
+    ) -> Self {
+        let api_prefixes = gateway.api_prefix.iter().chain(&config.api_prefix);
+        let reserved = Reserved::new(&gateway.inbox_prefix).and(api_prefixes.cloned());
         let config = Arc::new(config);
+        metrics.nats = metrics.nats.of(holder.tenant.clone());
         let connections = |count: usize, role: &'static str| {
             let start = |_| Connection::start(config.clone(), role, metrics.clone());
             (0..count.max(1)).map(start).collect()
@@ -88,14 +102,15 @@ impl Nats {
         Self(Arc::new(Inner {
             requests: connections(config.publish_connections, "requests"),
             deliveries: connections(config.consume_connections, "deliveries"),
-            api_prefix: match &config.domain {
-                Some(domain) => format!("$JS.{domain}.API"),
-                None => "$JS.API".to_owned(),
-            },
-            reserved: Reserved::new(&config.inbox_prefix),
-            slots: Slots::new(config.pull_slots),
+            api_prefix: config.api_prefix(),
+            reserved,
+            slots: Slots::new(match config.api_prefix {
+                Some(_) => config.pull_slots / import::PULLS as usize,
+                None => config.pull_slots,
+            }),
             batch_slots: Slots::new(fast_publish::OPEN_BATCHES),
             turn: AtomicUsize::new(0),
+            holder,
             account: OnceCell::new(),
             lookups: Lookups::default(),
             quarantine: Register::default(),
@@ -104,9 +119,33 @@ impl Nats {
         }))
     }
 
+    /// The tenant whose login this is; `None` is the gateway's own.
+    pub fn tenant(&self) -> Option<&str> {
+        self.0.holder.tenant.as_deref()
+    }
+
+    /// Waits until it is known whether NATS lets this login in. Where its servers cannot be reached that is left
+    /// open.
+    ///
+    /// # Errors
+    ///
+    /// `NATS_LOGIN_FAILED`.
+    pub async fn login(&self, deadline: Deadline) -> Result<()> {
+        let is_refused = deadline.bound(self.notices().is_refused()).await;
+        match is_refused {
+            Ok(true) => Err(error::login_failed()),
+            _ => Ok(()),
+        }
+    }
+
     /// What callers may not publish to.
     pub fn reserved(&self) -> &Reserved {
         &self.0.reserved
+    }
+
+    /// What the subjects begin with that answers arrive on.
+    pub fn inbox_prefix(&self) -> &str {
+        &self.0.config.inbox_prefix
     }
 
     /// The JetStream domain, where one is configured.
@@ -160,50 +199,6 @@ impl Nats {
     /// A connection for whom others shall not be broken by; `role` names it in logs and metrics.
     pub fn own_connection(&self, role: &'static str) -> Connection {
         Connection::start(self.0.config.clone(), role, self.0.metrics.clone())
-    }
-
-    /// A fingerprint of the NATS account, the same on every replica. 0 where the NATS user may not
-    /// ask for it: then it is not known.
-    pub async fn account(&self, deadline: Deadline) -> Result<u32> {
-        let asking = self
-            .0
-            .account
-            .get_or_try_init(|| self.ask_for_account(deadline));
-        // Whoever waits for another's question keeps to its own deadline.
-        let account = deadline
-            .bound(asking)
-            .await
-            .map_err(|_| error::too_late("the account"))?;
-        account.copied()
-    }
-
-    async fn ask_for_account(&self, deadline: Deadline) -> Result<u32> {
-        #[derive(Deserialize)]
-        struct Answer {
-            data: User,
-        }
-        #[derive(Deserialize)]
-        struct User {
-            account: String,
-        }
-        let link = self.request_link(deadline).await?;
-        let attempt = deadline.at_most(self.0.config.request_timeout);
-        match link
-            .request("$SYS.REQ.USER.INFO", None, bytes::Bytes::new(), attempt)
-            .await
-        {
-            Ok(answer) => {
-                let answer: Answer = serde_json::from_slice(&answer.payload).map_err(|error| {
-                    Error::new(
-                        Reason::Internal,
-                        format!("cannot read the user's info: {error}"),
-                    )
-                })?;
-                Ok(crc32fast::hash(answer.data.account.as_bytes()))
-            }
-            Err(RequestError::Denied) => Ok(0),
-            Err(failure) => Err(error::from_request(failure, "the user's info")),
-        }
     }
 
     async fn request_link(&self, deadline: Deadline) -> Result<Arc<Link>> {

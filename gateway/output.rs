@@ -10,20 +10,29 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use crate::error::{Error, Reason};
+use crate::memory::Hold;
 
 /// A session's end of the way.
 pub struct Output<F> {
     /// In boxes: the channel has room for more frames than it ever holds.
-    frames: mpsc::Sender<Box<F>>,
+    frames: mpsc::Sender<Box<Sent<F>>>,
     end: Arc<OnceLock<Result<(), Status>>>,
 }
 
 /// The caller's end: the stream that the transport reads, of the responses that frames are put into.
 pub struct Frames<F, R = F> {
-    frames: mpsc::Receiver<Box<F>>,
+    frames: mpsc::Receiver<Box<Sent<F>>>,
     end: Arc<OnceLock<Result<(), Status>>>,
     ended: bool,
+    /// The room of the frame that the transport has: it asks for the next once that is written.
+    writing: Option<Hold>,
     response: PhantomData<fn() -> R>,
+}
+
+/// A frame, and the room that it takes until it is written.
+struct Sent<F> {
+    frame: F,
+    hold: Option<Hold>,
 }
 
 /// Both ends. One frame may wait: the session holds back what follows before the transport has taken it.
@@ -34,6 +43,7 @@ pub fn channel<F, R>() -> (Output<F>, Frames<F, R>) {
         frames: receiver,
         end: end.clone(),
         ended: false,
+        writing: None,
         response: PhantomData,
     };
     (
@@ -73,17 +83,28 @@ impl<F> Output<F> {
 
     /// Sends a frame if there is room; only the session sends, so room that was seen stays.
     pub fn send(&self, frame: F) {
-        let _ = self.frames.try_send(Box::new(frame));
+        self.put(Sent { frame, hold: None });
+    }
+
+    /// The same with the room that the frame takes, which is given back once it is written.
+    pub fn send_holding(&self, frame: F, hold: Hold) {
+        let hold = Some(hold);
+        self.put(Sent { frame, hold });
     }
 
     /// Sends a frame when there is room.
     pub async fn send_later(&self, frame: F) {
-        let _ = self.frames.send(Box::new(frame)).await;
+        let sent = Sent { frame, hold: None };
+        let _ = self.frames.send(Box::new(sent)).await;
     }
 
     /// Says how the stream ends, behind the frames that still wait. The first word counts.
     pub fn end(&self, end: Result<(), Error>) {
         let _ = self.end.set(end.map_err(Status::from));
+    }
+
+    fn put(&self, sent: Sent<F>) {
+        let _ = self.frames.try_send(Box::new(sent));
     }
 }
 
@@ -94,8 +115,11 @@ impl<F, R: From<F>> Stream for Frames<F, R> {
         if self.ended {
             return Poll::Ready(None);
         }
-        if let Some(frame) = ready!(self.frames.poll_recv(cx)) {
-            return Poll::Ready(Some(Ok(R::from(*frame))));
+        self.writing = None;
+        if let Some(sent) = ready!(self.frames.poll_recv(cx)) {
+            let Sent { frame, hold } = *sent;
+            self.writing = hold;
+            return Poll::Ready(Some(Ok(R::from(frame))));
         }
         self.ended = true;
         match self.end.get() {

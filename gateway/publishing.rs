@@ -2,11 +2,11 @@
 //! take out of the gateway, and what goes on when their caller is gone.
 
 mod batch;
-mod budget;
 mod orphans;
 mod outlet;
 mod permit;
 pub mod session;
+mod share;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -14,7 +14,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use batch::Batch;
-pub use budget::Budget;
 pub use orphans::Orphans;
 pub use outlet::{Accepted, Outlet};
 pub use permit::may_publish;
@@ -44,9 +43,6 @@ pub struct Config {
     pub max_window_messages: u32,
     /// The most bytes that a caller may ask to have on their way. Default 64 MiB.
     pub max_window_bytes: ByteSize,
-    /// Bytes that all publish streams of this gateway together may have on their way, beyond 64 KiB of
-    /// each; a message counts 512 bytes more than it has. At least `max_window_bytes`. Default 512 MiB.
-    pub max_total_in_flight_bytes: ByteSize,
     /// Time between two heartbeats of a publish stream, unless the caller says otherwise; 1 s at
     /// least. Default 15 s.
     #[serde(with = "humantime_serde")]
@@ -86,7 +82,6 @@ impl Default for Config {
             max_in_flight_bytes: ByteSize::mib(8),
             max_window_messages: 16_384,
             max_window_bytes: ByteSize::mib(64),
-            max_total_in_flight_bytes: ByteSize::mib(512),
             heartbeat_interval: Duration::from_secs(15),
             ping_within: Duration::from_secs(20),
             max_stream_age: Duration::from_secs(30 * 60),
@@ -99,8 +94,6 @@ impl Config {
         checks.positive_time("timeout", self.timeout);
         checks.within("max_window_messages", self.max_window_messages, 1..=32_768);
         checks.size("max_window_bytes", self.max_window_bytes, ByteSize::kib(1));
-        let total = self.max_total_in_flight_bytes;
-        checks.size("max_total_in_flight_bytes", total, self.max_window_bytes);
         checks.whole_seconds("heartbeat_interval", self.heartbeat_interval);
         checks.whole_seconds("ping_within", self.ping_within);
         checks.time_within("max_stream_age", self.max_stream_age, STREAM_AGES);
@@ -127,12 +120,12 @@ mod tests {
         let mut config = WholeConfig::default();
         config.publish.max_window_messages = 100;
         config.publish.max_window_bytes = ByteSize::mib(2);
-        config.publish.max_total_in_flight_bytes = ByteSize::mib(1);
+        config.memory.max_buffered_bytes = ByteSize::mib(1);
 
         assert_eq!(
             config.validate().unwrap_err().keys(),
             [
-                "publish.max_total_in_flight_bytes",
+                "memory.max_buffered_bytes",
                 "publish.max_in_flight",
                 "publish.max_in_flight_bytes"
             ]

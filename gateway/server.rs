@@ -2,11 +2,14 @@
 
 mod audit;
 mod authenticate;
+mod keeping;
 mod limit;
-mod messages;
+pub(crate) mod messages;
 mod observe;
 mod permit;
 mod rescue;
+mod room;
+mod tenancy;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::{Service, ServiceBuilder};
 
+pub(crate) use self::tenancy::Tenancy;
 use crate::auth::Authenticator;
 use crate::listener;
 use crate::metrics::Metrics;
@@ -47,20 +51,19 @@ pub(crate) const SERVICES: [&str; 6] = [
     subscriber_service_server::SERVICE_NAME,
 ];
 
-/// What is served.
-pub(crate) struct Services<H: Health> {
+/// What is served to callers of one NATS login.
+pub(crate) struct Services {
     pub(crate) publisher: Publisher,
     pub(crate) subscriber: Subscriber,
     pub(crate) stream: StreamService,
     pub(crate) consumer: ConsumerService,
     pub(crate) dead_letter: DeadLetterService,
     pub(crate) gateway: Gateway,
-    pub(crate) health: HealthServer<H>,
 }
 
 /// The whole stack of a listener, for pages of the origins that `web` names.
 pub(crate) fn stack(
-    routes: Routes,
+    tenancy: Tenancy,
     web: &web::Config,
     authenticator: Authenticator,
     tracer: Option<Tracer>,
@@ -92,11 +95,11 @@ pub(crate) fn stack(
         .layer_fn(audit::Audit::new)
         // Gives a reason to what tonic refuses by itself.
         .layer_fn(rescue::Rescue::new)
-        .service(routes)
+        .service(tenancy)
 }
 
-/// The services, which all listeners share.
-pub(crate) fn routes<H: Health>(services: Services<H>, config: &listener::Config) -> Routes {
+/// The gateway's own services, which all listeners share.
+pub(crate) fn routes(services: Services, config: &listener::Config) -> Routes {
     let most = config.max_request_bytes.as_usize();
     let mut routes = Routes::builder();
     routes
@@ -111,8 +114,17 @@ pub(crate) fn routes<H: Health>(services: Services<H>, config: &listener::Config
         .add_service(
             DeadLetterServiceServer::new(services.dead_letter).max_decoding_message_size(most),
         )
-        .add_service(GatewayServiceServer::new(services.gateway))
-        .add_service(services.health);
+        .add_service(GatewayServiceServer::new(services.gateway));
+    routes.routes()
+}
+
+/// The same with health and reflection.
+pub(crate) fn with_health(
+    routes: Routes,
+    health: HealthServer<impl Health>,
+    config: &listener::Config,
+) -> Routes {
+    let routes = routes.add_service(health);
     if config.reflection {
         // The descriptors are made by the build; they are always sound.
         let reflection = || {
@@ -123,8 +135,8 @@ pub(crate) fn routes<H: Health>(services: Services<H>, config: &listener::Config
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         if let (Ok(v1), Ok(v1alpha)) = (reflection().build_v1(), reflection().build_v1alpha()) {
-            routes.add_service(v1).add_service(v1alpha);
+            return routes.add_service(v1).add_service(v1alpha);
         }
     }
-    routes.routes()
+    routes
 }

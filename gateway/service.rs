@@ -3,7 +3,7 @@
 pub mod consumer;
 pub mod dead_letter;
 pub mod gateway;
-mod page;
+pub(crate) mod page;
 pub mod publisher;
 mod resource;
 pub mod stream;

@@ -8,7 +8,7 @@
 
 mod caller;
 mod entry;
-mod id;
+pub(crate) mod id;
 mod listing;
 mod mailbox;
 mod notice;
@@ -54,6 +54,8 @@ struct Inner {
     gateway: u64,
     /// What all replicas' subjects begin with.
     prefix: String,
+    /// Whose they are, for logs; empty is the gateway's own login.
+    tenant: Box<str>,
     most: usize,
     /// How long a drained session has.
     drain: Duration,
@@ -82,23 +84,26 @@ pub struct Registration {
 }
 
 impl Sessions {
-    /// No sessions yet; at most `most` at a time. `draining` ends them within `drain`.
+    /// No sessions yet; at most `most` at a time. `draining` ends them within `drain`; `tasks` are those that
+    /// shutting down waits for.
     pub fn new(
-        inbox_prefix: &str,
+        nats: &Nats,
         most: usize,
         draining: CancellationToken,
         drain: Duration,
+        tasks: TaskTracker,
     ) -> Self {
         Self(Arc::new(Inner {
             gateway: fastrand::u64(1..),
-            prefix: format!("{inbox_prefix}.jetgate"),
+            prefix: format!("{}.jetgate", nats.inbox_prefix()),
+            tenant: nats.tenant().unwrap_or_default().into(),
             most,
             drain,
             next: AtomicU64::new(1),
             open: Mutex::default(),
             replicas: Replicas::default(),
             draining,
-            tasks: TaskTracker::new(),
+            tasks,
         }))
     }
 
@@ -140,7 +145,7 @@ impl Sessions {
         let mut open = self.lock();
         if open.len() >= self.0.most {
             let text = format!(
-                "the gateway has {} sessions, as many as it may have",
+                "there are {} sessions, as many as there may be",
                 self.0.most
             );
             return Err(Error::new(Reason::TooManySessions, text));
@@ -163,7 +168,7 @@ impl Sessions {
             session,
         };
         drop(open);
-        entry.log_opened(route);
+        entry.log_opened(route, &self.0.tenant);
         Ok(Registration {
             sessions: self.clone(),
             entry,
@@ -262,6 +267,6 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.sessions.lock().remove(&self.route.session);
-        self.entry.log_closed(self.route);
+        self.entry.log_closed(self.route, &self.sessions.0.tenant);
     }
 }

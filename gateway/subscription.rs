@@ -16,6 +16,7 @@ mod heartbeat;
 pub mod in_flight;
 mod labels;
 mod link;
+mod memory;
 mod noting;
 mod opening;
 mod outbox;
@@ -30,6 +31,7 @@ mod stall;
 mod stop;
 mod stopping;
 pub mod terms;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -42,9 +44,9 @@ use tokio::time::Instant;
 use crate::alarm::Alarm;
 use crate::auth::{Access, Changes, Expiry};
 use crate::convert::open::Settings;
+use crate::memory::{Budget, Room};
 use crate::metrics::{Metrics, SessionGuard};
 use crate::nats::Nats;
-use crate::nats::pull::Delivery;
 use crate::output::Output;
 use crate::proto::{Gap, StallReason};
 use crate::sessions::{Registration, Sessions};
@@ -64,6 +66,7 @@ pub use source::{Durable, Ordered, Source};
 use stall::Probe;
 use stop::Stop;
 pub use stop::StopAt;
+use waiting::Waiting;
 
 /// No lease is taken for longer, so that adding it to a clock cannot overflow.
 const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -75,6 +78,8 @@ pub struct Shared {
     pub nats: Nats,
     /// The other sessions.
     pub sessions: Sessions,
+    /// What all of them take room from.
+    pub budget: Budget,
     /// What is counted.
     pub metrics: Metrics,
     /// How old a session becomes at most, give or take a tenth.
@@ -109,8 +114,9 @@ pub struct Session {
     /// The consumer, as its deliveries are named.
     origin: Arc<Origin>,
     labeller: Labeller,
-    /// Pulled, and waiting for the transport to take the last frame; with the time of arrival.
-    held: VecDeque<(Instant, Delivery)>,
+    /// Pulled, and waiting for the transport to take the last frame.
+    held: Waiting,
+    room: Room,
     gap: Option<Gap>,
     /// The consumer counts its deliveries anew; what is held waits until its info is known.
     is_outdated: bool,

@@ -6,6 +6,7 @@
 
 mod by_name;
 mod client_name;
+mod handshakes;
 mod material;
 
 use std::{
@@ -17,9 +18,10 @@ use std::{
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+use self::handshakes::Handshakes;
 use self::material::Material;
 pub(crate) use self::material::certificates;
 pub use self::{client_name::ClientName, material::MaterialError};
@@ -48,10 +50,11 @@ pub struct Config {
     /// Time between two looks at the files. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub reload_interval: Duration,
-    /// Longest time for a handshake, waiting for its turn included. Default 10 s.
+    /// Longest time for a handshake, waiting for its client and its turns included. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
-    /// Handshakes at a time; others wait for their turn. Default 64.
+    /// Handshakes that compute at a time; others wait for their turn. Those that wait for their client take
+    /// none. Default 64.
     pub max_handshakes: u32,
 }
 
@@ -106,7 +109,7 @@ struct Inner {
     protocols: &'static [&'static [u8]],
     metrics: Metrics,
     current: RwLock<Current>,
-    handshakes: Semaphore,
+    handshakes: Handshakes,
 }
 
 struct Current {
@@ -148,7 +151,7 @@ impl Tls {
         let protocols: &[&[u8]] = if http1 { &[HTTP2, HTTP1] } else { &[HTTP2] };
         let current = Current::of(Material::read(config)?, config, protocols)?;
         let tls = Self(Arc::new(Inner {
-            handshakes: Semaphore::new(config.max_handshakes as usize),
+            handshakes: Handshakes::new(config.max_handshakes),
             config: config.clone(),
             protocols,
             current: RwLock::new(current),
@@ -164,12 +167,8 @@ impl Tls {
     ///
     /// When the client takes too long, or does not agree with what is asked of it.
     pub async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeError> {
-        let handshake = async {
-            // A closed semaphore would be no reason to refuse anybody; this one is never closed.
-            let _turn = self.0.handshakes.acquire().await;
-            let acceptor = TlsAcceptor::from(self.server_config());
-            acceptor.accept(stream).await
-        };
+        let acceptor = TlsAcceptor::from(self.server_config());
+        let handshake = self.0.handshakes.by_turns(acceptor.accept(stream));
         match timeout(self.0.config.handshake_timeout, handshake).await {
             Ok(outcome) => Ok(outcome?),
             Err(_elapsed) => Err(HandshakeError::TimedOut),

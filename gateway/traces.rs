@@ -7,7 +7,7 @@
 
 mod call;
 mod config;
-mod context;
+pub(crate) mod context;
 mod export;
 mod message;
 

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use jetgate::auth::NewKey;
 use jetgate::proto::{
-    CreateStreamRequest, DeleteStreamRequest, GetInfoRequest, PublishOpen, PublishRequest,
-    PurgeStreamRequest, StreamConfig, TerminateSessionRequest,
+    CreateStreamRequest, DeleteConsumerRequest, DeleteStreamRequest, GetInfoRequest, PublishOpen,
+    PublishRequest, PurgeStreamRequest, StreamConfig, TerminateSessionRequest,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tonic::Code;
 
+use crate::support::consume::{Consume, open};
+use crate::support::consuming::{CONSUMER, STREAM, Session, create_consumer, subscribe};
 use crate::support::publishing::Publishing;
-use crate::support::{Clients, NatsServer, Process, Replica, SOON, eventually, refused};
+use crate::support::{
+    Clients, File, NatsServer, Process, Replica, SOON, eventually, metadata, refused,
+};
 
 /// A gateway that logs JSON, and a caller that may call.
 struct House {
@@ -25,6 +29,11 @@ struct House {
 
 impl House {
     async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// With more in the section of authentication.
+    async fn with(auth: &str) -> Self {
         let nats = NatsServer::start().await;
         let key = NewKey::make("ada");
         let folder = TempDir::new().unwrap();
@@ -33,7 +42,7 @@ impl House {
         let config = folder.path().join("jetgate.toml");
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [nats]\nurl = {:?}\n[auth]\napi_keys_file = {keys:?}\nreload_interval = \"1s\"\n[log]\nformat = \"json\"\n",
+             [nats]\nurl = {:?}\n[auth]\napi_keys_file = {keys:?}\nreload_interval = \"1s\"\n{auth}\n[log]\nformat = \"json\"\n",
             nats.url()
         );
         std::fs::write(&config, text).unwrap();
@@ -51,15 +60,17 @@ impl House {
 
     /// The first event of this kind that is as wanted.
     async fn event(&self, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        eventually(SOON, async || {
-            let output = self.process.output();
-            let lines = output
-                .lines()
-                .filter_map(|line| serde_json::from_str(line).ok());
-            let mut events = lines.filter(|line: &Value| line["target"] == "jetgate::audit");
-            events.find_map(|line| (line["event"] == kind && wanted(&line)).then_some(line))
-        })
-        .await
+        eventually(SOON, async || self.events(kind).into_iter().find(&wanted)).await
+    }
+
+    /// The events of this kind until now.
+    fn events(&self, kind: &str) -> Vec<Value> {
+        let output = self.process.output();
+        let lines = output.lines();
+        let events = lines.filter_map(|line| serde_json::from_str(line).ok());
+        events
+            .filter(|event: &Value| event["target"] == "jetgate::audit" && event["event"] == kind)
+            .collect()
     }
 
     async fn administered(&self, method: &str) -> Value {
@@ -182,6 +193,152 @@ async fn sessions_are_written_down_from_their_opening_to_their_end() {
         house.administered("/TerminateSession").await["session"],
         id.as_str()
     );
+}
+
+#[tokio::test]
+async fn sessions_of_consumers_are_written_down_with_what_they_read() {
+    let house = House::start().await;
+    let mut wire = house.nats.wire().await;
+    wire.create_stream(json!({ "name": STREAM, "subjects": ["orders.>"] }))
+        .await;
+    create_consumer(&mut wire, json!({})).await;
+
+    let consuming = Consume::open(&house.ada, open()).await;
+    let subscribing = Session::open(&house.ada, subscribe()).await;
+    let mut ids = Vec::new();
+    for kind in ["Consume", "Subscribe"] {
+        let is_kind = |event: &Value| event["kind"] == kind;
+        let opened = house.event("session_opened", is_kind).await;
+        assert_eq!(
+            (&opened["caller"], &opened["stream"], &opened["consumer"]),
+            (&"ada".into(), &STREAM.into(), &CONSUMER.into())
+        );
+        ids.push(opened["session"].clone());
+    }
+
+    drop((consuming, subscribing));
+    for id in ids {
+        let is_it = |event: &Value| event["session"] == id;
+        house.event("session_closed", is_it).await;
+    }
+}
+
+#[tokio::test]
+async fn changes_of_consumers_are_written_down() {
+    let house = House::start().await;
+    let mut wire = house.nats.wire().await;
+    wire.create_stream(json!({ "name": STREAM, "subjects": ["orders.>"] }))
+        .await;
+    create_consumer(&mut wire, json!({})).await;
+
+    let delete = DeleteConsumerRequest {
+        stream: STREAM.to_owned(),
+        consumer: CONSUMER.to_owned(),
+    };
+    house.ada.consumers().delete_consumer(delete).await.unwrap();
+
+    let deleted = house.administered("/DeleteConsumer").await;
+    assert_eq!(
+        (&deleted["stream"], &deleted["consumer"], &deleted["code"]),
+        (&STREAM.into(), &CONSUMER.into(), &"Ok".into())
+    );
+}
+
+/// Two rules, so that the second one's line is not the first of the file.
+const RULES: &str = "[[rule]]
+name = \"ada\"
+callers = [\"ada\"]
+publish = [\"orders.>\"]
+[[rule]]
+name = \"no-secrets\"
+effect = \"deny\"
+callers = [\"*\"]
+publish = [\"orders.secret.>\"]
+";
+
+fn to(subject: &str) -> PublishRequest {
+    PublishRequest {
+        subject: subject.to_owned(),
+        ..PublishRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn what_is_denied_is_written_down_with_the_rule_that_says_so() {
+    let rules = File::with(RULES);
+    let house = House::with(&format!("policy_file = {:?}", rules.path())).await;
+    let mut publisher = house.ada.publisher();
+
+    for (subject, rule, line) in [("orders.secret.1", "no-secrets", 9), ("else", "", 0)] {
+        let answer = publisher.publish(to(subject)).await;
+        let status = refused(answer, Code::PermissionDenied, "PERMISSION_DENIED");
+        let is_it = |event: &Value| event["subjects"] == subject;
+        let event = house.event("denied", is_it).await;
+        assert_eq!(
+            event["decision_id"].as_str(),
+            metadata(&status, "decision_id").as_deref()
+        );
+        assert_eq!(
+            (&event["rule"], &event["line"]),
+            (&rule.into(), &line.into())
+        );
+        assert_eq!(
+            (&event["caller"], &event["by"], &event["permission"]),
+            (&"ada".into(), &"api_key".into(), &"publish".into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_one_call_ten_denials_are_written_down() {
+    let rules = File::with(RULES);
+    let house = House::with(&format!("policy_file = {:?}", rules.path())).await;
+    let mut stream = Publishing::open(&house.ada, PublishOpen::default()).await;
+
+    let messages = (0..30).map(|number| to(&format!("orders.secret.{number}")));
+    stream.publish(1, messages.collect()).await;
+    stream.settled(30).await;
+    assert!(
+        stream
+            .outcomes
+            .values()
+            .all(|it| it.reason() == "PERMISSION_DENIED")
+    );
+    // A call of its own, whose line comes behind all that the stream has written.
+    let answer = house.ada.publisher().publish(to("else")).await;
+    refused(answer, Code::PermissionDenied, "PERMISSION_DENIED");
+    house
+        .event("denied", |event| event["subjects"] == "else")
+        .await;
+
+    let secret = |event: &Value| {
+        event["subjects"]
+            .as_str()
+            .unwrap()
+            .starts_with("orders.secret.")
+    };
+    let denied = house.events("denied");
+    assert_eq!(denied.iter().filter(|event| secret(event)).count(), 10);
+}
+
+#[tokio::test]
+async fn in_shadow_mode_what_would_be_denied_is_written_down() {
+    let rules = File::with(RULES);
+    let auth = format!("policy_file = {:?}\npolicy_mode = \"shadow\"", rules.path());
+    let house = House::with(&auth).await;
+    let mut wire = house.nats.wire().await;
+    wire.create_stream(json!({ "name": STREAM, "subjects": ["orders.>"] }))
+        .await;
+
+    let mut publisher = house.ada.publisher();
+    publisher.publish(to("orders.secret.1")).await.unwrap();
+
+    let event = house.event("would_be_denied", |_| true).await;
+    assert_eq!(
+        (&event["rule"], &event["subjects"]),
+        (&"no-secrets".into(), &"orders.secret.1".into())
+    );
+    assert!(house.events("denied").is_empty());
 }
 
 #[tokio::test]

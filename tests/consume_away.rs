@@ -7,9 +7,10 @@ use jetgate::proto::{AckKind, SettleFrame, StallReason};
 use serde_json::{Value, json};
 use tonic::Code;
 
-use crate::support::consume::{Consume, open, range};
+use crate::support::consume::{Consume, open, open_window, range};
 use crate::support::consuming::{
-    CONSUMER, STREAM, create_consumer, item_reason, nanoseconds, sequences, store_many,
+    CONSUMER, STREAM, Session, ack, acknowledge, create_consumer, item_reason, nanoseconds, say,
+    sequences, store_many, subscribe_window,
 };
 use crate::support::{Gateway, NatsServer, SOON, Toxic, Wire, eventually};
 
@@ -141,4 +142,47 @@ async fn no_more_settlements_are_kept_than_there_is_room_for() {
         (wire.consumer_info(STREAM, CONSUMER).await["ack_floor"]["stream_seq"] == 1).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn settlements_in_vain_keep_no_room() {
+    let (_nats, toxic, gateway, mut wire) =
+        start_behind_toxic(json!({ "ack_wait": nanoseconds(4) })).await;
+    store_many(&mut wire, 2).await;
+    let mut session = Consume::open(&gateway, open_window(2)).await;
+    session.messages(2).await;
+    toxic.cut();
+    session.stalled_by(StallReason::NatsDisconnected).await;
+
+    // R5: the caller has nothing more to settle, so what it settled must not keep the window full.
+    let settled = session.settle(vec![range(AckKind::Ack, 1, 2)], true).await;
+    assert_eq!(settled.results[0].metadata["failed"], "2");
+    toxic.restore();
+
+    let again = session.messages(2).await;
+    assert!(again.iter().all(|message| message.delivery_attempt == 2));
+    session.ack(&again).await;
+}
+
+#[tokio::test]
+async fn acknowledgements_in_vain_keep_no_room() {
+    let (_nats, toxic, gateway, mut wire) =
+        start_behind_toxic(json!({ "ack_wait": nanoseconds(4) })).await;
+    store_many(&mut wire, 2).await;
+    let mut session = Session::open(&gateway, subscribe_window(2)).await;
+    let messages = session.messages(2).await;
+    toxic.cut();
+    session.stalled_by(StallReason::NatsDisconnected).await;
+
+    // R5: the same, whichever call it was.
+    let tokens = messages.iter().map(|message| &message.ack_token);
+    let items = tokens.map(|token| say(AckKind::Ack, token)).collect();
+    for result in acknowledge(&gateway, items).await {
+        assert_ne!(result.code, 0, "{result:?}");
+    }
+    toxic.restore();
+
+    let again = session.messages(2).await;
+    assert!(again.iter().all(|message| message.delivery_attempt == 2));
+    ack(&gateway, &again).await;
 }

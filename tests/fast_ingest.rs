@@ -12,7 +12,7 @@ use jetgate::error::Reason;
 use jetgate::metrics::Metrics;
 use jetgate::names::{MessageId, StreamName, Subject};
 use jetgate::nats::config::Config;
-use jetgate::nats::{FastIngest, Halts, Item, Nats, Outgoing};
+use jetgate::nats::{FastIngest, Halts, Holder, Item, Nats, Outgoing};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -45,7 +45,9 @@ impl Publisher {
             url: url.parse().unwrap(),
             ..Config::default()
         };
-        Self::open(&Nats::start(config, Metrics::new()), halts).await
+        let gateway = config.clone();
+        let nats = Nats::start(config, Holder::default(), &gateway, Metrics::new());
+        Self::open(&nats, halts).await
     }
 
     async fn open(nats: &Nats, halts: bool) -> Self {

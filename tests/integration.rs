@@ -43,6 +43,12 @@ mod consumers;
 mod service_surface;
 // The binary itself: exit codes, signals, and `jetgate dev`.
 mod binary;
+// A gateway that may have few files open.
+mod open_files;
+// JetStream of another account, over an import.
+mod api_prefix;
+// What `jetgate doctor` finds.
+mod doctor;
 // The commands for people: what they print, and how they fail.
 mod command_line;
 // Fetching a batch.
@@ -117,6 +123,8 @@ mod settings;
 mod round_trips;
 // TLS on the public listener.
 mod tls;
+// Callers that show certificates: who they are, and what is refused.
+mod certificates;
 // What the gateway counts.
 mod metrics;
 // What a receiver of traces sees.
@@ -135,12 +143,20 @@ mod tokens;
 mod least_privilege;
 // Attacks on the listener, and who stands by.
 mod attacks;
+// HTTP/2 itself.
+mod http2;
+// What hostile calls bring about at NATS.
+mod tap;
 // How much each caller may take.
 mod limits;
+// What the gateway holds of messages for all callers together.
+mod memory;
 // What the audit log tells.
 mod audit;
 // Who may do what.
 mod policy;
+// Callers whose calls go to NATS by other logins.
+mod tenants;
 // Messages that JetStream gives up: their letters, however they die.
 mod dead_letters;
 // Many sessions at once.

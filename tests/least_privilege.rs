@@ -4,13 +4,16 @@
 use jetgate::config::{Config, Secret};
 use jetgate::proto::consume_request::Frame as Consumed;
 use jetgate::proto::get_message_request::Target;
+use jetgate::proto::subscribe_request::Source;
 use jetgate::proto::{
-    AckKind, AckPolicy, ConsumerConfig, CreateConsumerRequest, CreateStreamRequest,
-    DeleteConsumerRequest, DeleteMessageRequest, DeleteStreamRequest, GetConsumerRequest,
-    GetInfoRequest, GetMessageRequest, GetStreamRequest, ListConsumersRequest, ListSessionsRequest,
-    ListStreamsRequest, ListSubjectsRequest, OrderedConsumer, PauseConsumerRequest, PublishAckMode,
+    AckKind, AckPolicy, ApplyConsumerRequest, ApplyStreamRequest, ConsumerConfig,
+    CreateConsumerRequest, CreateStreamRequest, DeleteConsumerRequest, DeleteMessageRequest,
+    DeleteStreamRequest, EphemeralConsumer, GetConsumerRequest, GetInfoRequest, GetMessageRequest,
+    GetStreamRequest, ListConsumersRequest, ListSessionsRequest, ListStreamsRequest,
+    ListSubjectsRequest, OrderedConsumer, PauseConsumerRequest, PriorityPolicy, PublishAckMode,
     PublishBatchMode, PublishBatchRequest, PublishOpen, PublishRequest, PurgeStreamRequest,
-    ResetConsumerRequest, ResumeConsumerRequest, StreamConfig, UpdateStreamRequest,
+    ResetConsumerRequest, ResumeConsumerRequest, StreamConfig, SubscribeRequest,
+    UnpinConsumerRequest, UpdateStreamRequest,
 };
 
 use crate::support::consume::{Consume, open};
@@ -54,12 +57,23 @@ async fn the_documented_user_is_enough_for_all_that_a_gateway_does() {
         Gateway::start_with(&nats.url(), as_documented).await,
         Gateway::start_with(&nats.url(), as_documented).await,
     ];
+    do_everything(&gateways).await;
+
+    for gateway in gateways {
+        gateway.shutdown().await;
+    }
+    assert!(!nats.log().contains("Violation"), "{}", nats.log());
+}
+
+/// All that a gateway does with JetStream, which is empty: two that collect dead letters, as documented.
+pub(crate) async fn do_everything(gateways: &[Gateway; 2]) {
     let gateway = &gateways[0];
     until_collecting(gateway).await;
 
     make(gateway).await;
     publish(gateway).await;
     read(gateway).await;
+    read_by_turns(gateway).await;
     bury(gateway).await;
     // Of every replica.
     let _session = Session::open(&gateways[1], subscribe()).await;
@@ -72,11 +86,6 @@ async fn the_documented_user_is_enough_for_all_that_a_gateway_does() {
     let info = gateway.gateway().get_info(GetInfoRequest {}).await.unwrap();
     assert_eq!(info.into_inner().nats.unwrap().streams, 3);
     administer(gateway).await;
-
-    for gateway in gateways {
-        gateway.shutdown().await;
-    }
-    assert!(!nats.log().contains("Violation"), "{}", nats.log());
 }
 
 async fn make(gateway: &Clients) {
@@ -146,6 +155,44 @@ async fn read(gateway: &Clients) {
     consuming.ack(&messages).await;
     consuming.send(Consumed::Drain(jetgate::proto::Drain::default()));
     consuming.end().await.unwrap();
+}
+
+/// Of two sessions one has the messages at a time, until the other one's turn; the ephemeral consumer is made and
+/// deleted by the way.
+async fn read_by_turns(gateway: &Clients) {
+    let config = ConsumerConfig {
+        durable_name: "turns".to_owned(),
+        ack_policy: AckPolicy::Explicit as i32,
+        priority_policy: PriorityPolicy::PinnedClient as i32,
+        priority_groups: vec!["jobs".to_owned()],
+        ..ConsumerConfig::default()
+    };
+    let apply = ApplyConsumerRequest {
+        stream: STREAM.to_owned(),
+        config: Some(config),
+        ..ApplyConsumerRequest::default()
+    };
+    gateway.consumers().apply_consumer(apply).await.unwrap();
+    let of_turns = || SubscribeRequest {
+        source: Some(Source::Consumer("turns".to_owned())),
+        ..subscribe()
+    };
+    let mut pinned = Session::open(gateway, of_turns()).await;
+    ack(gateway, &pinned.messages(17).await).await;
+    let unpin = UnpinConsumerRequest {
+        stream: STREAM.to_owned(),
+        consumer: "turns".to_owned(),
+        group: "jobs".to_owned(),
+    };
+    gateway.consumers().unpin_consumer(unpin).await.unwrap();
+    drop(pinned);
+
+    let own = SubscribeRequest {
+        source: Some(Source::Ephemeral(EphemeralConsumer::default())),
+        ..subscribe()
+    };
+    let mut own = Session::open(gateway, own).await;
+    ack(gateway, &own.messages(17).await).await;
 }
 
 /// A message dies, and is published again.
@@ -236,6 +283,11 @@ async fn administer(gateway: &Clients) {
         ..UpdateStreamRequest::default()
     };
     streams.update_stream(update).await.unwrap();
+    let apply = ApplyStreamRequest {
+        config: Some(config()),
+        ..ApplyStreamRequest::default()
+    };
+    streams.apply_stream(apply).await.unwrap();
     let purge = PurgeStreamRequest {
         stream: stream.clone(),
         ..PurgeStreamRequest::default()

@@ -8,18 +8,16 @@ mod owners;
 mod publishing;
 mod reload;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jetgate::auth::NewKey;
 use jetgate::config::Config;
 use jetgate::proto::PublishRequest;
 use serde_json::json;
-use tempfile::TempDir;
 use tonic::{Code, Status};
 
 use crate::support::consuming::{CONSUMER, STREAM};
-use crate::support::{Clients, Gateway, NatsServer, Wire, http_get, metadata, refused};
+use crate::support::{Clients, File, Gateway, NatsServer, Wire, http_get, metadata, refused};
 
 /// A gateway with rules, its callers, and the stream of the consuming tests.
 struct House {
@@ -29,28 +27,6 @@ struct House {
     rules: File,
     keys: File,
     callers: [(&'static str, NewKey); 3],
-}
-
-/// A file that can be changed.
-struct File(TempDir);
-
-impl File {
-    fn with(text: &str) -> Self {
-        let file = Self(TempDir::new().unwrap());
-        file.write(text);
-        file
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().join("file.toml")
-    }
-
-    /// Readers see the old text or the new one.
-    fn write(&self, text: &str) {
-        let fresh = self.0.path().join("fresh");
-        std::fs::write(&fresh, text).unwrap();
-        std::fs::rename(fresh, self.path()).unwrap();
-    }
 }
 
 impl House {

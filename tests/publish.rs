@@ -1,6 +1,7 @@
 //! Publishing one message: what is stored and what is answered.
 
 mod conditions;
+mod deposed;
 mod faults;
 mod refusals;
 mod validation;

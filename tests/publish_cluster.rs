@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jetgate::proto::{GetInfoRequest, PublishRequest, PublishResponse};
+use jetgate::proto::{Expectation, GetInfoRequest, PublishRequest, PublishResponse};
 use serde_json::json;
 use tokio::sync::watch;
 use tonic::{Code, Request, Response, Status};
@@ -185,4 +185,36 @@ async fn the_same_id_at_the_same_time_is_stored_once() {
     });
     assert_eq!(stored.count(), 1);
     assert_eq!(cluster.wire().await.count("ORDERS").await, 1);
+}
+
+/// Three replicas look for a duplicate before anything that is expected; one does not
+/// (`publish::conditions`).
+#[tokio::test]
+async fn a_repeated_message_is_a_duplicate_whatever_it_expects() {
+    let (cluster, gateway) = start().await;
+    let named = |id: &str, expect: Expectation| PublishRequest {
+        subject: "orders.x".to_owned(),
+        message_id: id.to_owned(),
+        expect: Some(expect.into()),
+        ..PublishRequest::default()
+    };
+    let first = Expectation {
+        last_sequence: Some(0),
+        last_subject_sequence: Some(0),
+        ..Expectation::default()
+    };
+    let second = Expectation {
+        last_message_id: "first".to_owned(),
+        ..Expectation::default()
+    };
+
+    for (id, expect) in [("first", first), ("second", second)] {
+        for is_repeated in [false, true] {
+            let request = named(id, expect.clone());
+            let answer = gateway.publisher().publish(request).await.unwrap();
+            assert_eq!(answer.get_ref().duplicate, is_repeated, "{id}");
+        }
+    }
+
+    assert_eq!(cluster.wire().await.count("ORDERS").await, 2);
 }

@@ -20,13 +20,17 @@ const LONGEST: Duration = Duration::from_secs(120);
 /// A comment that says that the command after it fails, and how: `# fails: WRONG_STREAM`.
 const FAILURES: [&str; 2] = ["# fails: ", "# ends with: "];
 
-/// Metrics that appear once there is something to count.
-const RARE_METRICS: [&str; 6] = [
+/// Metrics that appear once there is something to count, or a tenant.
+const RARE_METRICS: [&str; 10] = [
     "jetgate_caller_limits_total",
     "jetgate_policy_denials_total",
     "jetgate_refused_connections_total",
     "jetgate_session_stalls_total",
     "jetgate_stalled_sessions",
+    "jetgate_tenant_connected",
+    "jetgate_tenant_login_failures_total",
+    "jetgate_tenant_reconnects_total",
+    "jetgate_tenant_refused_calls_total",
     "jetgate_token_key_lookups_total",
 ];
 

@@ -5,6 +5,7 @@ mod authentication;
 mod connection;
 mod limits;
 mod log;
+mod patience;
 mod tls;
 
 use jetgate::config::Config;

@@ -13,7 +13,7 @@ use jetgate::proto::{
     GetInfoRequest, OrderedConsumer, PublishRequest, SubscribeRequest, SubscribeResponse,
 };
 use serde_json::json;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::transport::Channel;
 use tonic::{Code, Streaming};
@@ -290,4 +290,35 @@ async fn a_handshake_that_never_ends_holds_up_nobody() {
     }
     let channel = authority.client(None).channel(gateway.public(), NAME);
     assert!(asks(channel).await.is_ok());
+}
+
+#[tokio::test]
+async fn those_that_say_nothing_more_keep_no_new_caller_waiting() {
+    let nats = NatsServer::start().await;
+    let authority = Authority::new();
+    let identity = authority.issue("server", NAME);
+    let gateway = gateway(&nats, &[&identity], |config| {
+        config.tls.handshake_timeout = Duration::from_secs(600);
+        config.tls.max_handshakes = 2;
+    })
+    .await;
+    let client = authority.client(None);
+    let hello = client.hello(NAME);
+    let mut silent = Vec::new();
+    // Nothing, a part of a ClientHello, and a whole one that is answered.
+    for words in [&[][..], &hello[..hello.len() / 2], &hello] {
+        for _ in 0..50 {
+            let mut stream = TcpStream::connect(gateway.public()).await.unwrap();
+            stream.write_all(words).await.unwrap();
+            silent.push(stream);
+        }
+    }
+
+    let call = asks(client.channel(gateway.public(), NAME));
+    let called = tokio::time::timeout(SOON, call).await;
+    assert!(called.expect("a new caller waits").is_ok());
+    for stream in &mut silent[100..] {
+        let answer = tokio::time::timeout(SOON, stream.read(&mut [0; 1])).await;
+        assert_eq!(answer.expect("a handshake is not begun").unwrap(), 1);
+    }
 }

@@ -16,6 +16,7 @@ use super::{Credential, PolicyMode, unauthenticated};
 use crate::error::{Error, Reason, Result};
 use crate::limits::Account;
 use crate::nats::api::ConsumerConfig;
+use crate::tenants::Tenant;
 
 /// The most denials of one call that are logged one by one; the metric counts all.
 const MOST_LOGGED: u32 = 10;
@@ -29,6 +30,8 @@ pub struct Access {
     grants: Option<Grants>,
     /// What it takes of the gateway; `None` where that has no limits.
     account: Option<Arc<Account>>,
+    /// `None` where it is of none.
+    tenant: Option<Arc<Tenant>>,
     /// `None` where there is no gateway around, as in unit tests.
     authenticator: Option<Authenticator>,
     told: Arc<Told>,
@@ -81,6 +84,11 @@ impl Access {
         Self { account, ..self }
     }
 
+    /// The same of this tenant.
+    pub(super) fn with_tenant(self, tenant: Option<Arc<Tenant>>) -> Self {
+        Self { tenant, ..self }
+    }
+
     /// The same for a method that is open to all.
     pub(super) fn beyond_rules(self) -> Self {
         Self {
@@ -113,6 +121,16 @@ impl Access {
     /// What the caller takes of the gateway, where that has limits.
     pub fn account(&self) -> Option<&Arc<Account>> {
         self.account.as_ref()
+    }
+
+    /// The tenant that the caller is of.
+    pub(crate) fn tenant(&self) -> Option<&Arc<Tenant>> {
+        self.tenant.as_ref()
+    }
+
+    /// The name of its tenant; empty for none.
+    pub fn tenant_name(&self) -> &str {
+        self.tenant.as_ref().map_or("", |tenant| tenant.name())
     }
 
     /// The caller's fingerprint, in the names of consumers that are made for it.
@@ -211,7 +229,8 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// `UNAUTHENTICATED` when what the caller has shown is not good, or not good any more.
+    /// `UNAUTHENTICATED` when what the caller has shown is not good, or not good any more; `DRAINING` when the
+    /// caller is of another tenant now.
     pub fn take(&mut self, change: Change) -> Result<()> {
         match change {
             Change::Rules => self.refresh(),
@@ -230,7 +249,21 @@ impl Access {
         };
         self.take_rules(&authenticator);
         let judged = authenticator.judge_again(&self.caller, &self.credential, SystemTime::now());
-        judged.inspect_err(|error| self.log_loss(error))
+        judged.inspect_err(|error| self.log_loss(error))?;
+        self.check_tenant(&authenticator)
+    }
+
+    /// Refuses to go on for a caller that is of another tenant now.
+    fn check_tenant(&self, authenticator: &Authenticator) -> Result<()> {
+        let tenant = authenticator.tenant_of(&self.caller);
+        let name = tenant.as_deref().map_or("", |tenant| tenant.name());
+        match name == self.tenant_name() {
+            true => Ok(()),
+            false => {
+                let text = "the caller is of another tenant now; open another session";
+                Err(Error::new(Reason::Draining, text))
+            }
+        }
     }
 
     fn renew(&mut self, shown: Result<Shown>) -> Result<()> {
@@ -242,10 +275,13 @@ impl Access {
         let shown = shown.inspect_err(|error| self.log_loss(error))?;
         (self.caller, self.credential) = (shown.caller, shown.credential);
         // Its groups may be others now.
-        if let Some(authenticator) = self.authenticator.clone() {
-            self.take_rules(&authenticator);
+        match self.authenticator.clone() {
+            Some(authenticator) => {
+                self.take_rules(&authenticator);
+                self.check_tenant(&authenticator)
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn take_rules(&mut self, authenticator: &Authenticator) {
@@ -293,6 +329,7 @@ impl Access {
             event = "administered",
             caller = self.caller.name(),
             by = self.caller.kind().word(),
+            tenant = self.tenant_name(),
             peer = self.peer.map(tracing::field::display),
             method,
             stream = target.stream,
@@ -311,6 +348,7 @@ impl Access {
             event = "unauthenticated",
             caller = self.caller.name(),
             by = self.caller.kind().word(),
+            tenant = self.tenant_name(),
             peer = self.peer.map(tracing::field::display),
             %error,
             "caller refused in the middle of a call",
@@ -327,6 +365,7 @@ impl Access {
             event = if is_shadow { "would_be_denied" } else { "denied" },
             caller = self.caller.name(),
             by = self.caller.kind().word(),
+            tenant = self.tenant_name(),
             peer = self.peer.map(tracing::field::display),
             permission = ask.action.permission(),
             stream = ask.stream.unwrap_or_default(),

@@ -14,13 +14,16 @@ pub use self::fresh::KeyLookup;
 use super::access::Access;
 use super::api_key::{ApiKeys, KeysError};
 use super::caller::Caller;
+use super::entries::FileError;
 use super::hash::{self, Hash};
-use super::policy::{Policy, PolicyError};
+use super::policy::Policy;
 use super::token::{Doubt, IssuersError, Tokens};
-use super::{Config, Credential, PolicyMode, expired, unauthenticated};
+use super::{Credential, PolicyMode, expired, unauthenticated};
+use crate::config::Config;
 use crate::error::{Error, Reason, Result};
 use crate::limits::Accounts;
 use crate::metrics::Metrics;
+use crate::tenants::{Table, Tenant};
 use crate::tls::ClientName;
 
 /// The metadata entry that can hold a key instead of `authorization`.
@@ -38,8 +41,10 @@ struct Inner {
     tokens: Option<RwLock<Arc<Tokens>>>,
     /// `None` where no rules are configured.
     policy: Option<RwLock<Arc<Policy>>>,
+    /// `None` where no tenants are configured.
+    tenants: Option<RwLock<Arc<Table>>>,
     asks_everybody: bool,
-    /// Told of every change of keys and rules.
+    /// Told of every change of keys, rules and tenants.
     changes: watch::Sender<()>,
     accounts: Accounts,
     metrics: Metrics,
@@ -54,9 +59,9 @@ pub enum AuthError {
     /// The issuers of tokens cannot be used.
     #[error(transparent)]
     Issuers(#[from] IssuersError),
-    /// The rules cannot be used.
+    /// The rules or the tenants cannot be used.
     #[error(transparent)]
-    Policy(#[from] PolicyError),
+    Entries(#[from] FileError),
 }
 
 /// Why a caller is not admitted.
@@ -89,29 +94,27 @@ impl From<Refusal> for Error {
 }
 
 impl Authenticator {
-    /// Reads keys, issuers and rules. `certificates` says whether every connection has a client's certificate.
+    /// Reads keys, issuers, rules and tenants.
     ///
     /// # Errors
     ///
     /// When a file cannot be read or is not as it should be.
-    pub fn load(
-        config: &Config,
-        certificates: bool,
-        accounts: Accounts,
-        metrics: Metrics,
-    ) -> Result<Self, AuthError> {
-        let keys = config.api_keys_file.as_deref().map(ApiKeys::read);
+    pub fn load(config: &Config, accounts: Accounts, metrics: Metrics) -> Result<Self, AuthError> {
+        let auth = &config.auth;
+        let keys = auth.api_keys_file.as_deref().map(ApiKeys::read);
         let keys = keys.transpose()?;
-        let tokens = config.token_issuers_file.as_deref().map(Tokens::read);
+        let tokens = auth.token_issuers_file.as_deref().map(Tokens::read);
         let tokens = tokens.transpose()?;
-        let policy = config.policy_file.as_deref().map(Policy::read);
+        let policy = auth.policy_file.as_deref().map(Policy::read);
         let policy = policy.transpose()?;
+        let tenants = config.tenants.read(config).transpose()?;
         Ok(Self(Arc::new(Inner {
             config: config.clone(),
-            asks_everybody: certificates || config.asks_callers(),
+            asks_everybody: config.tls.authenticates() || auth.asks_callers(),
             keys: keys.map(RwLock::new),
             tokens: tokens.map(|tokens| RwLock::new(Arc::new(tokens))),
             policy: policy.map(|policy| RwLock::new(Arc::new(policy))),
+            tenants: tenants.map(|tenants| RwLock::new(Arc::new(tenants))),
             changes: watch::Sender::new(()),
             accounts,
             metrics,
@@ -135,8 +138,10 @@ impl Authenticator {
         if is_open {
             return Ok(Access::new(self, caller, credential, peer).beyond_rules());
         }
-        let account = self.0.accounts.of(&caller, peer);
-        Ok(Access::new(self, caller, credential, peer).with_account(account))
+        let tenant = self.tenant_of(&caller);
+        let account = self.0.accounts.of(&caller, peer, tenant.as_deref());
+        let access = Access::new(self, caller, credential, peer);
+        Ok(access.with_account(account).with_tenant(tenant))
     }
 
     /// Takes note of a call whose caller is nobody that is known. What the rules deny is noted where they do.
@@ -159,7 +164,7 @@ impl Authenticator {
         certificate: Option<&ClientName>,
         is_open: bool,
     ) -> Result<(Caller, Credential), Refusal> {
-        if self.0.config.asks_callers()
+        if self.0.config.auth.asks_callers()
             && let Some(shown) = shown(headers)?
         {
             return self.bearer(shown);
@@ -251,8 +256,24 @@ impl Authenticator {
         )
     }
 
+    /// The tenants, if there are any.
+    pub(crate) fn tenants(&self) -> Option<Arc<Table>> {
+        let tenants = self.0.tenants.as_ref()?;
+        Some(
+            tenants
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        )
+    }
+
+    /// The tenant of a caller.
+    pub(super) fn tenant_of(&self, caller: &Caller) -> Option<Arc<Tenant>> {
+        self.tenants()?.of(caller).cloned()
+    }
+
     pub(super) fn policy_mode(&self) -> PolicyMode {
-        self.0.config.policy_mode
+        self.0.config.auth.policy_mode
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -260,14 +281,14 @@ impl Authenticator {
     }
 
     /// The first change is told at once: there may have been one since the caller was admitted.
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
         let mut changes = self.0.changes.subscribe();
         changes.mark_changed();
         changes
     }
 
     fn is_open_to_all(&self, path: &str) -> bool {
-        path.starts_with("/grpc.health.v1.Health/") && self.0.config.open_health
+        path.starts_with("/grpc.health.v1.Health/") && self.0.config.auth.open_health
     }
 }
 
@@ -299,7 +320,7 @@ mod tests {
 
     fn load(config: &Config) -> Authenticator {
         let accounts = Accounts::new(&Default::default(), Metrics::new());
-        Authenticator::load(config, false, accounts, Metrics::new()).unwrap()
+        Authenticator::load(config, accounts, Metrics::new()).unwrap()
     }
 
     fn with_keys() -> (Authenticator, String) {
@@ -307,10 +328,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("keys.toml");
         std::fs::write(&file, new.entry()).unwrap();
-        let config = Config {
-            api_keys_file: Some(file),
-            ..Config::default()
-        };
+        let mut config = Config::default();
+        config.auth.api_keys_file = Some(file);
         (load(&config), new.secret().to_owned())
     }
 

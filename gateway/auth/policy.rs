@@ -11,11 +11,11 @@ mod methods;
 use std::path::{Path, PathBuf};
 
 pub use action::{Action, Area};
-pub use file::PolicyError;
 pub(crate) use methods::changes_by;
 pub(super) use methods::needed_for;
 
-use super::caller::{Caller, Kind};
+use super::caller::Caller;
+use super::entries::{Audience, FileError};
 use crate::names::{NamePattern, filter_covers, filters_overlap};
 
 /// The rules of one file.
@@ -29,10 +29,7 @@ pub struct Policy {
 #[derive(Debug)]
 struct Rule {
     name: String,
-    callers: Vec<NamePattern>,
-    groups: Vec<NamePattern>,
-    /// How callers must have proven who they are; empty is any way.
-    by: Vec<Kind>,
+    audience: Audience,
     allows: bool,
     grants: Vec<Grant>,
 }
@@ -162,7 +159,7 @@ impl Policy {
     /// # Errors
     ///
     /// When it cannot be read, and with everything in it that is not as it should be.
-    pub fn read(file: &Path) -> Result<Self, PolicyError> {
+    pub fn read(file: &Path) -> Result<Self, FileError> {
         file::read(file)
     }
 
@@ -171,7 +168,7 @@ impl Policy {
     /// # Errors
     ///
     /// With everything that is not as it should be.
-    pub fn parse(file: &Path, text: &str) -> Result<Self, PolicyError> {
+    pub fn parse(file: &Path, text: &str) -> Result<Self, FileError> {
         file::parse(file, text)
     }
 
@@ -193,13 +190,16 @@ impl Policy {
     /// The places of the rules that are about this caller.
     pub(super) fn concerning(&self, caller: &Caller) -> Box<[usize]> {
         let rules = self.rules.iter().enumerate();
-        let about = rules.filter(|(_, rule)| rule.is_about(caller));
+        let about = rules.filter(|(_, rule)| rule.audience.includes(caller));
         about.map(|(place, _)| place).collect()
     }
 
     /// The names of the rules that are about this caller.
     pub fn names_concerning(&self, caller: &Caller) -> Vec<&str> {
-        let about = self.rules.iter().filter(|rule| rule.is_about(caller));
+        let about = self
+            .rules
+            .iter()
+            .filter(|rule| rule.audience.includes(caller));
         about.map(|rule| rule.name.as_str()).collect()
     }
 
@@ -245,13 +245,6 @@ impl Policy {
 }
 
 impl Rule {
-    fn is_about(&self, caller: &Caller) -> bool {
-        let proven = self.by.is_empty() || self.by.contains(&caller.kind());
-        let named = || self.callers.iter().any(|it| it.matches(caller.name()));
-        let in_group = |group: &str| self.groups.iter().any(|it| it.matches(group));
-        proven && (named() || caller.groups().any(in_group))
-    }
-
     fn places(&self, says: impl Fn(&Grant) -> bool) -> impl Iterator<Item = Place<'_>> {
         let said = self.grants.iter().filter(move |grant| says(grant));
         said.map(|grant| Place {

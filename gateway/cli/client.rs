@@ -7,7 +7,6 @@ mod connection;
 mod consumer;
 mod json;
 mod manifest;
-mod output;
 mod pages;
 mod publish;
 mod quantity;
@@ -15,7 +14,6 @@ mod settings;
 mod sheet;
 mod stream;
 mod subscribe;
-mod table;
 mod top;
 mod vocabulary;
 
@@ -25,7 +23,7 @@ use self::{
     consumer::ConsumerCommand, publish::PubArgs, stream::StreamCommand, subscribe::SubArgs,
     top::TopArgs,
 };
-use super::Failure;
+use super::{Failure, output, table};
 
 /// What can be asked of a gateway that runs.
 #[derive(Debug, Subcommand)]

@@ -16,7 +16,7 @@ pub struct Checks {
 
 impl Checks {
     /// The same collector, with the keys that follow taken as keys of section `name`.
-    pub(super) fn section(&mut self, name: &'static str) -> &mut Self {
+    pub(crate) fn section(&mut self, name: &'static str) -> &mut Self {
         self.section = name;
         self
     }
@@ -70,7 +70,7 @@ impl Checks {
         self.within(key, value, least..=ByteSize::mib(4095));
     }
 
-    pub(super) fn finish(self) -> Result<(), Problems> {
+    pub(crate) fn finish(self) -> Result<(), Problems> {
         Problems::check(self.problems)
     }
 }

@@ -13,6 +13,7 @@ pub(super) const NATS_URL: &str = "NATS_URL";
 const DEV_NATS_SERVER: &str = "JETGATE_DEV_NATS_SERVER";
 const SERVER_URL: &str = "JETGATE_URL";
 const API_KEY: &str = "JETGATE_API_KEY";
+const SYSTEM_URL: &str = "JETGATE_SYSTEM_URL";
 
 /// Reserved for the test suite, which may run in the same environment.
 const TEST_PREFIX: &str = "JETGATE_TEST_";
@@ -29,7 +30,14 @@ pub(super) fn variable(key: &str) -> String {
 pub(super) fn sets_a_key(name: &str, value: &str) -> bool {
     name.starts_with(PREFIX)
         && !name.starts_with(TEST_PREFIX)
-        && ![CONFIG_FILE, DEV_NATS_SERVER, SERVER_URL, API_KEY].contains(&name)
+        && ![
+            CONFIG_FILE,
+            DEV_NATS_SERVER,
+            SERVER_URL,
+            API_KEY,
+            SYSTEM_URL,
+        ]
+        .contains(&name)
         && !is_service_link(name, value)
 }
 

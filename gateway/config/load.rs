@@ -222,7 +222,7 @@ impl Layers {
             .map(Problems::into_vec)
             .unwrap_or_default();
         for mut problem in invalid {
-            problem.source = self.sources.remove(&problem.key).unwrap_or_default();
+            problem.source = self.sources.get(&problem.key).cloned().unwrap_or_default();
             self.problems.push(problem);
         }
         Problems::check(self.problems)?;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use zeroize::Zeroize as _;
 
 /// What stands in the place of a secret wherever the configuration is shown.
 const REDACTED: &str = "[redacted]";
@@ -20,6 +21,13 @@ impl Secret {
     /// The value itself: for handing to the library that needs it, never for printing.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+/// Our copy leaves nothing in memory.
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -36,7 +36,12 @@ fn host<B>(request: &Request<B>) -> Option<&str> {
 
 /// An address, or a name that is never asked for on the network.
 fn is_literal(authority: &str) -> bool {
-    let Ok(authority) = authority.parse::<Authority>() else {
+    // No browser says a user here.
+    let Some(authority) = authority
+        .parse::<Authority>()
+        .ok()
+        .filter(|_| !authority.contains('@'))
+    else {
         return false;
     };
     let host = authority.host().trim_matches(['[', ']']);
@@ -72,6 +77,7 @@ mod tests {
             ("http://127.0.0.1.evil.test", "127.0.0.1.evil.test"),
             ("https://console.test:8443", "console.test:8443"),
             ("null", "127.0.0.1:50053"),
+            ("http://evil.test@127.0.0.1", "evil.test@127.0.0.1"),
         ] {
             assert!(!is_own(&from(origin, host), &named), "{origin} {host}");
         }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use super::time::span;
 use crate::error::{Error, Result};
 use crate::nats::api;
 use crate::proto;
@@ -47,7 +48,7 @@ pub(super) fn nanos(
 ) -> Result<u64> {
     let Some(time) = time else { return Ok(0) };
     let refused = |why: String| Err(Error::invalid(field, why));
-    let Ok(time) = Duration::try_from(*time) else {
+    let Some(time) = span(*time) else {
         return refused("must not be negative".to_owned());
     };
     if time < least {

@@ -6,6 +6,7 @@ use std::time::Duration;
 mod reading;
 
 use super::received::payload_format;
+use super::time::span;
 use crate::error::{Error, Reason, Result};
 use crate::names::StreamName;
 use crate::proto::consume_open::Source as RequestedSource;
@@ -187,7 +188,7 @@ impl Limits {
         let Some(interval) = interval else {
             return Ok(self.sessions.heartbeat_interval);
         };
-        let interval = Duration::try_from(interval).unwrap_or_default();
+        let interval = span(interval).unwrap_or_default();
         if interval < HEARTBEATS.0 || interval > HEARTBEATS.1 {
             return Err(Error::invalid(
                 "heartbeat_interval",
@@ -216,7 +217,7 @@ fn lease(lease: Option<Lease>, source: &Source) -> Result<Option<Duration>> {
         let text = "does not go with ordered: nothing is acknowledged there";
         return Err(Error::invalid("lease.auto_extend", text));
     }
-    let max = max.map(|max| Duration::try_from(max).unwrap_or_default());
+    let max = max.map(|max| span(max).unwrap_or_default());
     match (auto_extend, max) {
         (false, None) => Ok(None),
         (true, Some(max)) if max >= LEASES.0 && max <= LEASES.1 => Ok(Some(max)),

@@ -5,6 +5,7 @@ mod reader;
 use std::time::Duration;
 
 use super::batch::mints;
+use super::time::span;
 use crate::error::{Error, Result};
 use crate::names::{MessageId, StreamName};
 use crate::proto::{PublishAckMode, PublishOnError, PublishOpen, PublishOrdering};
@@ -154,8 +155,8 @@ fn time(
     let Some(asked) = asked else {
         return Ok(default);
     };
-    match Duration::try_from(asked) {
-        Ok(time) if (least..=most).contains(&time) => Ok(time),
+    match span(asked) {
+        Some(time) if (least..=most).contains(&time) => Ok(time),
         _ => Err(Error::invalid(
             field,
             format!("must be from {least:?} to {most:?}"),

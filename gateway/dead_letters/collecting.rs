@@ -166,7 +166,10 @@ impl Collector {
                             collector.tell(State::Collecting);
                         }
                         // What could not be written would have come again by now.
-                        Event::Ended(End::Expired) if !signs.has_worked => collector.tell(State::Collecting),
+                        Event::Ended(End::Expired) if !signs.has_worked => {
+                            signs.is_alive = true;
+                            collector.tell(State::Collecting);
+                        }
                         Event::Ended(End::Expired) => signs.has_worked = false,
                         Event::Ended(End::Complete | End::Moved) => {}
                         Event::Ended(end) => break Ended::Refused(refused(&end)),

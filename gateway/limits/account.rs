@@ -65,6 +65,11 @@ impl Account {
         }
     }
 
+    /// What the caller may take.
+    pub(crate) fn limits(&self) -> &Config {
+        &self.limits
+    }
+
     /// Lets a call begin.
     ///
     /// # Errors

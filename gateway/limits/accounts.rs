@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{Account, Config};
 use crate::auth::{Caller, Kind, Owner};
 use crate::metrics::Metrics;
+use crate::tenants::Tenant;
 
 /// With fewer accounts, none is cleared away.
 const FEW: usize = 1_024;
@@ -25,7 +26,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Known {
-    accounts: HashMap<Key, Arc<Account>>,
+    /// By tenant as well: a caller that moves has its own account in each.
+    accounts: HashMap<(Key, Option<Arc<str>>), Arc<Account>>,
     /// With as many, those of callers that are gone are cleared away.
     sweep_at: usize,
 }
@@ -42,7 +44,7 @@ enum Key {
 }
 
 impl Accounts {
-    /// No accounts yet, of callers with these limits.
+    /// No accounts yet, of callers with these limits unless their tenants have others.
     pub fn new(limits: &Config, metrics: Metrics) -> Self {
         Self(Arc::new(Inner {
             limits: limits.clone(),
@@ -52,21 +54,26 @@ impl Accounts {
     }
 
     /// A caller's account; `None` where there are no limits.
-    pub fn of(&self, caller: &Caller, peer: Option<SocketAddr>) -> Option<Arc<Account>> {
-        if self.0.limits.is_off() {
+    pub(crate) fn of(
+        &self,
+        caller: &Caller,
+        peer: Option<SocketAddr>,
+        tenant: Option<&Tenant>,
+    ) -> Option<Arc<Account>> {
+        let limits = tenant.map_or(&self.0.limits, Tenant::limits);
+        if limits.is_off() {
             return None;
         }
-        let key = key(caller, peer);
+        let who = key(caller, peer);
+        let key = (who, tenant.map(|tenant| tenant.name().clone()));
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = known.accounts.get(&key) {
+        let account = known.accounts.get(&key);
+        // A tenant's limits may have changed; what is open keeps to the old ones.
+        if let Some(account) = account.filter(|it| it.limits() == limits) {
             return Some(account.clone());
         }
         known.sweep();
-        let account = Account::new(
-            self.0.limits.clone(),
-            key.name(caller),
-            self.0.metrics.clone(),
-        );
+        let account = Account::new(limits.clone(), who.name(caller), self.0.metrics.clone());
         let account = Arc::new(account);
         known.accounts.insert(key, account.clone());
         Some(account)
@@ -81,7 +88,7 @@ impl Known {
             return;
         }
         let now = Instant::now();
-        let is_used = |_: &Key, account: &mut Arc<Account>| {
+        let is_used = |_: &_, account: &mut Arc<Account>| {
             Arc::strong_count(account) > 1 || !account.is_idle(now)
         };
         self.accounts.retain(is_used);
@@ -137,7 +144,9 @@ mod tests {
     #[test]
     fn a_caller_has_one_account_wherever_it_calls_from() {
         let accounts = accounts();
-        let of = |name: &str, address| accounts.of(&Caller::new(Kind::ApiKey, name), peer(address));
+        let of = |name: &str, address| {
+            accounts.of(&Caller::new(Kind::ApiKey, name), peer(address), None)
+        };
         let ada = of("ada", "192.0.2.1").unwrap();
         assert!(Arc::ptr_eq(&ada, &of("ada", "192.0.2.2").unwrap()));
         assert!(!Arc::ptr_eq(&ada, &of("bob", "192.0.2.1").unwrap()));
@@ -146,7 +155,11 @@ mod tests {
     #[test]
     fn callers_that_nobody_knows_are_told_apart_by_their_addresses() {
         let accounts = accounts();
-        let of = |address| accounts.of(&Caller::default(), peer(address)).unwrap();
+        let of = |address| {
+            accounts
+                .of(&Caller::default(), peer(address), None)
+                .unwrap()
+        };
         let is_same = |one, other| Arc::ptr_eq(&of(one), &of(other));
         assert!(is_same("192.0.2.1", "::ffff:192.0.2.1"));
         assert!(!is_same("192.0.2.1", "192.0.2.2"));
@@ -157,7 +170,8 @@ mod tests {
     #[test]
     fn accounts_of_callers_that_are_gone_are_cleared_away() {
         let accounts = accounts();
-        let of = |number: usize| accounts.of(&Caller::new(Kind::ApiKey, number.to_string()), None);
+        let of =
+            |number: usize| accounts.of(&Caller::new(Kind::ApiKey, number.to_string()), None, None);
         let stays = of(0).unwrap();
         let _call = stays.begin().unwrap();
         for number in 1..20 * FEW {

@@ -19,27 +19,19 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
 use super::{
-    Config, PeerAddr, peer_loss,
+    Config, PeerAddr,
+    limit::{Limit, Slot},
+    peer_loss,
     preface::{self, Protocol},
+    proxied,
+    refusals::Refusals,
+    turns::Turns,
 };
 use crate::{
     config::ByteSize,
     metrics::{Metrics, Refusal},
     tls::{self, ClientName, Tls},
 };
-
-/// Longest wait for a new connection to say what it speaks. hyper sets none: silent clients would fill
-/// the connection limit, and its graceful shutdown would wait for them.
-const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Streams that a client may reset before they are served, and errors of its own that we answer
-/// with a reset, before the connection ends ("rapid reset", CVE-2023-44487 and RUSTSEC-2024-0003).
-const MAX_PENDING_RESETS: usize = 64;
-const MAX_ERROR_RESETS: usize = 256;
-
-/// How long a connection of HTTP/1.1 may wait between two requests, and take for the head of one. Longer
-/// than proxies keep a connection to us (nginx 60 s): a request must not meet its end.
-const HTTP1_IDLE: Duration = Duration::from_secs(75);
 
 /// hyper wants no less for what it buffers of a connection of HTTP/1.1.
 const LEAST_HTTP1_BUFFER: usize = 8 * 1024;
@@ -51,10 +43,14 @@ pub(super) struct Connection {
     /// `None` refuses HTTP/1.1.
     http1: Option<http1::Builder>,
     tls: Option<Tls>,
+    /// Longest wait for a new connection to say what it speaks. hyper sets none: silent clients would fill the
+    /// connection limit, and its graceful shutdown would wait for them.
+    preface_timeout: Duration,
     /// When a connection is told to go; `None` is never.
     age: Option<Duration>,
     grace: Duration,
     metrics: Metrics,
+    refusals: Refusals,
     stop: CancellationToken,
 }
 
@@ -64,7 +60,7 @@ pub(super) fn http1(config: &Config) -> http1::Builder {
     let mut http1 = http1::Builder::new();
     http1
         .timer(TokioTimer::new())
-        .header_read_timeout(HTTP1_IDLE)
+        .header_read_timeout(config.http1_idle_timeout)
         .max_header_size(config.max_header_list_bytes.as_usize())
         .max_buf_size(buffer.max(LEAST_HTTP1_BUFFER));
     http1
@@ -76,6 +72,7 @@ impl Connection {
         http1: Option<http1::Builder>,
         tls: Option<Tls>,
         metrics: Metrics,
+        refusals: Refusals,
         stop: CancellationToken,
     ) -> Self {
         let mut http2 = http2::Builder::new(TokioExecutor::new());
@@ -88,17 +85,54 @@ impl Connection {
             .initial_connection_window_size(window(config.http2_connection_window))
             .max_header_list_size(bytes(config.max_header_list_bytes))
             .max_send_buf_size(config.max_send_buffer_bytes.as_usize())
-            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-            .max_local_error_reset_streams(MAX_ERROR_RESETS);
+            .max_pending_accept_reset_streams(config.max_pending_resets as usize)
+            .max_local_error_reset_streams(config.max_error_resets as usize);
         Self {
             http2,
             http1,
             tls,
+            preface_timeout: config.preface_timeout,
             age: Some(config.max_connection_age).filter(|age| !age.is_zero()),
             grace: config.max_connection_age_grace,
             metrics,
+            refusals,
             stop,
         }
+    }
+
+    /// Counts a connection that is not served, and says so.
+    pub(super) fn refuse(&self, refusal: Refusal, peer: SocketAddr, error: Option<&dyn Display>) {
+        self.metrics.listener.connection_refused(refusal);
+        self.refusals.say(refusal, peer, error);
+    }
+
+    /// Serves a connection that a proxy passes on, as one of the address that it tells; the proxy's own where it
+    /// speaks for itself.
+    pub(super) async fn serve_proxied<S, B>(
+        self,
+        mut stream: TcpStream,
+        proxy: SocketAddr,
+        service: S,
+        (limit, mut slot): (Limit, Slot),
+    ) where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let header = timeout(self.preface_timeout, proxied::read(&mut stream));
+        let peer = match self.stop.run_until_cancelled(header).await {
+            None => return,
+            Some(Ok(Ok(source))) => source.unwrap_or(proxy),
+            Some(Ok(Err(error))) => return self.refuse(Refusal::ProxyHeader, proxy, Some(&error)),
+            Some(Err(late)) => return self.refuse(Refusal::ProxyHeader, proxy, Some(&late)),
+        };
+        match limit.take_address(&mut slot, peer.ip()) {
+            Ok(()) => self.serve(stream, peer, service).await,
+            Err(refusal) => self.refuse(refusal, peer, None),
+        }
+        drop(slot);
     }
 
     /// Serves one connection until it ends; after `stop`, until its last call has ended.
@@ -135,10 +169,7 @@ impl Connection {
                 self.serve_stream(stream, preface::ENCRYPTED, info, client, service)
                     .await;
             }
-            Some(Err(error)) => {
-                self.metrics.listener.connection_refused(Refusal::Handshake);
-                tracing::debug!(%peer, %error, "connection refused");
-            }
+            Some(Err(error)) => self.refuse(Refusal::Handshake, peer, Some(&error)),
         }
     }
 
@@ -159,15 +190,12 @@ impl Connection {
     {
         let Some(peer) = info.remote_addr else { return };
         let refusal = self.http1.is_none().then_some(what_this_is);
-        let preface = timeout(PREFACE_TIMEOUT, preface::read(stream, refusal));
+        let preface = timeout(self.preface_timeout, preface::read(stream, refusal));
         let (protocol, stream) = match self.stop.run_until_cancelled(preface).await {
             None => return,
             Some(Ok(Ok(opened))) => opened,
-            Some(refused) => {
-                self.metrics.listener.connection_refused(Refusal::Protocol);
-                let error = refused.map(|read| read.err());
-                return tracing::debug!(%peer, ?error, "connection refused");
-            }
+            Some(Ok(Err(error))) => return self.refuse(Refusal::Protocol, peer, Some(&error)),
+            Some(Err(late)) => return self.refuse(Refusal::Protocol, peer, Some(&late)),
         };
 
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -178,7 +206,7 @@ impl Connection {
             request.extensions_mut().insert(info.clone()); // What `tonic::Request::remote_addr` reads.
             service.clone().oneshot(request)
         });
-        let io = TokioIo::new(stream);
+        let io = TokioIo::new(Turns::new(stream));
         match (protocol, &self.http1) {
             (Protocol::Http1, Some(http1)) => {
                 self.finish(http1.serve_connection(io, service), peer).await;
@@ -234,3 +262,6 @@ fn bytes(size: ByteSize) -> u32 {
 fn window(size: ByteSize) -> u32 {
     u32::try_from(size.as_u64()).unwrap_or(u32::MAX >> 1)
 }
+
+#[cfg(test)]
+mod tests;

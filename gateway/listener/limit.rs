@@ -8,78 +8,67 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Config;
-use crate::metrics::{Metrics, Refusal, Share};
+use crate::metrics::Refusal;
 
-/// The slots that connections take.
-pub(super) struct Limit {
+/// The slots that connections take. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Limit {
     slots: Arc<Semaphore>,
     addresses: Addresses,
-    metrics: Metrics,
-    /// Refused since the last connection that was not.
-    refused: Option<Refusal>,
 }
 
 /// What an open connection holds.
-pub(super) struct Slot {
+pub(crate) struct Slot {
     _slot: OwnedSemaphorePermit,
-    _address: OfAddress,
-    _counted: Share,
+    address: Option<OfAddress>,
 }
 
 impl Limit {
-    pub(super) fn new(config: &Config, metrics: Metrics) -> Self {
-        let slots = usize::try_from(config.max_connections).unwrap_or(Semaphore::MAX_PERMITS);
+    pub(crate) fn new(most: u32, most_per_address: u32) -> Self {
+        let slots = usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             slots: Arc::new(Semaphore::new(slots)),
             addresses: Addresses {
-                most: config.max_connections_per_address,
+                most: most_per_address,
                 open: Arc::default(),
             },
-            metrics,
-            refused: None,
         }
     }
 
-    /// A slot, if one is free. Logs once each time a limit is reached, not for each connection
-    /// refused: whoever connects in a loop would fill the log.
-    pub(super) fn take(&mut self, address: IpAddr) -> Option<Slot> {
-        let taken = self.try_take(address);
-        if let Err(refusal) = &taken {
-            self.metrics.listener.connection_refused(*refusal);
-            if self.refused != Some(*refusal) {
-                tracing::warn!(%address, reason = ?refusal, "a limit is reached, refusing connections");
-            }
-        }
-        self.refused = taken.as_ref().err().copied();
-        taken.ok()
-    }
-
-    fn try_take(&self, address: IpAddr) -> Result<Slot, Refusal> {
+    /// A slot, if one is free; one of the address as well, where it is known.
+    pub(crate) fn take(&self, address: Option<IpAddr>) -> Result<Slot, Refusal> {
         let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let slot = slot.map_err(|_| Refusal::Full)?;
+        let address = address.map(|address| self.addresses.take(address));
         Ok(Slot {
-            _slot: slot.map_err(|_| Refusal::Full)?,
-            _address: self.addresses.take(address).ok_or(Refusal::AddressFull)?,
-            _counted: self.metrics.listener.connection_opened(),
+            _slot: slot,
+            address: address.transpose()?,
         })
+    }
+
+    /// Takes a slot of the address as well, which was not known before.
+    pub(super) fn take_address(&self, slot: &mut Slot, address: IpAddr) -> Result<(), Refusal> {
+        slot.address = Some(self.addresses.take(address)?);
+        Ok(())
     }
 }
 
 /// How many connections are open from each address.
+#[derive(Clone)]
 struct Addresses {
     most: u32,
     open: Arc<Mutex<HashMap<IpAddr, u32>>>,
 }
 
 impl Addresses {
-    fn take(&self, address: IpAddr) -> Option<OfAddress> {
+    fn take(&self, address: IpAddr) -> Result<OfAddress, Refusal> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_default();
         if *count >= self.most {
-            return None;
+            return Err(Refusal::AddressFull);
         }
         *count += 1;
-        Some(OfAddress {
+        Ok(OfAddress {
             address,
             open: self.open.clone(),
         })

@@ -19,7 +19,7 @@ pub(super) const ENCRYPTED: &str = "this port speaks gRPC: HTTP/2 over TLS.\r\n"
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Protocol {
+pub(crate) enum Protocol {
     Http1,
     Http2,
 }
@@ -29,7 +29,7 @@ pub(super) enum Protocol {
 /// # Errors
 ///
 /// When the connection ends, or begins with something else; an HTTP/1 client is told so.
-pub(super) async fn read<I: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn read<I: AsyncRead + AsyncWrite + Unpin>(
     mut stream: I,
     refusal: Option<&str>,
 ) -> io::Result<(Protocol, Replayed<I>)> {
@@ -75,7 +75,7 @@ fn not_http2() -> io::Error {
 }
 
 /// A stream whose first bytes were read, and that reads as if they were not.
-pub(super) struct Replayed<I> {
+pub(crate) struct Replayed<I> {
     stream: I,
     first: [u8; PREFACE.len()],
     /// Which of them are still to be read.

@@ -8,12 +8,14 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpSocket,
+    net::{TcpSocket, TcpStream},
     task::JoinHandle,
 };
 use tower::service_fn;
 
 use super::*;
+
+mod proxied;
 
 #[test]
 fn a_call_that_is_held_leaves_its_connection_room() {
@@ -43,6 +45,7 @@ fn a_call_that_is_held_leaves_its_connection_room() {
 
 struct Running {
     address: SocketAddr,
+    metrics: Metrics,
     stop: CancellationToken,
     hard_stop: CancellationToken,
     server: JoinHandle<()>,
@@ -57,12 +60,14 @@ async fn run(config: Config) -> Running {
 async fn run_with(config: Config, http1: bool) -> Running {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
+    let metrics = Metrics::new();
     let listener = Listener {
+        name: "public",
         socket,
         config,
         tls: None,
         http1,
-        metrics: Metrics::new(),
+        metrics: metrics.clone(),
     };
     let (stop, hard_stop) = (CancellationToken::new(), CancellationToken::new());
     let service = service_fn(async |request: Request<Incoming>| {
@@ -79,6 +84,7 @@ async fn run_with(config: Config, http1: bool) -> Running {
     });
     Running {
         address,
+        metrics,
         stop,
         hard_stop,
         server,
@@ -231,6 +237,28 @@ async fn http_1_is_served_where_it_may_and_a_stop_ends_it() {
 
     running.server.await.unwrap();
     assert!(sender.send_request(get()).await.is_err());
+}
+
+#[tokio::test]
+async fn http_1_waits_for_a_request_no_longer_than_it_may() {
+    let config = Config {
+        http1_idle_timeout: Duration::from_millis(200),
+        ..Config::default()
+    };
+    let running = run_with(config, true).await;
+    for begun in [
+        &b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..],
+        b"GET / HTTP/1.1\r\nho",
+    ] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(begun).await.unwrap();
+
+        let mut answer = Vec::new();
+        let end = stream.read_to_end(&mut answer);
+        let _ = tokio::time::timeout(Duration::from_secs(20), end)
+            .await
+            .expect("still open");
+    }
 }
 
 #[tokio::test]

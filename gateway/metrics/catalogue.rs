@@ -12,7 +12,7 @@ use prometheus_client::registry::{Metric, Registry};
 const HEAD: &str = "# Metrics\n\n\
     What `/metrics` of the admin port serves, in the OpenMetrics text format. Made from the code: a test compares the two.\n\
     A histogram `x` has the series `x_bucket`, `x_sum` and `x_count`. No label is a subject, stream, consumer or caller, so\n\
-    that the number of series is bounded.\n";
+    that the number of series is bounded; a tenant is one, as those are configured.\n";
 
 /// A label: its name, and its values or what they are.
 #[derive(Clone, Copy, Debug)]

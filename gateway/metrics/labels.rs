@@ -43,8 +43,8 @@ pub enum SettlementOutcome {
     Unknown,
 }
 
-/// Why a caller's connection is not served.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Why a connection is not served.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Refusal {
     /// There are as many as there may be.
     Full,
@@ -54,6 +54,31 @@ pub enum Refusal {
     Handshake,
     /// It did not speak what is served, or not in time.
     Protocol,
+    /// It came from a proxy that did not say, as it should, whose it is.
+    ProxyHeader,
+}
+
+/// What memory is held for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MemoryKind {
+    /// What publish streams have taken up and JetStream has not answered.
+    PublishStreams,
+    /// What pulls may bring, and what waits for callers.
+    Deliveries,
+    /// Requests that come or are worked on.
+    Requests,
+}
+
+impl MemoryKind {
+    pub(super) const ALL: [Self; 3] = [Self::PublishStreams, Self::Deliveries, Self::Requests];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::PublishStreams => "publish_streams",
+            Self::Deliveries => "deliveries",
+            Self::Requests => "requests",
+        }
+    }
 }
 
 /// Why a span did not reach its receiver.
@@ -78,13 +103,26 @@ impl DroppedSpans {
 }
 
 impl Refusal {
-    pub(super) fn label(self) -> &'static str {
+    pub(super) const ALL: [Self; 4] = [
+        Self::Full,
+        Self::AddressFull,
+        Self::Handshake,
+        Self::Protocol,
+    ];
+
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::AddressFull => "address_full",
             Self::Handshake => "handshake",
             Self::Protocol => "protocol",
+            Self::ProxyHeader => "proxy_header",
         }
+    }
+
+    /// Whether it could have been served at another time.
+    pub(crate) fn is_of_limit(self) -> bool {
+        matches!(self, Self::Full | Self::AddressFull)
     }
 }
 

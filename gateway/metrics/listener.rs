@@ -61,6 +61,10 @@ impl Listener {
             tls_expiry: Gauge::default(),
             tls_reload_failures: Counter::default(),
         };
+        // Alerts ask how much they grew, which nothing can say of a series that begins with 1.
+        for why in Refusal::ALL {
+            let _begun_at_zero = metrics.refused(why);
+        }
         metrics.describe(catalogue);
         metrics
     }
@@ -70,7 +74,10 @@ impl Listener {
         let help = "Callers' connections that are open";
         catalogue.add("jetgate_connections", help, &[], self.connections.clone());
         let help = "Callers' connections that were not served, by reason";
-        let why = [label("why", "full, address_full, handshake, protocol")];
+        let why = [label(
+            "why",
+            "full, address_full, handshake, protocol, proxy_header",
+        )];
         let name = "jetgate_refused_connections";
         catalogue.add(name, help, &why, self.refused_connections.clone());
         let help = "Calls whose callers did not prove who they are";
@@ -116,8 +123,12 @@ impl Listener {
 
     /// Counts a connection that is not served.
     pub fn connection_refused(&self, why: Refusal) {
+        self.refused(why).inc();
+    }
+
+    fn refused(&self, why: Refusal) -> Counter {
         let refused = Refused { why: why.label() };
-        self.refused_connections.get_or_create(&refused).inc();
+        self.refused_connections.get_or_create_owned(&refused)
     }
 
     /// Counts a call whose caller did not prove who it is.

@@ -1,5 +1,7 @@
-//! The connections to NATS.
+//! The connections to NATS. Those of tenants have series of their own, so that what is said of the gateway's own
+//! connections is said of those alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::catalogue::{Catalogue, label};
 use super::share::Share;
+use super::tenants::Tenants;
 
 /// Upper bounds in seconds of round trips.
 const BUCKETS: [f64; 12] = [
@@ -24,15 +27,22 @@ struct Connection {
 /// Metrics of the connections.
 #[derive(Clone, Debug)]
 pub struct Nats {
+    /// Whose connections they are; the gateway's own where there is no tenant.
+    tenant: Option<Arc<str>>,
+    tenants: Tenants,
     connected: Family<Connection, Gauge>,
+    outdated: Family<Connection, Gauge>,
     reconnects: Family<Connection, Counter>,
     round_trips: Family<Connection, Histogram, fn() -> Histogram>,
 }
 
 impl Nats {
-    pub(super) fn register(catalogue: &mut Catalogue) -> Self {
+    pub(super) fn register(catalogue: &mut Catalogue, tenants: Tenants) -> Self {
         let metrics = Self {
+            tenant: None,
+            tenants,
             connected: Family::default(),
+            outdated: Family::default(),
             reconnects: Family::default(),
             round_trips: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
         };
@@ -44,6 +54,9 @@ impl Nats {
         let help = "Connections that are up";
         let name = "jetgate_nats_connected";
         catalogue.add(name, help, &role, metrics.connected.clone());
+        let help = "Connections to servers that are too old, or whose version has known security advisories";
+        let name = "jetgate_nats_outdated";
+        catalogue.add(name, help, &role, metrics.outdated.clone());
         let help = "Connections that were lost or replaced";
         let name = "jetgate_nats_reconnects";
         catalogue.add(name, help, &role, metrics.reconnects.clone());
@@ -54,24 +67,63 @@ impl Nats {
         metrics
     }
 
+    /// Those of the connections of this tenant.
+    #[must_use]
+    pub fn of(&self, tenant: Option<Arc<str>>) -> Self {
+        Self {
+            tenant,
+            ..self.clone()
+        }
+    }
+
+    /// Whose connections they are.
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
     /// Makes the series of a role, at zero.
     pub fn expect(&self, role: &'static str) {
+        if let Some(tenant) = &self.tenant {
+            return self.tenants.expect(tenant);
+        }
         drop(self.connected.get_or_create(&Connection { role }));
+        drop(self.outdated.get_or_create(&Connection { role }));
         drop(self.reconnects.get_or_create(&Connection { role }));
     }
 
     /// Counts a connection as up until the guard is dropped. `role` says what it is for.
     pub fn connected(&self, role: &'static str) -> Share {
+        if let Some(tenant) = &self.tenant {
+            return self.tenants.connected(tenant);
+        }
         Share::of(&self.connected.get_or_create_owned(&Connection { role }), 1)
+    }
+
+    /// Counts a connection to a server that should be upgraded, until the guard is dropped.
+    pub fn outdated(&self, role: &'static str) -> Share {
+        Share::of(&self.outdated.get_or_create_owned(&Connection { role }), 1)
     }
 
     /// Counts a connection that was lost or replaced.
     pub fn reconnected(&self, role: &'static str) {
+        if let Some(tenant) = &self.tenant {
+            return self.tenants.reconnected(tenant);
+        }
         self.reconnects.get_or_create(&Connection { role }).inc();
     }
 
-    /// Takes note of a round trip.
+    /// Counts an attempt to connect that NATS refused.
+    pub fn login_refused(&self) {
+        if let Some(tenant) = &self.tenant {
+            self.tenants.login_refused(tenant);
+        }
+    }
+
+    /// Takes note of a round trip; those of tenants are not measured.
     pub fn round_trip(&self, role: &'static str, took: Duration) {
+        if self.tenant.is_some() {
+            return;
+        }
         let round_trips = self.round_trips.get_or_create(&Connection { role });
         round_trips.observe(took.as_secs_f64());
     }

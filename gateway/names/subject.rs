@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use super::{displayed, is_space_or_control};
 use crate::error::{Error, Result};
@@ -10,15 +11,19 @@ use crate::error::{Error, Result};
 /// holds the reply subject.
 const LONGEST_SUBJECT: usize = 1024;
 
-/// Subjects on which servers and clients answer each other: a message there would be taken for an
-/// answer, and a stream there would acknowledge other clients' requests.
-const RESERVED_PREFIXES: [&str; 3] = ["_INBOX", "_R_", "_GR_"];
+/// Subjects on which servers answer each other: a message there would be taken for an answer, and a stream there
+/// would acknowledge other clients' requests.
+const RESERVED_PREFIXES: [&str; 2] = ["_R_", "_GR_"];
+
+/// What the first token of clients' inboxes begins with: `_INBOX_gateway`, for example.
+const INBOXES: &str = "_INBOX";
 
 /// The subjects that callers may neither publish to nor capture: those of the servers, of replies,
-/// and of the gateway's own inboxes.
+/// and of the gateway's own inboxes and requests.
 #[derive(Clone, Debug)]
 pub struct Reserved {
-    inbox_prefix: String,
+    /// What those of the gateway begin with, without the last dot.
+    own: Arc<[String]>,
 }
 
 /// A subject that may be published to. Clones share the text.
@@ -38,7 +43,16 @@ impl Reserved {
     /// last dot: `_INBOX` or `_INBOX_gateway`, for example.
     pub fn new(inbox_prefix: impl Into<String>) -> Self {
         Self {
-            inbox_prefix: inbox_prefix.into(),
+            own: [inbox_prefix.into()].into(),
+        }
+    }
+
+    /// The same with what requests to JetStream's API begin with where it is another account's.
+    #[must_use]
+    pub fn and(&self, api_prefixes: impl IntoIterator<Item = String>) -> Self {
+        let own = self.own.iter().cloned();
+        Self {
+            own: own.chain(api_prefixes).collect(),
         }
     }
 
@@ -49,12 +63,12 @@ impl Reserved {
         }
         let first = filter.split('.').next().unwrap_or_default();
         // Servers' own subjects are longer than one token, so `*` alone does not match any.
+        let takes_inboxes = first.starts_with(INBOXES);
         let takes_servers_own = first.starts_with('$') || (first != filter && first == "*");
-        let prefixes = RESERVED_PREFIXES
-            .iter()
-            .copied()
-            .chain([self.inbox_prefix.as_str()]);
+        let own = self.own.iter().map(String::as_str);
+        let prefixes = RESERVED_PREFIXES.into_iter().chain(own);
         takes_servers_own
+            || takes_inboxes
             || prefixes
                 .into_iter()
                 .any(|prefix| begins_with(filter, prefix))
@@ -64,7 +78,7 @@ impl Reserved {
     fn may_overlap(&self, filter: &str) -> bool {
         let first = filter.as_bytes().first();
         matches!(first, Some(b'$' | b'_' | b'*' | b'>'))
-            || first == self.inbox_prefix.as_bytes().first()
+            || self.own.iter().any(|own| own.as_bytes().first() == first)
     }
 }
 
@@ -211,18 +225,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn reserved() -> Reserved {
-        Reserved::new("gateway.inbox")
+        Reserved::new("gateway.inbox").and(["hub.js".to_owned()])
     }
 
     /// Subjects of servers and replies as they occur on the wire.
-    const DANGEROUS: [&str; 7] = [
+    const DANGEROUS: [&str; 9] = [
         "$JS.API.STREAM.DELETE.ORDERS",
         "$JS.ACK.S.C.1.1.1.1.1",
         "$SYS.REQ.SERVER.PING",
         "_INBOX.abc.1",
+        "_INBOX_x.a",
         "_R_.abc.1",
         "_GR_.abc.1",
         "gateway.inbox.7",
+        "hub.js.STREAM.DELETE.ORDERS",
     ];
 
     #[test]
@@ -252,8 +268,8 @@ mod tests {
             "orders.eu.1",
             "a.$b",
             "é.ü",
-            "_INBOX_x.a",
             "gateway.other",
+            "hub.jsx",
             "a/b",
         ] {
             assert_eq!(

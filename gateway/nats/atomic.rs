@@ -23,6 +23,7 @@ use super::publish::{
     ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Outgoing, judge, out_of_time, unknown,
 };
 use super::request::Pause;
+use crate::clock;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 
@@ -50,7 +51,7 @@ impl Nats {
         };
         let mut pause = Pause::default();
         loop {
-            let sent_at = SystemTime::now();
+            let sent_at = clock::now();
             let error = match attempt.run(begun).await {
                 Attempt::Stored(ack) => return Ok(ack),
                 Attempt::Failed(error) => return Err(error),

@@ -43,6 +43,9 @@ pub struct Config {
     pub require_tls: bool,
     /// JetStream domain: requests go to `$JS.<domain>.API`. Default: none.
     pub domain: Option<String>,
+    /// What JetStream's API begins with where the login's account has imported that of another account:
+    /// `hub.js`. Instead of `domain`. Default: none.
+    pub api_prefix: Option<String>,
     /// Start of the subjects that answers arrive on. Default `_INBOX`.
     pub inbox_prefix: String,
     /// Connection name, as `nats server report connections` shows it. Default `jetgate`.
@@ -81,6 +84,7 @@ impl Default for Config {
             tls_first: false,
             require_tls: false,
             domain: None,
+            api_prefix: None,
             inbox_prefix: "_INBOX".to_owned(),
             name: "jetgate".to_owned(),
             connect_timeout: Duration::from_secs(5),
@@ -94,7 +98,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The same settings for an open server at `url`: no authentication, no TLS, no domain.
+    /// The same settings for an open server at `url`: no authentication, no TLS, its own JetStream.
     #[must_use]
     pub fn for_open_server(&self, url: ServerUrls) -> Self {
         let Self {
@@ -114,6 +118,30 @@ impl Config {
         }
     }
 
+    /// What every request to JetStream's API begins with.
+    pub(crate) fn api_prefix(&self) -> String {
+        match (&self.api_prefix, &self.domain) {
+            (Some(prefix), _) => prefix.clone(),
+            (None, Some(domain)) => format!("$JS.{domain}.API"),
+            (None, None) => "$JS.API".to_owned(),
+        }
+    }
+
+    /// The same settings without credentials. The client certificate stays: servers that ask for one ask every
+    /// connection.
+    #[must_use]
+    pub fn without_login(&self) -> Self {
+        Self {
+            url: self.url.without_credentials(),
+            credentials_file: None,
+            user: None,
+            password: None,
+            token: None,
+            nkey_seed: None,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn check(&self, checks: &mut Checks) {
         checks.positive_time("connect_timeout", self.connect_timeout);
         checks.positive_time("ping_interval", self.ping_interval);
@@ -127,7 +155,7 @@ impl Config {
 
     fn check_names(&self, checks: &mut Checks) {
         checks.require(
-            self.inbox_prefix.split('.').all(is_token),
+            is_prefix(&self.inbox_prefix),
             "inbox_prefix",
             "must be a subject without wildcards, such as `_INBOX` or `_INBOX.gateway`",
         );
@@ -135,6 +163,16 @@ impl Config {
             self.domain.as_deref().is_none_or(is_token),
             "domain",
             "must be one token: no dots, spaces or wildcards, not empty",
+        );
+        checks.require(
+            self.api_prefix.as_deref().is_none_or(is_prefix),
+            "api_prefix",
+            "must be a subject without wildcards and without a dot at its end, such as `hub.js`",
+        );
+        checks.require(
+            self.api_prefix.is_none() || self.domain.is_none(),
+            "api_prefix",
+            "cannot be used together with nats.domain",
         );
     }
 
@@ -177,6 +215,11 @@ fn pair(checks: &mut Checks, first: (&str, bool), second: (&str, bool)) {
     };
     let message = format!("needs nats.{} beside it", missing.0);
     checks.require(given.1 == missing.1, given.0, message);
+}
+
+/// Whether subjects can begin with `text` and a dot.
+fn is_prefix(text: &str) -> bool {
+    text.split('.').all(is_token)
 }
 
 /// Whether `text` can stand between two dots of a subject.
@@ -241,6 +284,40 @@ mod tests {
         });
 
         assert_eq!(bad, ["nats.inbox_prefix", "nats.domain"]);
+        for bad in [
+            "", "hub.", ".hub", "hub..js", "hub.>", "hub.*.js", "hub js", "hub\n",
+        ] {
+            let bad = problems(|nats| nats.api_prefix = Some(bad.to_owned()));
+            assert_eq!(bad, ["nats.api_prefix"]);
+        }
+        for good in ["hub.js", "hub", "$JS.hub.API", "$JS.API"] {
+            let good = problems(|nats| nats.api_prefix = Some(good.to_owned()));
+            assert_eq!(good, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn one_jetstream_is_asked_and_its_name_stands_before_every_request() {
+        let with = |domain: Option<&str>, prefix: Option<&str>| Config {
+            domain: domain.map(str::to_owned),
+            api_prefix: prefix.map(str::to_owned),
+            ..Config::default()
+        };
+        for (config, prefix) in [
+            (with(None, None), "$JS.API"),
+            (with(Some("hub"), None), "$JS.hub.API"),
+            (with(None, Some("hub.js")), "hub.js"),
+        ] {
+            assert_eq!(config.api_prefix(), prefix);
+        }
+
+        let config = WholeConfig {
+            nats: with(Some("hub"), Some("hub.js")),
+            ..WholeConfig::default()
+        };
+        let both = config.validate().unwrap_err();
+        assert_eq!(both.keys(), ["nats.api_prefix"]);
+        assert!(both.to_string().contains("together with nats.domain"));
     }
 
     #[test]

@@ -49,6 +49,12 @@ fn missing_setting(err_code: u64) -> Option<&'static str> {
     })
 }
 
+/// The error of every call where NATS refuses the login. Why stands in the log: it may tell of files and accounts.
+pub(super) fn login_failed() -> Error {
+    let text = "NATS refuses the login that the gateway has for this caller; its log has more";
+    Error::new(Reason::NatsLoginFailed, text)
+}
+
 /// The gateway's error for a request that JetStream did not answer, where that leaves no doubt about
 /// an outcome: for reads, and for changes that can be repeated.
 pub fn from_request(error: RequestError, what: &str) -> Error {

@@ -13,9 +13,7 @@ use std::time::Duration;
 use async_nats::client::PublishErrorKind;
 use async_nats::client::traits::Publisher as _;
 use async_nats::message::OutboundMessage;
-use async_nats::{
-    Client, ConnectOptions, Event, HeaderMap, Message, ServerError, ServerInfo, Subject, Subscriber,
-};
+use async_nats::{Event, HeaderMap, Message, ServerAddr, ServerError, ServerInfo, Subject};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::broadcast;
@@ -26,6 +24,7 @@ use tracing::{debug, warn};
 use super::config::Config;
 use super::refusals::Refusals;
 use super::replies::{Expected, Replies, Reply};
+use super::wire::{self, Client, Subscriber};
 use crate::deadline::Deadline;
 
 /// Unanswered pings before a link is lost: one may be held up by a burst of messages.
@@ -51,6 +50,9 @@ pub struct Link {
     _guard: DropGuard,
 }
 
+/// Why there is no link.
+pub(crate) type ConnectError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a request has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestError {
@@ -69,30 +71,33 @@ pub enum RequestError {
 }
 
 impl Link {
-    /// Connects. `id` tells this link's inboxes from those of all others; `round_trip` is told how long
-    /// the round trips take that prove it alive.
-    pub(super) async fn connect(
-        options: ConnectOptions,
+    /// Connects to one of the configured servers, or of `discovered`: one attempt each. `round_trip` is told how
+    /// long the round trips take that prove the link alive.
+    pub(crate) async fn connect(
         config: &Config,
-        servers: &[async_nats::ServerAddr],
-        id: &str,
+        discovered: &[ServerAddr],
         round_trip: impl Fn(Duration) + Send + Sync + 'static,
-    ) -> Result<Arc<Self>, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<Arc<Self>, ConnectError> {
+        let mut servers = config.servers()?;
+        servers.extend(discovered.iter().cloned());
+        let options = config.connect_options().await?;
+        // Waiting and repeating is the business of whoever connects.
+        let options = options.max_reconnects(servers.len());
+        // Tells this link's inboxes from those of all others.
+        let id = uuid::Uuid::now_v7().simple();
         let inbox = format!("{}.{id}", config.inbox_prefix);
         let replies = Replies::new(&format!("{inbox}.r"));
         let lost = CancellationToken::new();
         let retiring = CancellationToken::new();
         let (denied, _) = broadcast::channel(DENIALS);
 
-        let client = options
-            .event_callback(watch_events(
-                replies.clone(),
-                denied.clone(),
-                lost.clone(),
-                retiring.clone(),
-            ))
-            .connect(servers)
-            .await?;
+        let events = watch_events(
+            replies.clone(),
+            denied.clone(),
+            lost.clone(),
+            retiring.clone(),
+        );
+        let client = wire::connect(options, &servers, events).await?;
         let answers = client.subscribe(replies.wildcard()).await?;
         tokio::spawn(route_replies(answers, replies.clone(), lost.clone()));
 
@@ -171,6 +176,7 @@ impl Link {
     pub async fn subscribe(&self, subject: String) -> Result<Subscriber, RequestError> {
         let subscribing = self.client.subscribe(subject);
         tokio::select! {
+            biased;
             () = self.lost.cancelled() => Err(RequestError::Lost),
             subscriber = subscribing => subscriber.map_err(|_| RequestError::Lost),
         }
@@ -316,11 +322,13 @@ fn denied_subject(error: &str) -> Option<&str> {
 async fn route_replies(mut answers: Subscriber, replies: Replies, lost: CancellationToken) {
     loop {
         tokio::select! {
-            () = lost.cancelled() => break,
+            biased;
             message = answers.next() => match message {
                 Some(message) => replies.resolve(message),
                 None => break,
             },
+            // What came before is heard.
+            () = lost.cancelled() => break,
         }
     }
     lost.cancel();
@@ -338,6 +346,7 @@ async fn keep_checking(
     let mut missed = 0;
     loop {
         tokio::select! {
+            biased;
             () = lost.cancelled() => return,
             () = tokio::time::sleep(interval) => {}
         }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use async_nats::client::PublishErrorKind;
 use async_nats::message::OutboundMessage;
-use async_nats::{Client, HeaderMap, Message, Subject, Subscriber};
+use async_nats::{HeaderMap, Message, Subject};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_stream::wrappers::BroadcastStream;
@@ -15,6 +15,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::link::Link;
 use super::supervisor::Connection;
+use super::wire::{Client, Subscriber};
 
 /// Where messages are sent and answered.
 pub(super) struct Outlet {

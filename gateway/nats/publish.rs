@@ -6,6 +6,7 @@
 //! "duplicate" if it was stored. Whatever is still open at the deadline is reported as unknown.
 
 mod attempts;
+mod expected;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::{MessageId, Subject};
 pub(super) use attempts::{Attempt, Attempts, judge, out_of_time, unknown, with_id};
+pub(super) use expected::knows_less;
 
 /// An attempt without an answer is given up after this long, where another one is safe.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
@@ -140,7 +142,13 @@ impl Nats {
             Ok(names) if names.is_empty() => Attempt::Failed(no_stream(subject)),
             Ok(names) => Attempt::Refused(Error::new(
                 Reason::JetstreamUnavailable,
-                format!("stream {} has no leader now; nothing was stored", names[0]),
+                match self.is_imported() {
+                    true => format!(
+                        "stream {} has no leader now, or the account does not import {subject}; nothing was stored",
+                        names[0]
+                    ),
+                    false => format!("stream {} has no leader now; nothing was stored", names[0]),
+                },
             )),
             Err(error) if error.reason() == Reason::JetstreamNotEnabled => Attempt::Failed(error),
             Err(error) => Attempt::Refused(error),

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Message, Subscriber};
+use async_nats::Message;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::broadcast::error::RecvError;
@@ -16,7 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio::time::{Instant, timeout_at};
 
 use super::Nats;
+use super::import;
 use super::link::{Link, RequestError};
+use super::wire::Subscriber;
 use crate::deadline::Deadline;
 use crate::token::Origin;
 pub use pin::Pin;
@@ -52,9 +54,14 @@ pub enum Event {
 pub struct Puller {
     link: Arc<Link>,
     next_subject: String,
+    is_imported: bool,
+    /// A message has come since the last pull.
+    brings_much: bool,
     inbox: String,
     /// `None` before the first pull, and after [`Puller::rest`].
     subscriber: Option<Subscriber>,
+    /// The same while it is closed.
+    closing: Option<Subscriber>,
     denied: broadcast::Receiver<Arc<str>>,
     /// In the order in which JetStream serves them next, as far as that is known.
     open: VecDeque<Open>,
@@ -79,7 +86,7 @@ struct Open {
     heartbeat: Option<Duration>,
     /// When its server last said something of this pull alone.
     heard: Instant,
-    _slot: Option<OwnedSemaphorePermit>,
+    _slot: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Puller {
@@ -100,8 +107,11 @@ impl Puller {
         Self {
             link,
             next_subject,
+            is_imported: nats.is_imported(),
+            brings_much: true,
             inbox,
             subscriber: None,
+            closing: None,
             denied,
             open: VecDeque::new(),
             asked: 0,
@@ -112,7 +122,7 @@ impl Puller {
         }
     }
 
-    /// Sends a pull request; `slot` is given back when it ends.
+    /// Sends a pull request, or several in its place; `slot` is given back when it ends.
     pub async fn pull(
         &mut self,
         ask: &Ask,
@@ -123,6 +133,28 @@ impl Puller {
             self.subscriber = Some(self.link.subscribe(inbox).await?);
             self.seen = 0;
         }
+        let slot = slot.map(Arc::new);
+        if !self.is_imported {
+            return self.request(ask, slot).await;
+        }
+        let brings_much = std::mem::replace(&mut self.brings_much, false);
+        let (count, each) = import::split(ask, brings_much && !self.is_waiting_for_its_pin());
+        for _ in 0..count {
+            self.request(&each, slot.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// What is asked for before its pin is known waits in vain, but for the first.
+    fn is_waiting_for_its_pin(&self) -> bool {
+        self.pin.as_ref().is_some_and(|pin| pin.id().is_none())
+    }
+
+    async fn request(
+        &mut self,
+        ask: &Ask,
+        slot: Option<Arc<OwnedSemaphorePermit>>,
+    ) -> Result<(), RequestError> {
         self.asked += 1;
         let subject = format!("{}.{}", self.inbox, self.asked);
         let deadline = Deadline::within(CLOSING);
@@ -236,17 +268,47 @@ impl Puller {
     /// messages that cannot be exceeded, and the number is made up with empty ones: both sides
     /// count the same messages, and none is lost.
     pub async fn close(&mut self) -> Vec<Delivery> {
-        let mut left = Vec::new();
-        let Some(mut subscriber) = self.subscriber.take() else {
-            return left;
+        let longest = match self.is_imported {
+            true => import::LONGEST_PULL + GRACE,
+            false => CLOSING,
         };
-        if self.open.is_empty() || self.fill_up(&mut subscriber).await.is_err() {
-            let _ = subscriber.unsubscribe().await;
+        self.close_by(Deadline::within(longest)).await
+    }
+
+    /// The same as far as it comes by then; what comes later is for [`Puller::close`].
+    pub async fn close_by(&mut self, deadline: Deadline) -> Vec<Delivery> {
+        if self.is_imported {
+            return self.outlast(deadline).await;
         }
-        let deadline = Deadline::within(CLOSING);
-        while let Ok(Some(message)) = deadline.bound(subscriber.next()).await {
-            left.extend(delivery(message, &self.origin));
+        let (mut left, deadline) = (Vec::new(), deadline.at_most(CLOSING));
+        if let Some(mut subscriber) = self.subscriber.take() {
+            if self.open.is_empty() || self.fill_up(&mut subscriber).await.is_err() {
+                let _ = subscriber.unsubscribe().await;
+            }
+            self.closing = Some(subscriber);
         }
+        while let Some(subscriber) = &mut self.closing {
+            match deadline.bound(subscriber.next()).await {
+                Ok(Some(message)) => left.extend(delivery(message, &self.origin)),
+                Ok(None) => self.closing = None,
+                Err(_) => break,
+            }
+        }
+        left
+    }
+
+    /// JetStream may not see that nobody listens any more, so the pulls come to their end.
+    async fn outlast(&mut self, deadline: Deadline) -> Vec<Delivery> {
+        let mut left = Vec::new();
+        while !self.open.is_empty() {
+            match deadline.bound(self.next_unless_lost()).await {
+                Ok(Some(Event::Message(delivery))) => left.push(delivery),
+                Ok(Some(Event::Lost)) => self.open.clear(),
+                Ok(_) => {}
+                Err(_) => return left,
+            }
+        }
+        self.rest();
         left
     }
 
@@ -275,6 +337,7 @@ impl Puller {
         self.seen += 1;
         let Some(status) = message.status else {
             self.heard = Instant::now();
+            self.brings_much = true;
             self.count(message.length as u64);
             let delivery = delivery(message, &self.origin)?;
             self.origin.clone_from(&delivery.ack.origin);

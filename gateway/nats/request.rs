@@ -16,7 +16,7 @@ use crate::error::{Error, Reason, Result};
 
 /// Nobody answers on the API's subjects: JetStream is off, or its server is just starting. After
 /// this long it is taken to be off.
-const STARTING: Duration = Duration::from_secs(1);
+pub(super) const STARTING: Duration = Duration::from_secs(1);
 
 /// The answer to a deletion.
 const DELETED: &[u8] = br#"{"success":true}"#;
@@ -79,9 +79,9 @@ impl Nats {
                     return Err(from_request(RequestError::Denied, operation));
                 }
                 Err(RequestError::NoResponders) if starting.has_passed() => {
-                    return Err(not_enabled());
+                    return Err(self.not_enabled());
                 }
-                Err(RequestError::NoResponders) => not_enabled(),
+                Err(RequestError::NoResponders) => self.not_enabled(),
                 Err(error) => {
                     unanswered |= error != RequestError::NotSent;
                     from_request(error, operation)
@@ -91,6 +91,17 @@ impl Nats {
                 return Err(failure);
             }
         }
+    }
+
+    fn not_enabled(&self) -> Error {
+        let text = match &self.config().api_prefix {
+            Some(prefix) => {
+                format!("nobody serves JetStream's API below nats.api_prefix, {prefix}")
+            }
+            None => "JetStream is not enabled on the NATS server or for the gateway's account"
+                .to_owned(),
+        };
+        Error::new(Reason::JetstreamNotEnabled, text)
     }
 
     async fn attempt(
@@ -136,13 +147,6 @@ fn value<R: DeserializeOwned>(operation: &str, answer: &[u8]) -> Result<R> {
 
 fn is_gone(operation: &str, error: &ApiError) -> bool {
     operation.contains(".DELETE.") && from_api(error).code() == Code::NotFound
-}
-
-fn not_enabled() -> Error {
-    Error::new(
-        Reason::JetstreamNotEnabled,
-        "JetStream is not enabled on the NATS server or for the gateway's account",
-    )
 }
 
 /// Growing waits between attempts.

@@ -20,13 +20,14 @@ use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 use tracing::info;
 
-use super::budget::Share;
-use super::{Budget, Config, Outlet};
+use super::share::Share;
+use super::{Config, Outlet};
 use crate::alarm::Alarm;
 use crate::auth::{Access, Change, Changes, Expiry};
 use crate::convert::publish_stream::Terms;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::memory::{Arriving, Budget};
 use crate::metrics;
 use crate::output::Output;
 use crate::proto::publish_stream_request::Frame as Request;
@@ -55,7 +56,7 @@ pub struct Shared {
     pub outlet: Arc<Outlet>,
     /// The sessions of this replica.
     pub sessions: Sessions,
-    /// What all of them have on their way.
+    /// What they take room from.
     pub budget: Budget,
     /// Limits and defaults.
     pub config: Config,
@@ -118,9 +119,10 @@ pub async fn serve(
     shared: Shared,
     who: Caller,
     requests: Streaming<PublishStreamRequest>,
+    room: Option<Arriving>,
     out: Output<PublishStreamResponse>,
 ) {
-    let session = match opening::open(shared, who, requests, out).await {
+    let session = match opening::open(shared, who, requests, room, out).await {
         Ok(session) => session,
         Err((error, out)) => return out.end(Err(error)),
     };
@@ -268,7 +270,9 @@ impl Session {
             if !self.ledger.has_room(next.bytes) {
                 break;
             }
-            if !self.share.admits(self.ledger.in_flight(), next.bytes) {
+            let bytes = next.bytes;
+            self.backlog.hand_over();
+            if !self.share.admits(self.ledger.in_flight(), bytes) {
                 self.held_since.get_or_insert_with(Instant::now);
                 break;
             }

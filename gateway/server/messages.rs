@@ -14,7 +14,7 @@ const HEAD: usize = 5;
 
 /// Where in the messages of a body its bytes have come to.
 #[derive(Debug, Default)]
-pub(super) struct Messages {
+pub(crate) struct Messages {
     head: [u8; HEAD],
     filled: usize,
     /// Bytes of the message that are to come.
@@ -23,7 +23,7 @@ pub(super) struct Messages {
 
 impl Messages {
     /// Lets bytes pass; how many messages they complete.
-    pub(super) fn pass(&mut self, mut bytes: &[u8]) -> u64 {
+    pub(crate) fn pass(&mut self, mut bytes: &[u8]) -> u64 {
         let mut complete = 0;
         while !bytes.is_empty() {
             if self.filled < HEAD {
@@ -46,6 +46,20 @@ impl Messages {
             }
         }
         complete
+    }
+
+    /// How much has passed of a message that is not complete yet.
+    pub(super) fn unfinished(&self) -> u64 {
+        self.whole() - self.rest as u64
+    }
+
+    /// What such a message has in all, as far as is known.
+    pub(super) fn whole(&self) -> u64 {
+        if self.filled < HEAD {
+            return self.filled as u64;
+        }
+        let [_, length @ ..] = self.head;
+        HEAD as u64 + u64::from(u32::from_be_bytes(length))
     }
 }
 
@@ -120,7 +134,11 @@ mod tests {
     #[test]
     fn half_a_message_does_not_count() {
         let mut messages = Messages::default();
-        assert_eq!(messages.pass(&[0, 0, 0, 0, 2, 1]), 0);
+        assert_eq!(messages.pass(&[0, 0, 0]), 0);
+        assert_eq!(messages.unfinished(), 3);
+        assert_eq!(messages.pass(&[0, 2, 1]), 0);
+        assert_eq!((messages.unfinished(), messages.whole()), (6, 7));
         assert_eq!(messages.pass(&[1, 0, 0]), 1);
+        assert_eq!(messages.unfinished(), 2);
     }
 }

@@ -46,6 +46,7 @@ impl Gateway {
         sessions: Sessions,
         readiness: watch::Receiver<Readiness>,
         dead_letters: Option<DeadLetters>,
+        max_sessions: usize,
         config: &Config,
     ) -> Self {
         let (server, subscribe) = (&config.server, &config.subscribe);
@@ -57,14 +58,14 @@ impl Gateway {
             default_outstanding_bytes: subscribe.max_outstanding_bytes.as_u64(),
             max_outstanding_messages: subscribe.max_window_messages,
             max_outstanding_bytes: subscribe.max_window_bytes.as_u64(),
-            max_sessions: subscribe.max_sessions,
+            max_sessions: u32::try_from(max_sessions).unwrap_or(u32::MAX),
             max_connections: server.max_connections,
             max_concurrent_streams: server.max_concurrent_streams,
             drain: config.shutdown.drain.try_into().ok(),
             allow_republish: config.streams.allow_republish,
             allow_external_sources: config.streams.allow_external_sources,
             allow_placement: config.streams.allow_placement,
-            caller: Some(caller_limits(&config.limits)),
+            caller: None,
         };
         Self {
             nats,
@@ -77,7 +78,14 @@ impl Gateway {
     }
 
     fn state(&self) -> GatewayState {
-        match *self.readiness.borrow() {
+        let own = *self.readiness.borrow();
+        if self.nats.tenant().is_some() && own != Readiness::Draining {
+            return match self.nats.is_connected() {
+                true => GatewayState::Ready,
+                false => GatewayState::NatsUnavailable,
+            };
+        }
+        match own {
             Readiness::Starting => GatewayState::Starting,
             Readiness::Ready => GatewayState::Ready,
             Readiness::NatsUnavailable => GatewayState::NatsUnavailable,
@@ -137,9 +145,16 @@ impl GatewayService for Gateway {
             nats,
             dead_letters,
             identity: access.caller().name().to_owned(),
+            tenant: access.tenant_name().to_owned(),
             start_time: Some(self.started.into()),
             limits: Some(Limits {
                 max_message_bytes: max_payload as u64,
+                caller: Some(
+                    access
+                        .account()
+                        .map(|it| caller_limits(it.limits()))
+                        .unwrap_or_default(),
+                ),
                 ..self.limits
             }),
         }))

@@ -36,14 +36,14 @@ const VERSION: &str = "1:";
 
 /// Which page is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Page {
+pub(crate) struct Page {
     offset: u32,
     size: usize,
 }
 
 impl Page {
     /// Reads `page_size` and `page_token` of a request for streams or consumers.
-    pub(super) fn parse(size: u32, token: &str) -> Result<Self> {
+    pub(crate) fn parse(size: u32, token: &str) -> Result<Self> {
         Self::within(SIZES, size, token)
     }
 
@@ -62,7 +62,7 @@ impl Page {
     }
 
     /// How many items JetStream shall skip.
-    pub(super) fn offset(self) -> u64 {
+    pub(crate) fn offset(self) -> u64 {
         self.offset.into()
     }
 
@@ -72,7 +72,7 @@ impl Page {
     }
 
     /// The token of the page behind this one, which has `taken` of `total` items; empty on the last.
-    pub(super) fn next(self, taken: usize, total: u64) -> String {
+    pub(crate) fn next(self, taken: usize, total: u64) -> String {
         let taken = u32::try_from(taken).unwrap_or(u32::MAX);
         let next = self.offset.saturating_add(taken);
         if taken > 0 && u64::from(next) < total {

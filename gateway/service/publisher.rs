@@ -9,6 +9,7 @@ use crate::convert::batch::batch;
 use crate::convert::message::{DefaultId, outgoing};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::memory::Arriving;
 use crate::nats::Outgoing;
 use crate::output::{Frames, channel};
 use crate::proto::publisher_service_server::PublisherService;
@@ -39,6 +40,7 @@ impl Publisher {
         let deadline = Deadline::of_call(request.metadata(), self.shared.config.timeout)?;
         let key = idempotency_key(&request)?.map(str::to_owned);
         let (access, trace) = (Access::of(&request), Trace::of(&request));
+        let room = Arriving::of(&request);
         let request = request.into_inner();
         may_publish(&access, &request)?;
         let validate_only = request.validate_only;
@@ -57,7 +59,7 @@ impl Publisher {
         let sending = trace.publishes(&mut message, most);
         let outlet = self.shared.outlet.clone();
         let work = |begun| async move {
-            let _sent = sent;
+            let _kept = (sent, room);
             let outcome = outlet.one(message, deadline, &begun).await;
             sending.end(outcome.as_ref().map(|accepted| &accepted.ack));
             outcome
@@ -76,6 +78,7 @@ impl Publisher {
         }
         let reserved = self.shared.outlet.nats().reserved();
         let (access, trace) = (Access::of(&request), Trace::of(&request));
+        let room = Arriving::of(&request);
         let request = request.into_inner();
         let count = request.messages.len();
         let mut batch = batch(
@@ -88,7 +91,7 @@ impl Publisher {
         let sendings = self.trace_batch(&trace, &mut batch, deadline).await;
         let outlet = self.shared.outlet.clone();
         let work = |begun| async move {
-            let _sent = sent;
+            let _kept = (sent, room);
             let outcome = outlet.batch(batch, deadline, &begun).await;
             for (place, sending) in sendings {
                 let item = outcome.as_ref().and_then(|items| items[place].as_ref());
@@ -211,12 +214,9 @@ impl PublisherService for Publisher {
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
         // Answered before its first frame is read: callers may wait for that.
         let (out, frames) = channel();
-        let serving = session::serve(
-            self.shared.clone(),
-            Caller::of(&request),
-            request.into_inner(),
-            out,
-        );
+        let (who, room) = (Caller::of(&request), Arriving::of(&request));
+        let requests = request.into_inner();
+        let serving = session::serve(self.shared.clone(), who, requests, room, out);
         let tasks = self.shared.sessions.tasks();
         tasks.spawn(serving.in_current_span());
         Ok(Response::new(frames))

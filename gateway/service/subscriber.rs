@@ -1,5 +1,6 @@
 //! `SubscriberService`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::{Request, Response, Status, Streaming};
@@ -7,9 +8,11 @@ use tracing::Instrument as _;
 
 use crate::auth::Access;
 use crate::convert::open::{self, Limits, Open};
+use crate::convert::time::span;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::listener;
+use crate::memory::{Arriving, Hold};
 use crate::names::{ConsumerName, StreamName};
 use crate::output::{Frames, channel};
 use crate::proto::subscriber_service_server::SubscriberService;
@@ -71,15 +74,15 @@ impl Subscriber {
     /// The call is answered before its first frame has come: some clients send none before.
     fn begin(&self, request: Request<Streaming<ConsumeRequest>>) -> Frames<Frame, ConsumeResponse> {
         let (out, frames) = channel();
-        let who = Caller::of(&request);
+        let (who, room) = (Caller::of(&request), Arriving::of(&request));
         let (shared, limits) = (self.shared.clone(), self.limits.clone());
-        let serving = consume(shared, limits, who, request.into_inner(), out);
+        let serving = consume(shared, limits, who, request.into_inner(), room, out);
         let tasks = self.shared.sessions.tasks();
         tasks.spawn(serving.in_current_span());
         frames
     }
 
-    async fn fetch_batch(&self, request: Request<FetchRequest>) -> Result<FetchResponse> {
+    async fn fetch_batch(&self, request: Request<FetchRequest>) -> Result<(FetchResponse, Hold)> {
         if self.shared.sessions.draining().is_cancelled() {
             return Err(Error::new(Reason::Draining, "the gateway is shutting down"));
         }
@@ -104,6 +107,7 @@ impl Subscriber {
             batch: batch(request.batch)?,
             wait: deadline.at_most(wait),
             deadline: attach,
+            answer_by: deadline,
             no_wait: request.no_wait || wait.is_zero(),
             max_bytes: Some(request.max_bytes).filter(|bytes| *bytes > 0),
             max_response_bytes: self.limits.response_size(request.max_response_bytes)?,
@@ -136,8 +140,8 @@ fn max_wait(request: &FetchRequest) -> Result<Duration> {
             "no_wait",
             "must not be set together with max_wait",
         )),
-        Some(wait) => match Duration::try_from(wait) {
-            Ok(wait) if wait <= MAX_WAIT.1 => Ok(wait),
+        Some(wait) => match span(wait) {
+            Some(wait) if wait <= MAX_WAIT.1 => Ok(wait),
             _ => Err(Error::invalid("max_wait", "must be from 0 to 5 min")),
         },
         None => Ok(MAX_WAIT.0),
@@ -174,7 +178,11 @@ impl SubscriberService for Subscriber {
         &self,
         request: Request<FetchRequest>,
     ) -> Result<Response<FetchResponse>, Status> {
-        Ok(self.fetch_batch(request).await.map(Response::new)?)
+        let (batch, hold) = self.fetch_batch(request).await?;
+        let mut response = Response::new(batch);
+        // The room of the batch is given back once it is written.
+        response.extensions_mut().insert(Arc::new(hold));
+        Ok(response)
     }
 
     async fn acknowledge(

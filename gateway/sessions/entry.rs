@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::caller::Known;
 use super::{Caller, id};
+use crate::clock;
 use crate::error::{Error, Reason};
 use crate::proto::{DrainingReason, SessionInfo, SessionKind, StallReason};
 use crate::subscription::in_flight::Amount;
@@ -103,7 +104,7 @@ impl Entry {
             kind,
             caller: caller.known(),
             stream,
-            since: SystemTime::now(),
+            since: clock::now(),
             state: Mutex::new(State {
                 consumer,
                 window,
@@ -118,13 +119,14 @@ impl Entry {
     }
 
     /// Writes down that it opens.
-    pub(super) fn log_opened(&self, route: Route) {
+    pub(super) fn log_opened(&self, route: Route, tenant: &str) {
         let caller = &self.caller;
         tracing::info!(
             target: "jetgate::audit",
             event = "session_opened",
             caller = caller.identity.name(),
             by = caller.identity.kind().word(),
+            tenant,
             peer = caller.peer.map(tracing::field::display),
             client = &*caller.name,
             session = %id::text(route),
@@ -136,7 +138,7 @@ impl Entry {
     }
 
     /// Writes down that it has ended.
-    pub(super) fn log_closed(&self, route: Route) {
+    pub(super) fn log_closed(&self, route: Route, tenant: &str) {
         let age = self.since.elapsed().unwrap_or_default();
         let state = self.state();
         tracing::info!(
@@ -144,6 +146,7 @@ impl Entry {
             event = "session_closed",
             caller = self.caller.identity.name(),
             by = self.caller.identity.kind().word(),
+            tenant,
             peer = self.caller.peer.map(tracing::field::display),
             session = %id::text(route),
             stream = &*self.stream,

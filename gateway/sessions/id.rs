@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::token::Route;
 
 /// The id: "0123456789abcdef-2a".
-pub(super) fn text(route: Route) -> String {
+pub(crate) fn text(route: Route) -> String {
     format!("{}-{:x}", gateway_text(route.gateway), route.session)
 }
 
@@ -14,7 +14,7 @@ pub fn gateway_text(gateway: u64) -> String {
 }
 
 /// Reads an id; `field` is where it stands in the request.
-pub(super) fn parse(field: &str, id: &str) -> Result<Route> {
+pub(crate) fn parse(field: &str, id: &str) -> Result<Route> {
     let route = || {
         let (gateway, session) = id.split_once('-')?;
         let route = Route {
@@ -28,7 +28,7 @@ pub(super) fn parse(field: &str, id: &str) -> Result<Route> {
 }
 
 /// Reads a replica's id.
-pub(super) fn parse_gateway(field: &str, id: &str) -> Result<u64> {
+pub(crate) fn parse_gateway(field: &str, id: &str) -> Result<u64> {
     let gateway = u64::from_str_radix(id, 16).ok();
     gateway
         .filter(|gateway| gateway_text(*gateway) == id)

@@ -22,7 +22,7 @@ pub struct Notice {
 pub enum Change {
     /// The delivery is settled.
     Settled,
-    /// What the caller said of it came too late; but the caller lives.
+    /// What the caller said of it came too late, or to nothing that is known; but the caller lives.
     Refused,
     /// It is given back: it will be delivered again.
     Returned,

@@ -54,18 +54,19 @@ impl Sessions {
         let mut sign_of_life = Instant::now() + replicas::SIGN_OF_LIFE;
         loop {
             tokio::select! {
-                message = to_all.next() => match message {
-                    Some(message) => self.hear(link, message).await,
-                    None => return,
-                },
-                message = to_this.next() => match message {
-                    Some(message) => self.answer(link, message).await,
-                    None => return,
-                },
+                biased;
                 () = sleep_until(sign_of_life) => {
                     self.show_itself(link, self.subject_of_all(HERE)).await;
                     sign_of_life = Instant::now() + replicas::SIGN_OF_LIFE;
                 }
+                message = to_this.next() => match message {
+                    Some(message) => self.answer(link, message).await,
+                    None => return,
+                },
+                message = to_all.next() => match message {
+                    Some(message) => self.hear(link, message).await,
+                    None => return,
+                },
             }
         }
     }

@@ -6,6 +6,7 @@ use prost::Message as _;
 
 use super::entry::Termination;
 use super::{Sessions, id};
+use crate::convert::time::span;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::nats::{Nats, RequestError};
@@ -71,8 +72,8 @@ impl Sessions {
         }
         let grace = match request.grace {
             None => self.0.drain,
-            Some(grace) => match Duration::try_from(grace) {
-                Ok(grace) if grace <= LONGEST_GRACE => grace,
+            Some(grace) => match span(grace) {
+                Some(grace) if grace <= LONGEST_GRACE => grace,
                 _ => return Err(Error::invalid("grace", "must be from 0 to 5 min")),
             },
         };

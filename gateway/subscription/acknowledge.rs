@@ -3,17 +3,19 @@
 //! Items are judged one by one. JetStream finds a delivery by its stream sequence alone, so what it
 //! does not check is checked here: the account, the consumer's incarnation and the deadline.
 
-use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::in_flight::Key;
 use super::labels::milliseconds;
-use super::terms::Terms;
+use super::terms::{self, Terms};
 use super::{Shared, note_suspect, permit};
 use crate::auth::Access;
+use crate::clock;
+use crate::convert::time::span;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::metrics::{SettlementKind, SettlementOutcome};
@@ -58,7 +60,7 @@ pub async fn acknowledge(
         .collect()
         .await;
 
-    let mut notices: HashMap<(u64, u64), Vec<Notice>> = HashMap::new();
+    let mut notices: BTreeMap<(u64, u64), Vec<Notice>> = BTreeMap::new();
     let mut results = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
         if let Some((route, notice)) = outcome.notice {
@@ -131,14 +133,25 @@ impl Call<'_> {
             }
             None => return Err(Error::invalid("ack_token", "is required")),
         };
-        let terms = self.check(&token).await?;
-        let late = milliseconds(SystemTime::now()) > token.deadline;
+        let of = self.admit(&token).await?;
+        let settled = self.settle_delivery(&of, &token, settlement).await;
+        // The caller has done its part, and its session hears of that: room is not kept from it.
+        Ok(settled.unwrap_or_else(|error| Outcome {
+            notice: Some((token.route, notice(&token, Change::Refused))),
+            ..error.into()
+        }))
+    }
+
+    async fn settle_delivery(
+        &self,
+        of: &(StreamName, ConsumerName),
+        token: &AckToken,
+        settlement: Settlement,
+    ) -> Result<Outcome> {
+        let terms = self.terms(of, token.incarnation).await?;
+        let late = milliseconds(clock::now()) > token.deadline;
         if late && settlement != Settlement::Ack {
-            let notice = notice(&token, Change::Refused, &terms);
-            return Ok(Outcome {
-                notice: Some((token.route, notice)),
-                ..too_late().into()
-            });
+            return Err(too_late());
         }
         let settlement = corrected(settlement, &terms, token.subject.delivered);
         let nats = &self.shared.nats;
@@ -149,47 +162,54 @@ impl Call<'_> {
             status.metadata.insert("late".to_owned(), "true".to_owned());
         }
         if settlement == Settlement::InProgress {
-            let renewed = renewed(&token, &terms).encode();
+            let renewed = renewed(token, &terms).encode();
             status.metadata.insert("ack_token".to_owned(), renewed);
         }
-        let notice = notice(&token, change(&settlement, &token, &terms), &terms);
-        note_suspect(
-            nats,
-            token.subject.origin.stream(),
-            token.subject.origin.consumer(),
-            &notice,
-        );
+        let notice = notice(token, change(&settlement, token, &terms));
+        let origin = &token.subject.origin;
+        note_suspect(nats, origin.stream(), origin.consumer(), &notice);
         Ok(Outcome {
             status,
             notice: Some((token.route, notice)),
         })
     }
 
-    /// Whether the token is one of this account and of the consumer as it is now. The items of a call
-    /// share the look at a consumer.
-    async fn check(&self, token: &AckToken) -> Result<Terms> {
+    /// The token's consumer, where that is one of this account and the caller may read from it.
+    async fn admit(&self, token: &AckToken) -> Result<(StreamName, ConsumerName)> {
         let nats = &self.shared.nats;
         let account = nats.account(self.deadline).await?;
-        // 0 is an account that could not be asked for.
-        if token.account != account && token.account != 0 && account != 0 {
+        if !account.is(token.account) {
             return Err(stale("the token belongs to another NATS account"));
         }
         let origin = &token.subject.origin;
-        if origin.domain().is_some() && origin.domain() != nats.domain() {
+        if let (Some(other), Some(own)) = (origin.domain(), nats.domain())
+            && other != own
+        {
             return Err(stale("the token belongs to another JetStream domain"));
         }
         let stream = StreamName::parse("ack_token", origin.stream())?;
         let consumer = ConsumerName::parse("ack_token", origin.consumer())?;
         permit::may_read(self.access, stream.as_str(), consumer.as_str())?;
+        Ok((stream, consumer))
+    }
+
+    /// The terms of a consumer, where it is still the one of the token. The items of a call share the look
+    /// at a consumer.
+    async fn terms(
+        &self,
+        (stream, consumer): &(StreamName, ConsumerName),
+        incarnation: u32,
+    ) -> Result<Terms> {
+        let nats = &self.shared.nats;
         let since = AsOf::since(self.started);
         for as_of in [since.or_known_within(AGE), since] {
             let info = nats
-                .consumer_info(&stream, &consumer, as_of, self.deadline)
+                .consumer_info(stream, consumer, as_of, self.deadline)
                 .await?;
             self.access
                 .may_consume(stream.as_str(), consumer.as_str(), &info.config)?;
             let terms = Terms::of(&info);
-            if terms.incarnation == token.incarnation {
+            if terms.incarnation == incarnation {
                 return match terms.ack_policy {
                     AckPolicy::None => Err(without_acks()),
                     _ => Ok(terms),
@@ -223,9 +243,9 @@ pub(super) fn settlement(kind: AckKind, item: &Acknowledgement) -> Result<Settle
         AckKind::InProgress => Ok(Settlement::InProgress),
         AckKind::Term => Ok(Settlement::Term(item.reason.clone())),
         AckKind::Nak => {
-            let delay = item.delay.map(Duration::try_from).transpose();
-            let delay = delay.map_err(|_| Error::invalid("delay", "must not be negative"))?;
-            Ok(Settlement::Nak(delay))
+            let negative = || Error::invalid("delay", "must not be negative");
+            let delay = item.delay.map(|delay| span(delay).ok_or_else(negative));
+            Ok(Settlement::Nak(delay.transpose()?))
         }
         AckKind::Unspecified => Err(Error::invalid(
             "kind",
@@ -243,7 +263,7 @@ pub(super) fn corrected(settlement: Settlement, terms: &Terms, attempt: u64) -> 
 
 /// The same token with the deadline that the extension gives it.
 pub(super) fn renewed(token: &AckToken, terms: &Terms) -> AckToken {
-    let deadline = SystemTime::now() + terms.lease(token.subject.delivered);
+    let deadline = clock::now() + terms.lease(token.subject.delivered);
     AckToken {
         deadline: milliseconds(deadline),
         ..token.clone()
@@ -259,7 +279,7 @@ fn change(settlement: &Settlement, token: &AckToken, terms: &Terms) -> Change {
     }
 }
 
-fn notice(token: &AckToken, change: Change, terms: &Terms) -> Notice {
+fn notice(token: &AckToken, change: Change) -> Notice {
     let AckSubject {
         origin,
         stream_sequence,
@@ -271,7 +291,7 @@ fn notice(token: &AckToken, change: Change, terms: &Terms) -> Notice {
         consumer_sequence: *consumer_sequence,
     };
     Notice {
-        consumer: terms.fingerprint(origin.stream(), origin.consumer()),
+        consumer: terms::fingerprint(origin.stream(), origin.consumer(), token.incarnation),
         key,
         change,
     }

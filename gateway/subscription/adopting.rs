@@ -1,6 +1,6 @@
 //! What a caller holds already when it opens a session: deliveries of an earlier one, by their tokens.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -8,6 +8,7 @@ use super::Session;
 use super::acknowledge;
 use super::in_flight::{Entry, Extension, Key};
 use super::labels::milliseconds;
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::token::AckToken;
 
@@ -28,7 +29,7 @@ impl Session {
     /// tells, or belongs to the consumer as it was before is not held any more.
     pub(super) fn adopt(&mut self, tokens: Vec<String>) -> Result<Adopted> {
         let mut adopted = Adopted::default();
-        let now = (Instant::now(), milliseconds(SystemTime::now()));
+        let now = (Instant::now(), milliseconds(clock::now()));
         for (place, text) in tokens.into_iter().enumerate() {
             let field = format!("held[{place}]");
             let token = AckToken::decode(&text);

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 
 use crate::error::{Error, Reason};
+use crate::memory::Arriving;
 use crate::proto::ConsumeRequest;
 use crate::proto::consume_request::Frame as Requested;
 
@@ -20,6 +21,8 @@ pub struct Caller {
     /// The longest time between two of its frames that is in order.
     pub(super) ping_within: Duration,
     heard: Instant,
+    /// The room of its frames.
+    room: Option<Arriving>,
 }
 
 /// What comes from the caller.
@@ -36,11 +39,16 @@ pub(super) enum Said {
 
 impl Caller {
     /// The caller whose first frame has just been read.
-    pub(super) fn new(requests: Streaming<ConsumeRequest>, ping_within: Duration) -> Self {
+    pub(super) fn new(
+        requests: Streaming<ConsumeRequest>,
+        ping_within: Duration,
+        room: Option<Arriving>,
+    ) -> Self {
         Self {
             requests,
             ping_within,
             heard: Instant::now(),
+            room,
         }
     }
 
@@ -58,6 +66,12 @@ impl Caller {
     /// When it was last heard, or excused.
     pub(super) fn heard(&self) -> Instant {
         self.heard
+    }
+
+    /// Whether a frame of it was held since then for want of room.
+    pub(super) fn has_waited(&self) -> bool {
+        let room = self.room.as_ref();
+        room.is_some_and(|room| room.has_waited_since(self.heard))
     }
 
     /// The gateway reads nothing now, or has held it: what is not read cannot be missed.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::frame::Frame;
-use super::in_flight::{Entry, Key};
+use super::in_flight::{Amount, Entry, Key};
 use super::labels::{self, Now};
+use super::memory::cost;
 use super::{Connection, Ending, Session};
 use crate::nats::pull::{Delivery, Event};
 use crate::proto::{MessageBatch, ReceivedMessage, StallReason};
@@ -72,7 +73,7 @@ impl Session {
 
     /// Gives back what waits, and what the open pulls may still bring.
     pub(super) fn give_up_held(&mut self) {
-        let held = std::mem::take(&mut self.held);
+        let held = self.held.take();
         let (nats, terms) = (self.shared.nats.clone(), self.facts.terms.clone());
         self.shared.sessions.tasks().spawn(async move {
             let held = held.into_iter().map(|(_, delivery)| delivery.ack);
@@ -87,7 +88,7 @@ impl Session {
         self.oversized = None;
         let now = Now::read();
         let mut batch = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut taken) = (0, Amount::default());
         let mut next = Some(first);
         let mut after = None;
         let mut is_ahead = false;
@@ -129,16 +130,20 @@ impl Session {
                 break;
             }
             bytes += size;
+            taken.messages += 1;
+            taken.bytes += delivery.size;
             batch.push(self.enter(arrival, delivery, now));
             next = self.next_message(now, &mut after);
         }
         if !batch.is_empty() {
             let attempts = batch.iter().map(|it| it.delivery_attempt.into());
             self.shared.metrics.consuming.delivered(attempts);
-            self.send(Frame::Messages(MessageBatch {
+            let frame = Frame::Messages(MessageBatch {
                 messages: batch,
                 resume_token: self.resume_token(),
-            }));
+            });
+            self.out
+                .send_holding(frame, self.room.part_with(cost(taken)));
             self.heartbeat.reset();
             self.stall = StallReason::Unspecified;
             self.delivered_at = Instant::now();
@@ -209,9 +214,7 @@ impl Session {
         }
         self.facts = attached.facts.clone();
         self.source.attached(&self.facts);
-        let now = Instant::now();
-        self.held
-            .extend(suspects.into_iter().map(|suspect| (now, suspect)));
+        self.held.extend(suspects);
         if self.gap.is_some_and(|gap| gap.stream_recreated) {
             self.position = 0;
         }

@@ -4,15 +4,17 @@
 //! when the caller is gone, and stays the caller's when it is the gateway that ends: its tokens are
 //! good on every replica, so a drain costs no delivery attempt.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use prost_types::Timestamp;
 use tokio::time::{Instant, timeout};
 
 use super::frame::Frame;
+use super::link::Closing;
 use super::terms::Terms;
 use super::{Connection, Session};
 use crate::auth::expired;
+use crate::clock;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason};
 use crate::nats::{Nats, Settlement};
@@ -81,7 +83,7 @@ impl Session {
     /// already is at most given less time.
     pub(super) async fn drain(&mut self, reason: DrainingReason, grace: Duration) {
         let grace = before_the_end(grace);
-        let (until, deadline) = (Instant::now() + grace, SystemTime::now() + grace);
+        let (until, deadline) = (Instant::now() + grace, clock::now() + grace);
         if let Phase::Draining(before) = self.phase {
             self.phase = Phase::Draining(until.min(before));
             return;
@@ -150,27 +152,37 @@ impl Session {
         self.slot = None;
         self.probe = None;
         self.is_outdated = false;
-        let (held, now) = (std::mem::take(&mut self.held), Instant::now());
+        let (held, now) = (self.held.take(), Instant::now());
         let mut left: Vec<AckSubject> = held
             .into_iter()
             .filter(|(arrival, delivery)| !self.has_expired(*arrival, delivery, now))
             .map(|(_, delivery)| delivery.ack)
             .collect();
-        match std::mem::replace(&mut self.link, Connection::Detached) {
-            Connection::Attached(mut attached) => {
-                let on_the_way = attached.puller.close().await;
-                left.extend(on_the_way.into_iter().map(|delivery| delivery.ack));
-            }
-            Connection::Closing(closing) => {
-                left.extend(closing.await.into_iter().map(|delivery| delivery.ack));
-            }
-            Connection::Attaching(_) | Connection::Detached => {}
+        let previous = std::mem::replace(&mut self.link, Connection::Detached);
+        match previous.close() {
+            // The pulls take their time, which the caller need not wait for.
+            Some(closing) if self.shared.nats.is_imported() => self.give_back_later(closing),
+            Some(closing) => left.extend(closing.await.into_iter().map(|delivery| delivery.ack)),
+            None => {}
         }
         give_back(&self.shared.nats, &self.facts.terms, left).await;
         if let Some(seat) = &self.facts.seat {
             let (nats, stream) = (&self.shared.nats, self.source.stream());
             seat.leave(nats, stream, &self.facts.consumer).await;
         }
+    }
+
+    /// Gives back, beside the session, what its pulls bring until they have ended.
+    pub(super) fn give_back_later(&self, closing: Closing) {
+        let (nats, terms) = (self.shared.nats.clone(), self.facts.terms.clone());
+        self.shared.sessions.tasks().spawn(async move {
+            let began = Instant::now();
+            let left = closing.await;
+            // After that what came first may be somebody else's.
+            if began.elapsed() < terms.ack_wait {
+                give_back(&nats, &terms, left.into_iter().map(|left| left.ack)).await;
+            }
+        });
     }
 
     /// Brings settlements that are under way to their end, and their answers to a caller that reads.

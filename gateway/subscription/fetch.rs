@@ -10,13 +10,17 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::ending::give_back;
+use super::in_flight::Amount;
 use super::labels::{self, Labeller, Now};
+use super::memory::cost;
 use super::pulling::{LARGEST_PULL, PULL_HEARTBEAT};
 use super::source::{Attached, Durable, Source};
 use super::{Shared, permit};
 use crate::auth::Access;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::memory::{Appetite, Hold, Room, portion};
+use crate::nats::Account;
 use crate::nats::pull::{Ask, Delivery, End, Event};
 use crate::proto::{FetchResponse, PayloadFormat};
 use crate::token::{AckSubject, Route};
@@ -41,6 +45,8 @@ pub struct Request {
     pub wait: Deadline,
     /// Until when to have attached to the consumer.
     pub deadline: Deadline,
+    /// Until when to have answered.
+    pub answer_by: Deadline,
     /// Take only what is there.
     pub no_wait: bool,
     /// At most this many bytes of messages.
@@ -51,8 +57,12 @@ pub struct Request {
     pub format: PayloadFormat,
 }
 
-/// Fetches a batch.
-pub async fn fetch(shared: Shared, durable: Durable, request: Request) -> Result<FetchResponse> {
+/// Fetches a batch, with the room that it takes until it is written.
+pub async fn fetch(
+    shared: Shared,
+    durable: Durable,
+    request: Request,
+) -> Result<(FetchResponse, Hold)> {
     permit::may_read(
         &request.access,
         durable.stream.as_str(),
@@ -75,6 +85,7 @@ struct Fetch {
     attached: Box<Attached>,
     /// With the times of arrival.
     batch: Vec<(Instant, Delivery)>,
+    room: Room,
     /// The next message is larger than the bytes there are.
     oversized: bool,
 }
@@ -84,7 +95,7 @@ impl Fetch {
         shared: Shared,
         source: Source,
         request: Request,
-        mut answer: oneshot::Sender<Result<FetchResponse>>,
+        mut answer: oneshot::Sender<Result<(FetchResponse, Hold)>>,
     ) {
         let (mut fetch, account) = match Self::open(shared, source, request).await {
             Ok(opened) => opened,
@@ -95,6 +106,7 @@ impl Fetch {
         };
         let draining = fetch.shared.sessions.draining().clone();
         let ended = tokio::select! {
+            biased;
             ended = fetch.collect() => ended,
             () = draining.cancelled() => Ok(()),
             () = answer.closed() => Ok(()),
@@ -102,12 +114,13 @@ impl Fetch {
         fetch.finish(ended, account, answer).await;
     }
 
-    async fn open(shared: Shared, mut source: Source, request: Request) -> Result<(Self, u32)> {
+    async fn open(shared: Shared, mut source: Source, request: Request) -> Result<(Self, Account)> {
         let account = shared.nats.account(request.deadline).await?;
         let mut attached = source.attach_first(&shared.nats, request.deadline).await?;
         permit::may_attach(&request.access, source.stream(), &attached.facts)?;
         let batch = arriving(std::mem::take(&mut attached.suspects)).collect();
         let fetch = Self {
+            room: shared.budget.room(),
             shared,
             source,
             request,
@@ -204,31 +217,56 @@ impl Fetch {
         let Ok(slot) = self.request.wait.bound(slot).await else {
             return Ok(());
         };
-        let terms = &self.attached.facts.terms;
+        let facts = self.attached.facts.clone();
+        let terms = &facts.terms;
         // A little less than the caller waits: the pull's own end says that nothing is on its way.
         let wait = self.wait().remaining();
         let wait = (wait - (wait / 10).min(HEAD_START)).max(Duration::from_millis(1));
         let expires = terms.max_expires.map_or(wait, |most| wait.min(most));
-        let room = self.room();
+        let space = self.space();
         let alone = self.oversized || self.attached.one_by_one;
+        let messages = if alone {
+            1
+        } else {
+            self.wanted().min(LARGEST_PULL)
+        };
+        let wanted = Amount {
+            messages: messages.min(terms.max_batch.unwrap_or(u32::MAX)),
+            bytes: terms.max_bytes.map_or(space, |most| space.min(most)),
+        };
+        let asked = self.take_memory(wanted);
         let ask = Ask {
-            messages: if alone {
-                1
-            } else {
-                self.wanted().min(LARGEST_PULL)
-            }
-            .min(terms.max_batch.unwrap_or(u32::MAX)),
-            bytes: (!self.oversized).then(|| terms.max_bytes.map_or(room, |most| room.min(most))),
+            messages: asked.messages,
+            bytes: (!self.oversized).then_some(asked.bytes),
             expires,
             no_wait: self.request.no_wait,
             heartbeat: (expires > 2 * PULL_HEARTBEAT).then_some(PULL_HEARTBEAT),
-            place: self.attached.facts.seat.as_ref().map(|it| it.place.clone()),
+            place: facts.seat.as_ref().map(|it| it.place.clone()),
         };
         let sent = self.attached.puller.pull(&ask, Some(slot)).await;
         if sent.is_err() {
             self.attach_again().await?;
         }
         Ok(())
+    }
+
+    /// Takes room in memory for a pull beside what is collected, as far as there is; how much it may ask for.
+    fn take_memory(&mut self, wanted: Amount) -> Amount {
+        let appetite = match self.attached.facts.pending {
+            0 => Appetite::Small,
+            _ => Appetite::Large,
+        };
+        let taken = cost(self.collected());
+        let all = self.room.grow(taken + cost(wanted), appetite);
+        let (messages, bytes) = portion(all.saturating_sub(taken), wanted.messages, wanted.bytes);
+        Amount { messages, bytes }
+    }
+
+    fn collected(&self) -> Amount {
+        Amount {
+            messages: self.batch.len().try_into().unwrap_or(u32::MAX),
+            bytes: self.batch.iter().map(|(_, it)| it.size).sum(),
+        }
     }
 
     /// Until when to wait: a message that waits for others loses no more than half of its lease.
@@ -247,7 +285,7 @@ impl Fetch {
     fn wanted(&self) -> u32 {
         let most = (self.request.max_response_bytes / 2 / labels::LIGHTEST).max(1);
         let most = self.request.batch.min(most.try_into().unwrap_or(u32::MAX));
-        let full = self.room() == 0 && !self.batch.is_empty();
+        let full = self.space() == 0 && !self.batch.is_empty();
         if full {
             0
         } else {
@@ -256,16 +294,16 @@ impl Fetch {
     }
 
     /// How many more bytes of messages fit, beside what the messages still wanted take at least.
-    fn room(&self) -> u64 {
+    fn space(&self) -> u64 {
         let largest = self.request.max_response_bytes;
         let wanted = u64::from(self.request.batch).saturating_sub(self.batch.len() as u64);
         let overhead = (wanted * labels::LIGHTEST).min(largest / 2);
         let taken: u64 = self.batch.iter().map(|(_, it)| labels::weight(it)).sum();
-        let room = largest.saturating_sub(overhead + taken);
-        let taken: u64 = self.batch.iter().map(|(_, it)| it.size).sum();
+        let space = largest.saturating_sub(overhead + taken);
+        let taken = self.collected().bytes;
         self.request
             .max_bytes
-            .map_or(room, |most| room.min(most.saturating_sub(taken)))
+            .map_or(space, |most| space.min(most.saturating_sub(taken)))
     }
 
     /// What the response has room for; the rest is given back.
@@ -282,25 +320,34 @@ impl Fetch {
     async fn finish(
         mut self,
         ended: Result<()>,
-        account: u32,
-        answer: oneshot::Sender<Result<FetchResponse>>,
+        account: Account,
+        answer: oneshot::Sender<Result<(FetchResponse, Hold)>>,
     ) {
         let nats = self.shared.nats.clone();
         let terms = self.attached.facts.terms.clone();
         let acks = |batch: Vec<(Instant, Delivery)>| batch.into_iter().map(|(_, it)| it.ack);
         if !self.attached.puller.is_idle() {
             // What came at the last moment belongs to the batch, too.
-            let last = self.attached.puller.close().await;
+            let closing = self.attached.puller.close_by(self.request.answer_by);
+            let last = closing.await;
             self.batch.extend(arriving(last));
         }
         if answer.is_closed() {
-            return give_back(&nats, &terms, acks(self.batch)).await;
+            let late = arriving(self.attached.puller.close().await);
+            return give_back(
+                &nats,
+                &terms,
+                acks(self.batch.into_iter().chain(late).collect()),
+            )
+            .await;
         }
         if let (true, Err(error)) = (self.batch.is_empty(), ended) {
             let _ = answer.send(Err(error));
-            return;
+            let late = arriving(self.attached.puller.close().await);
+            return give_back(&nats, &terms, acks(late.collect())).await;
         }
         let left = self.cut();
+        let hold = self.room.part_with(cost(self.collected()));
         let attempts = self.batch.iter().map(|(_, it)| it.ack.delivered);
         self.shared.metrics.consuming.delivered(attempts);
         let mut taken: Vec<AckSubject> = self.batch.iter().map(|(_, it)| it.ack.clone()).collect();
@@ -316,10 +363,13 @@ impl Fetch {
             messages: self.batch.into_iter().map(label).collect(),
         };
         // The caller may leave at this very moment.
-        if answer.send(Ok(response)).is_ok() {
+        if answer.send(Ok((response, hold))).is_ok() {
             taken.clear();
         }
-        give_back(&nats, &terms, taken.into_iter().chain(acks(left))).await;
+        // What came too late for the answer is given back behind it.
+        let late = arriving(self.attached.puller.close().await);
+        let left = acks(left.into_iter().chain(late).collect());
+        give_back(&nats, &terms, taken.into_iter().chain(left)).await;
     }
 }
 

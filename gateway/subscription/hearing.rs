@@ -57,7 +57,7 @@ impl Session {
             return Ok(());
         }
         if let Some(caller) = &mut self.caller
-            && self.access.has_been_held_since(caller.heard())
+            && (self.access.has_been_held_since(caller.heard()) || caller.has_waited())
         {
             caller.excuse();
             return Ok(());

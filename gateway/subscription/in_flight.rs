@@ -2,11 +2,12 @@
 //!
 //! Outstanding is what was delivered and is neither settled nor expired. Each settlement frees its
 //! room exactly once. The room of an expired delivery stays taken until the caller settles something:
-//! a hung caller must not use up the delivery attempts of a whole stream.
+//! a hung caller must not use up the delivery attempts of a whole stream. One that the caller settled, and
+//! that expires because JetStream never said so, is no sign of that.
 
 mod index;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -81,6 +82,8 @@ pub struct InFlight {
     bytes: u64,
     /// How many of those that are out are not the first delivery of their message.
     repeated: usize,
+    /// Those whose settlement by the caller awaits JetStream's word.
+    settling: BTreeSet<Key>,
     /// Expired since the caller last settled something, with their bytes.
     unanswered: BTreeMap<Key, u64>,
     /// The latest that expired, as many as the window has messages: their callers may still ack them.
@@ -98,6 +101,7 @@ impl InFlight {
             extensions: Index::new(),
             bytes: 0,
             repeated: 0,
+            settling: BTreeSet::new(),
             unanswered: BTreeMap::new(),
             expired: BTreeMap::new(),
         }
@@ -137,6 +141,14 @@ impl InFlight {
             deadline: None,
         });
         out.chain(expired).collect()
+    }
+
+    /// Takes note that the caller settled a delivery, and that JetStream has yet to say so.
+    pub fn begin_settling(&mut self, key: Key) {
+        self.answered();
+        if self.out.contains_key(&key) {
+            self.settling.insert(key);
+        }
     }
 
     /// Takes note that the caller settled a delivery.
@@ -218,8 +230,11 @@ impl InFlight {
             if !self.out.get(&key).is_some_and(is_so) {
                 continue;
             }
+            let was_settled = self.settling.contains(&key);
             if let Some(entry) = self.remove(key) {
-                self.unanswered.insert(key, entry.bytes);
+                if !was_settled {
+                    self.unanswered.insert(key, entry.bytes);
+                }
                 self.remember(key, entry);
             }
         }
@@ -328,6 +343,7 @@ impl InFlight {
 
     fn remove(&mut self, key: Key) -> Option<Entry> {
         let entry = self.out.remove(&key)?;
+        self.settling.remove(&key);
         self.bytes -= entry.bytes;
         self.repeated -= usize::from(entry.attempt > 1);
         if self.out.is_empty() {

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use super::terms::Terms;
+use crate::clock;
 use crate::convert::received::{Labels, received};
+use crate::nats::Account;
 use crate::nats::pull::Delivery;
 use crate::proto::{PayloadFormat, ReceivedMessage};
 use crate::token::{AckToken, Route};
@@ -45,7 +47,7 @@ impl Now {
     pub(super) fn read() -> Self {
         Self {
             steady: Instant::now(),
-            wall: SystemTime::now(),
+            wall: clock::now(),
         }
     }
 
@@ -57,14 +59,14 @@ impl Now {
 
 /// Labels the deliveries of one session.
 pub(super) struct Labeller {
-    account: u32,
+    account: Account,
     route: Route,
     delivered: u64,
     trace: Trace,
 }
 
 impl Labeller {
-    pub(super) fn new(account: u32, route: Route, trace: Trace) -> Self {
+    pub(super) fn new(account: Account, route: Route, trace: Trace) -> Self {
         Self {
             account,
             route,
@@ -75,7 +77,7 @@ impl Labeller {
 
     /// A fingerprint of the NATS account.
     pub(super) fn account(&self) -> u32 {
-        self.account
+        self.account.fingerprint()
     }
 
     /// The number of the last delivery.
@@ -83,9 +85,9 @@ impl Labeller {
         self.delivered
     }
 
-    /// Whether a token is one of the account. 0 is an account that could not be asked for.
+    /// Whether a token with this fingerprint is one of the account.
     pub(super) fn is_account(&self, account: u32) -> bool {
-        account == self.account || account == 0 || self.account == 0
+        self.account.is(account)
     }
 
     /// A token that brings what is said of its delivery to this session.
@@ -123,7 +125,7 @@ impl Labeller {
         let deadline = now.shown(arrival + terms.lease(delivery.ack.delivered));
         let token = AckToken {
             subject: delivery.ack.clone(),
-            account: self.account,
+            account: self.account.fingerprint(),
             incarnation: terms.incarnation,
             deadline: milliseconds(deadline),
             route: self.route,
@@ -173,7 +175,7 @@ mod tests {
             };
             let weight = weight(&delivery);
             let mut labeller = Labeller::new(
-                u32::MAX,
+                Account::of_gateway(u32::MAX, false),
                 Route {
                     gateway: u64::MAX,
                     session: u64::MAX,

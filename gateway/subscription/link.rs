@@ -14,10 +14,13 @@ pub(super) enum Connection {
     Attached(Box<Attached>),
     /// Ending pulls that asked for more than the caller has room for now; what they brought is still
     /// the caller's.
-    Closing(Pin<Box<dyn Future<Output = Vec<Delivery>> + Send>>),
+    Closing(Closing),
     /// For good: the session delivers nothing more.
     Detached,
 }
+
+/// Brings pulls to their end, and with it what they had brought and what was on its way.
+pub(super) type Closing = Pin<Box<dyn Future<Output = Vec<Delivery>> + Send>>;
 
 /// What comes that way.
 #[allow(clippy::large_enum_variant, reason = "one at a time, and never stored")]
@@ -35,6 +38,17 @@ impl Connection {
             Self::Attached(attached) => LinkEvent::Pull(attached.puller.next().await),
             Self::Closing(closing) => LinkEvent::Closed(closing.await),
             Self::Detached => std::future::pending().await,
+        }
+    }
+
+    /// Ends the pulls, where there are any.
+    pub(super) fn close(self) -> Option<Closing> {
+        match self {
+            Self::Attached(mut attached) => {
+                Some(Box::pin(async move { attached.puller.close().await }))
+            }
+            Self::Closing(closing) => Some(closing),
+            Self::Attaching(_) | Self::Detached => None,
         }
     }
 

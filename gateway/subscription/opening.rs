@@ -18,11 +18,13 @@ use super::link::Connection;
 use super::settling::Settling;
 use super::source::{Seat, Source};
 use super::stop::Stop;
+use super::waiting::Waiting;
 use super::{Frame, Session, Shared, permit};
 use crate::alarm::Alarm;
 use crate::convert::open::{Limits, Open};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::memory::Arriving;
 use crate::output::Output;
 use crate::proto::consume_request::Frame as Requested;
 use crate::proto::{
@@ -46,10 +48,12 @@ pub async fn consume(
     limits: Limits,
     who: sessions::Caller,
     mut requests: Streaming<ConsumeRequest>,
+    room: Option<Arriving>,
     out: Output<Frame>,
 ) {
     let draining = shared.sessions.draining().clone();
     let open = tokio::select! {
+        biased;
         open = first_frame(&mut requests) => open,
         () = draining.cancelled() => {
             Err(Error::new(Reason::Draining, "the gateway is shutting down"))
@@ -60,7 +64,7 @@ pub async fn consume(
         Ok(checked) => checked,
         Err(error) => return out.end(Err(error)),
     };
-    let caller = Caller::new(requests, limits.sessions.ping_within);
+    let caller = Caller::new(requests, limits.sessions.ping_within, room);
     let deadline = Deadline::within(OPENING);
     // Boxed: the task of an idle session need not keep the room that opening takes.
     let opening = Session::open(shared, open, who, Some(Box::new(caller)), out, deadline);
@@ -114,7 +118,7 @@ impl Session {
         };
         let mut source = Source::new(
             &shared.nats,
-            account,
+            account.fingerprint(),
             access.owner(),
             open.stream,
             open.source,
@@ -145,7 +149,8 @@ impl Session {
                 source.stream().as_str(),
                 attached.facts.consumer.as_str(),
             )),
-            held: VecDeque::new(),
+            held: Waiting::default(),
+            room: shared.budget.room(),
             gap: None,
             is_outdated: false,
             slot: None,

@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::in_flight::Amount;
-use super::{Connection, Session, ending};
+use super::{Connection, Session};
 use crate::nats::pull::{Ask, Delivery, Puller};
 
 /// How long a pull waits, and how long while other sessions queue for their turn.
@@ -55,7 +55,8 @@ impl Session {
             return false;
         }
         let puller = &attached.puller;
-        let room = self.book.room(expected(puller));
+        let open = expected(puller);
+        let room = self.book.room(open);
         if room.messages == 0 || room.bytes == 0 {
             return false;
         }
@@ -68,7 +69,8 @@ impl Session {
         let window = self.book.window();
         let half_free =
             room.messages >= window.messages.div_ceil(2) && room.bytes >= window.bytes / 2;
-        puller.is_idle() || (half_free && !attached.one_by_one)
+        let one_by_one = attached.one_by_one || self.shared.nats.is_imported();
+        puller.is_idle() || (half_free && !one_by_one && self.has_memory(open))
     }
 
     /// Pulls that are made before the session is pinned never have its id: JetStream would not serve them.
@@ -106,18 +108,45 @@ impl Session {
         }
     }
 
-    fn next_ask(&self) -> Ask {
-        let terms = &self.facts.terms;
+    fn next_ask(&mut self) -> Ask {
         let (open, one_by_one) = match &self.link {
             Connection::Attached(attached) => (expected(&attached.puller), attached.one_by_one),
             _ => (Amount::default(), false),
         };
         let room = self.book.room(open);
+        let terms = &self.facts.terms;
         let bytes = terms
             .max_bytes
             .map_or(room.bytes, |most| room.bytes.min(most));
         // A message that the whole window has no room for goes alone.
         let alone = self.oversized.is_some_and(|too_few| too_few >= bytes);
+        // Over an import several pulls would have a part of the bytes each.
+        let is_too_large = self.oversized.is_some() && self.shared.nats.is_imported();
+        let alone_now = alone || one_by_one || self.is_stopping || is_too_large;
+        let most = if alone_now { 1 } else { LARGEST_PULL };
+        let most = most.min(terms.max_batch.unwrap_or(u32::MAX));
+        let wanted = Amount {
+            messages: room.messages.min(most),
+            bytes,
+        };
+        let mut asked = self.take_memory(open, wanted);
+        // So does one that there is no memory for: each session may hold one.
+        if self.oversized.is_some_and(|too_few| too_few >= asked.bytes) {
+            (asked.messages, asked.bytes) = (1, bytes);
+        }
+        let expires = self.longest_pull();
+        Ask {
+            messages: asked.messages,
+            bytes: (!alone).then_some(asked.bytes),
+            expires,
+            no_wait: false,
+            heartbeat: (expires >= SHORT_PULL).then(|| PULL_HEARTBEAT.min(expires / 2)),
+            place: self.facts.seat.as_ref().map(|seat| seat.place.clone()),
+        }
+    }
+
+    fn longest_pull(&self) -> Duration {
+        let terms = &self.facts.terms;
         let expires = if self.facts.slot.is_contended() {
             SHORT_PULL
         } else {
@@ -125,20 +154,9 @@ impl Session {
         };
         let expires = terms.max_expires.map_or(expires, |most| expires.min(most));
         // Each pull starts the time anew in which a pinned client must be heard of.
-        let expires = terms
+        terms
             .pin_timeout
-            .map_or(expires, |most| expires.min(most / 2));
-        let alone_now = alone || one_by_one || self.is_stopping;
-        let most = if alone_now { 1 } else { LARGEST_PULL };
-        let most = most.min(terms.max_batch.unwrap_or(u32::MAX));
-        Ask {
-            messages: room.messages.min(most),
-            bytes: (!alone).then_some(bytes),
-            expires,
-            no_wait: false,
-            heartbeat: (expires >= SHORT_PULL).then(|| PULL_HEARTBEAT.min(expires / 2)),
-            place: self.facts.seat.as_ref().map(|seat| seat.place.clone()),
-        }
+            .map_or(expires, |most| expires.min(most / 2))
     }
 
     /// Changes the window. JetStream cannot shrink an open pull, so one that may bring too much is ended;
@@ -157,9 +175,8 @@ impl Session {
         }
         self.slot = None;
         let previous = std::mem::replace(&mut self.link, Connection::Detached);
-        if let Connection::Attached(mut attached) = previous {
-            let closing = async move { attached.puller.close().await };
-            self.link = Connection::Closing(Box::pin(closing));
+        if let Some(closing) = previous.close() {
+            self.link = Connection::Closing(closing);
         }
     }
 
@@ -174,18 +191,9 @@ impl Session {
         let attaching = self.source.attach(&self.shared.nats, delay);
         let previous = std::mem::replace(&mut self.link, Connection::Attaching(attaching));
         // Usually the connection is gone; where it is not, what was on its way is given back.
-        let closing = match previous {
-            Connection::Attached(mut attached) => {
-                Box::pin(async move { attached.puller.close().await })
-            }
-            Connection::Closing(closing) => closing,
-            Connection::Attaching(_) | Connection::Detached => return,
-        };
-        let (nats, terms) = (self.shared.nats.clone(), self.facts.terms.clone());
-        self.shared.sessions.tasks().spawn(async move {
-            let left = closing.await;
-            ending::give_back(&nats, &terms, left.into_iter().map(|left| left.ack)).await;
-        });
+        if let Some(closing) = previous.close() {
+            self.give_back_later(closing);
+        }
     }
 
     /// The pulls that asked for too much have ended: takes what they brought, and attaches again.
@@ -193,8 +201,6 @@ impl Session {
         self.link = Connection::Detached;
         // An ordered read gets it again behind its last message.
         if !self.source.is_ordered() {
-            let now = Instant::now();
-            let left = left.into_iter().map(|delivery| (now, delivery));
             self.held.extend(left);
         }
         self.reattach();

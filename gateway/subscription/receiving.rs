@@ -50,6 +50,8 @@ impl Session {
         match end {
             End::Complete | End::PinLost => {}
             // A consumer may allow its pulls next to no time.
+            // Without heartbeats nothing else tells that the consumer has passed the end of the read.
+            End::Expired if self.may_be_past_the_end() => self.reattach(),
             End::Expired if self.asked_at.elapsed() < SHORTEST_PULL => self.back_off(),
             End::Expired => {}
             End::TooLarge(left) => self.oversized = Some(left),

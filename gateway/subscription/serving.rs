@@ -40,6 +40,7 @@ impl Session {
             // Looked at before anything that depends on it: room that comes later ends the wait below.
             let waits_for_room = self.has_more_to_send() || !self.out.has_room();
             self.show();
+            self.fit_memory();
             self.ask().await;
             self.set_the_alarm();
 

@@ -109,6 +109,7 @@ impl Session {
                 Ok(Plan::Other) => others.push((ticket, acknowledgement)),
                 Ok(Plan::Own(mut own)) => {
                     self.begin(ticket, &mut own);
+                    self.note_begun(&own);
                     for found in own.deliveries {
                         let settlement = self.corrected(&own.settlement, found);
                         match confirm {
@@ -140,6 +141,14 @@ impl Session {
         }
         for _ in 0..own.expired {
             results.fail(ticket, acknowledge::too_late());
+        }
+    }
+
+    /// Whatever becomes of it: the caller has done its part.
+    fn note_begun(&mut self, own: &Own) {
+        if own.settlement != Settlement::InProgress {
+            let deliveries = own.deliveries.iter();
+            deliveries.for_each(|found| self.book.begin_settling(found.key));
         }
     }
 

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::terms::Terms;
+use super::terms::{self, Terms};
 use tokio::time::Instant;
 
 use crate::auth::Owner;
@@ -355,7 +355,7 @@ fn facts(nats: &Nats, info: &ConsumerInfo, consumer: &ConsumerName) -> Facts {
     let terms = Terms::of(info);
     Facts {
         consumer: consumer.clone(),
-        fingerprint: terms.fingerprint(&info.stream_name, &info.name),
+        fingerprint: terms::fingerprint(&info.stream_name, &info.name, terms.incarnation),
         slot: nats.slot(&info.stream_name, &info.name, terms.max_waiting),
         terms,
         filters: info.config.filters().map(str::to_owned).collect(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pulling::expected;
-use super::terms::Terms;
+use super::terms::{self, Terms};
 use super::{Connection, Ending, Frame, Session};
 use crate::deadline::Deadline;
 use crate::error::{Reason, Result};
@@ -101,7 +101,7 @@ impl Session {
         if terms.incarnation != self.facts.terms.incarnation {
             self.book.take_all();
         }
-        let fingerprint = terms.fingerprint(&info.stream_name, &info.name);
+        let fingerprint = terms::fingerprint(&info.stream_name, &info.name, terms.incarnation);
         if terms != self.facts.terms || fingerprint != self.facts.fingerprint {
             let facts = Arc::make_mut(&mut self.facts);
             facts.terms = terms;

@@ -1,11 +1,12 @@
 //! The end of a bounded read: when the consumer has passed it, and when all of it is settled.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::stall::JUST_NOW;
 use super::{Connection, Ending, LONGEST_LEASE, Session};
+use crate::clock;
 use crate::nats::pull::Passed;
 use crate::token::AckSubject;
 
@@ -40,8 +41,13 @@ impl Session {
     /// Takes note of what attaching found out about the stream's own end.
     pub(super) fn find_the_end(&mut self) {
         let Some(stop) = &mut self.stop else { return };
-        stop.learn(self.facts.stream_last, SystemTime::now());
+        stop.learn(self.facts.stream_last, clock::now());
         self.is_stopping |= self.facts.pending == 0 && stop.is_passed_without_pending();
+    }
+
+    /// Whether only attaching anew can tell where a bounded read stands.
+    pub(super) fn may_be_past_the_end(&self) -> bool {
+        self.stop.is_some() && !self.is_stopping && self.shared.nats.is_imported()
     }
 
     /// Something was settled: where nothing more is to come, JetStream's own word may end the read.
@@ -66,16 +72,13 @@ impl Session {
         let Connection::Attached(_) = &self.link else {
             return None;
         };
-        let wait = self.stop.as_ref()?.wait(SystemTime::now())?;
+        let wait = self.stop.as_ref()?.wait(clock::now())?;
         Some(Instant::now() + wait.min(LONGEST_LEASE))
     }
 
     /// Looks whether that is so now.
     pub(super) fn look_for_the_end(&mut self) {
-        let wait = self
-            .stop
-            .as_ref()
-            .and_then(|stop| stop.wait(SystemTime::now()));
+        let wait = self.stop.as_ref().and_then(|stop| stop.wait(clock::now()));
         if wait == Some(Duration::ZERO) && matches!(self.link, Connection::Attached(_)) {
             self.reattach();
         }

@@ -37,6 +37,11 @@ pub struct Terms {
     pub incarnation: u32,
 }
 
+/// Tells a consumer from every other, its own other incarnations included.
+pub fn fingerprint(stream: &str, consumer: &str, incarnation: u32) -> u32 {
+    crc32fast::hash(format!("{stream} {consumer} {incarnation}").as_bytes())
+}
+
 impl Terms {
     /// The terms of a consumer.
     pub fn of(info: &ConsumerInfo) -> Self {
@@ -56,11 +61,6 @@ impl Terms {
                 .map_or(512, |n| n.try_into().unwrap_or(usize::MAX)),
             incarnation: crc32fast::hash(info.created.to_string().as_bytes()),
         }
-    }
-
-    /// Tells this consumer from every other, its own earlier incarnations included.
-    pub fn fingerprint(&self, stream: &str, consumer: &str) -> u32 {
-        crc32fast::hash(format!("{stream} {consumer} {}", self.incarnation).as_bytes())
     }
 
     /// Whether deliveries are settled at all.

@@ -8,14 +8,17 @@ use x509_cert::{
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
+/// The longest name, in bytes.
+const LONGEST: usize = 1_024;
+
 /// Whom a client's certificate is for: its first URI (a SPIFFE id, for example), else its first
 /// DNS name, else its subject.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientName(Arc<str>);
 
 impl ClientName {
-    /// Reads it from a certificate that was verified.
-    pub(super) fn of(certificate: &[u8]) -> Option<Self> {
+    /// Reads it from a certificate that was verified; `None` where it has none.
+    pub(crate) fn of(certificate: &[u8]) -> Option<Self> {
         let certificate = Certificate::from_der(certificate).ok()?.tbs_certificate;
         let names = certificate.get::<SubjectAltName>().ok().flatten();
         let names = names.map(|(_, names)| names.0).unwrap_or_default();
@@ -32,7 +35,7 @@ impl ClientName {
         let name = uri
             .or_else(dns)
             .unwrap_or_else(|| certificate.subject.to_string());
-        Some(Self(name.into()))
+        is_name(&name).then(|| Self(name.into()))
     }
 
     /// The name.
@@ -50,6 +53,11 @@ impl fmt::Display for ClientName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether logs and rules can name it; names in tokens have the same bounds.
+fn is_name(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.len()) && !text.contains(char::is_control)
 }
 
 fn text(name: &Ia5String) -> String {
@@ -82,5 +90,15 @@ mod tests {
         assert_eq!(name_in(vec![dns]), "orders.example.org");
         assert!(name_in(Vec::new()).contains("CN=ada"));
         assert_eq!(ClientName::of(b"no certificate"), None);
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_caller_is_none() {
+        for uri in ["", "a:b\nc", &"a".repeat(LONGEST + 1)] {
+            let mut params = CertificateParams::default();
+            params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
+            let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            assert_eq!(ClientName::of(certificate.der()), None, "{uri:?}");
+        }
     }
 }

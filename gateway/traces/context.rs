@@ -14,6 +14,9 @@ use crate::nats::{LARGEST_HEADERS, Outgoing};
 const PARENT: &str = "traceparent";
 const STATE: &str = "tracestate";
 
+/// Version, trace, span and flags, in hexadecimal.
+const FORM: &[u8; 55] = b"00-00000000000000000000000000000000-0000000000000000-00";
+
 /// Room that stays free for what the gateway itself adds to a message behind its context: an atomic batch
 /// has three headers.
 const SPARE: usize = 256;
@@ -22,18 +25,18 @@ const SPARE: usize = 256;
 const LONGEST_STATE: usize = 512;
 
 /// The context that a call brings.
-pub(super) fn of_call(metadata: &http::HeaderMap) -> Option<SpanContext> {
+pub(crate) fn of_call(metadata: &http::HeaderMap) -> Option<SpanContext> {
     let text = |name| metadata.get(name)?.to_str().ok();
     parse(text(PARENT)?, text(STATE))
 }
 
 /// Whether a message names a context, sound or not, before it is published.
-pub(super) fn is_named(message: &Outgoing) -> bool {
+pub(crate) fn is_named(message: &Outgoing) -> bool {
     header(message, PARENT).is_some()
 }
 
 /// The context of a message before it is published.
-pub(super) fn of_message(message: &Outgoing) -> Option<SpanContext> {
+pub(crate) fn of_message(message: &Outgoing) -> Option<SpanContext> {
     parse(header(message, PARENT)?, header(message, STATE))
 }
 
@@ -47,7 +50,7 @@ fn header<'a>(message: &'a Outgoing, wanted: &str) -> Option<&'a str> {
 }
 
 /// The context of a message that is delivered.
-pub(super) fn of_delivery(headers: &[(String, Bytes)]) -> Option<SpanContext> {
+pub(crate) fn of_delivery(headers: &[(String, Bytes)]) -> Option<SpanContext> {
     let text = |wanted| {
         let mut headers = headers.iter();
         let (_, value) = headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
@@ -58,7 +61,7 @@ pub(super) fn of_delivery(headers: &[(String, Bytes)]) -> Option<SpanContext> {
 
 /// Gives a message a context, where there is room for it: none is refused for its trace. `most` is what
 /// is taken of headers and payload.
-pub(super) fn give(message: &mut Outgoing, context: &SpanContext, most: Option<usize>) {
+pub(crate) fn give(message: &mut Outgoing, context: &SpanContext, most: Option<usize>) {
     let mut written = Written::default();
     let context = Context::new().with_remote_span_context(context.clone());
     TraceContextPropagator::new().inject_context(&context, &mut written);
@@ -74,11 +77,27 @@ pub(super) fn give(message: &mut Outgoing, context: &SpanContext, most: Option<u
 }
 
 fn parse(parent: &str, state: Option<&str>) -> Option<SpanContext> {
+    if !is_parent(parent.trim()) {
+        return None;
+    }
     let state = state.filter(|state| state.len() <= LONGEST_STATE);
     let context = TraceContextPropagator::new()
         .extract_with_context(&Context::new(), &Read { parent, state });
     let context = context.span().span_context().clone();
     context.is_valid().then_some(context)
+}
+
+/// Whether it has the form of W3C Trace Context, 3.2: the propagator takes shorter ids and signs as well. A later
+/// version may go on behind what is known of it.
+fn is_parent(text: &str) -> bool {
+    let (known, more) = text.split_at_checked(FORM.len()).unwrap_or((text, ""));
+    let fits = |(byte, form): (u8, &u8)| match form {
+        b'-' => byte == b'-',
+        _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+    };
+    known.len() == FORM.len()
+        && known.bytes().zip(FORM).all(fits)
+        && (more.is_empty() || (more.starts_with('-') && !text.starts_with("00")))
 }
 
 /// Both values as they were read.
@@ -176,9 +195,14 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-1-1-1",
+            "+0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-+1",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
         ] {
             assert!(parse(bad, None).is_none(), "{bad}");
         }
+        let later = SAMPLED.replacen("00", "01", 1);
+        assert!(parse(&later, None).is_some() && parse(&format!("{later}-more"), None).is_some());
         // A state that is none, or too long, costs the state alone.
         for state in ["nonsense", &format!("a={}", "b".repeat(LONGEST_STATE))] {
             let context = parse(SAMPLED, Some(state)).unwrap();

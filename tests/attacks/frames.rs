@@ -18,7 +18,8 @@ pub(super) const CONTINUATION: u8 = 9;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How a connection begins.
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A frame.
 pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -139,10 +140,10 @@ impl Connection {
         }
     }
 
-    /// Begins a call, and says on which stream.
-    pub(super) async fn begin(&mut self, path: &str) -> u32 {
+    /// Begins a call with these headers, and says on which stream.
+    pub(super) async fn begin(&mut self, headers: &[u8]) -> u32 {
         let stream = self.stream();
-        let headers = frame(HEADERS, END_HEADERS, stream, &call(path));
+        let headers = frame(HEADERS, END_HEADERS, stream, headers);
         self.send(&headers).await;
         stream
     }

@@ -140,6 +140,37 @@ async fn stores_only_behind_the_expected_id() {
     assert_eq!(wire.count("ORDERS").await, 2);
 }
 
+/// The one replica looks at sequences before it looks for a duplicate; what has three does not
+/// (`publish_cluster`).
+#[tokio::test]
+async fn a_repeated_message_stands_in_its_own_way_where_it_expects_a_sequence() {
+    let (_nats, gateway, mut wire) = start_with_stream(orders()).await;
+    let named = |id: &str, expect| PublishRequest {
+        message_id: id.to_owned(),
+        ..expecting(expect)
+    };
+    let none_before = Expectation {
+        last_sequence: Some(0),
+        last_subject_sequence: Some(0),
+        ..Expectation::default()
+    };
+    let first = || named("first", none_before.clone());
+    gateway.publisher().publish(first()).await.unwrap();
+    let again = gateway.publisher().publish(first()).await;
+    let status = refused(again, Code::Aborted, "WRONG_LAST_SEQUENCE");
+    assert_eq!(metadata(&status, "actual_sequence").as_deref(), Some("1"));
+
+    let behind_first = Expectation {
+        last_message_id: "first".to_owned(),
+        ..Expectation::default()
+    };
+    let second = || named("second", behind_first.clone());
+    gateway.publisher().publish(second()).await.unwrap();
+    let again = gateway.publisher().publish(second()).await.unwrap();
+    assert!(again.get_ref().duplicate);
+    assert_eq!(wire.count("ORDERS").await, 2);
+}
+
 #[tokio::test]
 async fn a_ttl_goes_with_the_message() {
     let config = orders_with(json!({ "allow_msg_ttl": true }));

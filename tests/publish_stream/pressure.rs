@@ -153,7 +153,7 @@ async fn all_streams_together_hold_no_more_than_the_budget() {
     let gateway = Gateway::start_with(&nats.url(), |config| {
         config.publish.max_in_flight_bytes = ByteSize::mib(1);
         config.publish.max_window_bytes = ByteSize::mib(1);
-        config.publish.max_total_in_flight_bytes = ByteSize::mib(1);
+        config.memory.max_buffered_bytes = ByteSize::mib(1);
     })
     .await;
     wire.subscribe("mute.x").await;
@@ -168,13 +168,17 @@ async fn all_streams_together_hold_no_more_than_the_budget() {
     greedy.publish(1, large("mute.x", 19)).await;
     // Others still have their own little, one message after the other.
     let mut modest = Publishing::open(&gateway, open(60)).await;
-    modest.publish(1, large("orders.x", 20)).await;
+    for number in 1..=20 {
+        modest.publish(number, large("orders.x", 1)).await;
+    }
     modest.answered(20).await;
     assert!(greedy.outcomes.is_empty());
 
     // Whoever needs more waits, hears of it, and goes on in the end.
     let mut waiting = Publishing::open(&gateway, open(60)).await;
-    waiting.publish(1, large("mute.x", 3)).await;
+    for number in 1..=3 {
+        waiting.publish(number, large("mute.x", 1)).await;
+    }
     let flow = |frame: &Frame| match frame {
         Frame::Flow(flow) => Some(flow.max_in_flight_bytes),
         _ => None,

@@ -20,9 +20,14 @@ pub(crate) struct NatsCluster {
 impl NatsCluster {
     /// Starts the servers and waits until they have a leader and know all there is to know.
     pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same with these lines in the configuration of each.
+    pub(crate) async fn start_with(config: &str) -> Self {
         let mut problem = String::new();
         for _ in 0..ATTEMPTS {
-            match Self::launch().await {
+            match Self::launch(config).await {
                 Ok(cluster) => {
                     cluster.until_complete().await;
                     return cluster;
@@ -33,7 +38,7 @@ impl NatsCluster {
         panic!("the cluster did not start: {problem}");
     }
 
-    async fn launch() -> Result<Self, String> {
+    async fn launch(more: &str) -> Result<Self, String> {
         let ports = free_ports();
         let routes: Vec<String> = ports
             .iter()
@@ -44,7 +49,7 @@ impl NatsCluster {
         for (number, port) in ports.iter().enumerate() {
             let config = format!(
                 "server_name: n{number}\n\
-                 cluster {{ name: test, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
+                 cluster {{ name: test, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n{more}"
             );
             let mut server = NatsServer::prepare(&config, true);
             server.launch().await?;

@@ -104,9 +104,19 @@ impl Ran {
     /// The objects that it printed, one a line; it must have succeeded.
     #[track_caller]
     pub(crate) fn objects(self) -> Vec<Value> {
-        let stdout = self.ok();
+        self.reported(0)
+    }
+
+    /// The objects that it printed, without a word on stderr; it must have ended with this code.
+    #[track_caller]
+    pub(crate) fn reported(self, code: i32) -> Vec<Value> {
+        assert_eq!(
+            (self.code, self.stderr.as_str()),
+            (Some(code), ""),
+            "{self:?}"
+        );
         let object = |line| serde_json::from_str(line).expect("each line is an object");
-        stdout.lines().map(object).collect()
+        self.stdout.lines().map(object).collect()
     }
 
     /// The only object that it printed; it must have succeeded.

@@ -109,9 +109,17 @@ impl Consume {
 
     /// Opens a session as most clients do, which do not wait for the response's headers.
     pub(crate) async fn open_at_once(clients: &Clients, open: ConsumeOpen) -> Self {
-        let mut consume = Self::try_begin(clients, Some(open)).await.unwrap();
-        consume.until_opened().await.unwrap();
-        consume
+        Self::try_open_at_once(clients, open).await.unwrap()
+    }
+
+    /// The same where it may be refused.
+    pub(crate) async fn try_open_at_once(
+        clients: &Clients,
+        open: ConsumeOpen,
+    ) -> Result<Self, Status> {
+        let mut consume = Self::try_begin(clients, Some(open)).await?;
+        consume.until_opened().await?;
+        Ok(consume)
     }
 
     async fn until_opened(&mut self) -> Result<(), Status> {

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -26,6 +25,8 @@ pub(crate) enum Proxy {
     Envoy,
     Nginx,
     Haproxy,
+    /// The same, and it tells the gateways whose connections it passes on.
+    HaproxyTelling,
 }
 
 /// A proxy before gateways, with TLS. It ends with this value.
@@ -39,22 +40,19 @@ pub(crate) struct Edge {
 impl Proxy {
     /// The program; `None`, and a loud word, where this machine has none.
     fn program(self) -> Option<PathBuf> {
-        let variable = match self {
+        super::program(match self {
             Self::Envoy => "JETGATE_TEST_ENVOY",
             Self::Nginx => "JETGATE_TEST_NGINX",
-            Self::Haproxy => "JETGATE_TEST_HAPROXY",
-        };
-        let program = std::env::var_os(variable).map(PathBuf::from);
-        if program.is_none() {
-            let test = std::thread::current().name().unwrap_or_default().to_owned();
-            let line = format!("LEFT OUT: {test}: {variable} names no program\n");
-            // Not by a macro: what a test prints is shown only when it fails.
-            let _ = std::io::stderr().write_all(line.as_bytes());
-        }
-        program
+            Self::Haproxy | Self::HaproxyTelling => "JETGATE_TEST_HAPROXY",
+        })
     }
 
     fn configuration(self, gateways: &[&Gateway], idle: Duration, port: u16, at: &Path) -> String {
+        if self == Self::HaproxyTelling {
+            let shipped = Self::Haproxy.configuration(gateways, idle, port, at);
+            let comment = "# default-server send-proxy-v2";
+            return Template(shipped).with(comment, &comment[2..]).0;
+        }
         let idle = format!("{}s", idle.as_secs());
         let (first, last) = (gateways[0], gateways[gateways.len() - 1]);
         let folder = at.display();
@@ -95,7 +93,7 @@ impl Proxy {
                 )
                 .with("jetgate-0:50051", &first.public().to_string())
                 .with("jetgate-1:50051", &last.public().to_string()),
-            Self::Haproxy => Template::of("deploy/haproxy/haproxy.cfg")
+            Self::Haproxy | Self::HaproxyTelling => Template::of("deploy/haproxy/haproxy.cfg")
                 .with("bind :8443", &format!("bind 127.0.0.1:{port}"))
                 // Each takes two files, of which this machine may not grant so many.
                 .with("maxconn 20000", "maxconn 500")
@@ -127,7 +125,7 @@ impl Proxy {
                 "stderr",
                 "-c",
             ]),
-            Self::Haproxy => command.args(["-db", "-f"]),
+            Self::Haproxy | Self::HaproxyTelling => command.args(["-db", "-f"]),
         };
         command.arg(configuration);
         command
@@ -239,6 +237,12 @@ impl Edge {
     pub(crate) fn clients(&self) -> Clients {
         let channel = self.authority.client(None).channel(self.address, NAME);
         Clients::over(channel)
+    }
+
+    /// The same from another address of this machine.
+    pub(crate) fn clients_from(&self, source: IpAddr) -> Clients {
+        let client = self.authority.client(None).from(source);
+        Clients::over(client.channel(self.address, NAME))
     }
 
     /// Opens connections for what is not gRPC.

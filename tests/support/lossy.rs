@@ -1,4 +1,5 @@
-//! A TCP proxy before a nats-server that loses messages on their way to the client, as core NATS may.
+//! A TCP proxy before a nats-server that loses messages on their way to the client, as core NATS may, or changes
+//! what the server says.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Whether a message with this payload is lost.
-type Loses = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+/// Whether what the server says is passed on, a line with its payload, and what becomes of it.
+type Passes = Arc<dyn Fn(&mut Vec<u8>) -> bool + Send + Sync>;
 
 /// A proxy before one server. It ends with this value.
 pub(crate) struct Lossy {
@@ -23,12 +24,32 @@ impl Lossy {
         target: SocketAddr,
         loses: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
     ) -> Self {
+        let passes = move |said: &mut Vec<u8>| {
+            let is_message = said.starts_with(b"MSG ") || said.starts_with(b"HMSG ");
+            let end = said.iter().position(|&byte| byte == b'\n');
+            !(is_message && end.is_some_and(|end| loses(&said[end + 1..])))
+        };
+        Self::passing(target, Arc::new(passes)).await
+    }
+
+    /// A proxy that puts one text in the place of another. In messages both have the same length.
+    pub(crate) async fn replacing(target: SocketAddr, from: &str, to: &str) -> Self {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let passes = move |said: &mut Vec<u8>| {
+            if let Ok(text) = std::str::from_utf8(said) {
+                *said = text.replace(&from, &to).into_bytes();
+            }
+            true
+        };
+        Self::passing(target, Arc::new(passes)).await
+    }
+
+    async fn passing(target: SocketAddr, passes: Passes) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let loses: Loses = Arc::new(loses);
         let acceptor = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(connect(near, target, loses.clone()));
+                tokio::spawn(connect(near, target, passes.clone()));
             }
         });
         Self { address, acceptor }
@@ -46,7 +67,7 @@ impl Drop for Lossy {
     }
 }
 
-async fn connect(near: TcpStream, target: SocketAddr, loses: Loses) {
+async fn connect(near: TcpStream, target: SocketAddr, passes: Passes) {
     let Ok(far) = TcpStream::connect(target).await else {
         return;
     };
@@ -54,12 +75,16 @@ async fn connect(near: TcpStream, target: SocketAddr, loses: Loses) {
     let (far_read, mut far_write) = far.into_split();
     tokio::select! {
         _ = tokio::io::copy(&mut near_read, &mut far_write) => {}
-        _ = pass_on(far_read, near_write, loses) => {}
+        _ = pass_on(far_read, near_write, passes) => {}
     }
 }
 
-/// Passes on what the server says, but for the messages that are lost.
-async fn pass_on(from: OwnedReadHalf, mut to: OwnedWriteHalf, loses: Loses) -> std::io::Result<()> {
+/// Passes on what the server says, as it is told to.
+async fn pass_on(
+    from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    passes: Passes,
+) -> std::io::Result<()> {
     let mut from = BufReader::new(from);
     loop {
         let mut bytes = Vec::new();
@@ -67,15 +92,13 @@ async fn pass_on(from: OwnedReadHalf, mut to: OwnedWriteHalf, loses: Loses) -> s
             return Ok(());
         }
         let line = String::from_utf8_lossy(&bytes).into_owned();
-        let mut lost = false;
         if line.starts_with("MSG ") || line.starts_with("HMSG ") {
             let size = line.split_ascii_whitespace().last().unwrap_or("0");
             let mut payload = vec![0; size.parse::<usize>().unwrap() + 2];
             from.read_exact(&mut payload).await?;
-            lost = loses(&payload);
             bytes.extend(payload);
         }
-        if !lost {
+        if passes(&mut bytes) {
             to.write_all(&bytes).await?;
         }
     }

@@ -139,6 +139,12 @@ impl NatsServer {
         kill_process(self.pid(), Signal::CONT).unwrap();
     }
 
+    /// Goes on with other lines in its configuration, as an operator changes it.
+    pub(crate) fn reconfigure(&self, config: &str) {
+        fs::write(self.folder.path().join("nats.conf"), config).unwrap();
+        kill_process(self.pid(), Signal::HUP).unwrap();
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.running.as_ref().expect("the server runs").server)
     }

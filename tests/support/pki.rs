@@ -1,16 +1,20 @@
 //! Certificates made for one test, and channels that trust them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, SupportedProtocolVersion,
+};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tonic::transport::{Channel, Endpoint};
@@ -52,11 +56,30 @@ impl Authority {
 
     /// A certificate for one name, in files called after `file`; those that are there are replaced.
     pub(crate) fn issue(&self, file: &str, name: &str) -> Identity {
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        self.sign(file, &params)
+    }
+
+    /// A certificate for one name that ends at a time.
+    pub(crate) fn issue_until(&self, file: &str, name: &str, end: SystemTime) -> Identity {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_after = end.into();
+        self.sign(file, &params)
+    }
+
+    /// A certificate with these names beside the subject, whose common name is the file's.
+    pub(crate) fn issue_with(&self, file: &str, names: Vec<SanType>) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, file);
+        params.subject_alt_names = names;
+        self.sign(file, &params)
+    }
+
+    fn sign(&self, file: &str, params: &CertificateParams) -> Identity {
         let identity = Identity {
             certificate: self.folder.path().join(format!("{file}.pem")),
             key: self.folder.path().join(format!("{file}.key")),
         };
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         replace(&identity.key, &key.serialize_pem());
@@ -69,11 +92,11 @@ impl Authority {
         let mut roots = RootCertStore::empty();
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
         roots.add(certificate).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
+        let roots = Arc::new(roots);
+        let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots);
+            .with_root_certificates(roots.clone());
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(identity) => builder
@@ -86,16 +109,19 @@ impl Authority {
         config.alpn_protocols = vec![b"h2".to_vec()];
         // Each connection shows what it is shown.
         config.resumption = rustls::client::Resumption::disabled();
-        TlsClient(TlsConnector::from(Arc::new(config)))
+        TlsClient {
+            connector: TlsConnector::from(Arc::new(config)),
+            roots,
+            source: Ipv4Addr::LOCALHOST.into(),
+        }
     }
 }
 
 impl Identity {
     /// What a server needs that shows this certificate.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let chain = vec![CertificateDer::from_pem_file(&self.certificate).unwrap()];
-        let config = ServerConfig::builder_with_provider(provider)
+        let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
@@ -107,14 +133,45 @@ impl Identity {
 
 /// Opens TLS connections.
 #[derive(Clone)]
-pub(crate) struct TlsClient(TlsConnector);
+pub(crate) struct TlsClient {
+    connector: TlsConnector,
+    /// What it trusts.
+    roots: Arc<RootCertStore>,
+    /// Where its connections come from.
+    source: IpAddr,
+}
 
 impl TlsClient {
     /// The same, and it speaks this protocol.
     pub(crate) fn speaking(&self, protocol: &[u8]) -> Self {
-        let mut config = ClientConfig::clone(self.0.config());
+        let mut config = ClientConfig::clone(self.connector.config());
         config.alpn_protocols = vec![protocol.to_vec()];
-        Self(TlsConnector::from(Arc::new(config)))
+        Self {
+            connector: TlsConnector::from(Arc::new(config)),
+            ..self.clone()
+        }
+    }
+
+    /// The same, and it knows this version of TLS alone.
+    pub(crate) fn of_version(&self, version: &'static SupportedProtocolVersion) -> Self {
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(self.roots.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self {
+            connector: TlsConnector::from(Arc::new(config)),
+            ..self.clone()
+        }
+    }
+
+    /// The same from another address of this machine.
+    pub(crate) fn from(&self, source: IpAddr) -> Self {
+        Self {
+            source,
+            ..self.clone()
+        }
     }
 
     /// A connection to `address` that asks for `name`.
@@ -124,9 +181,20 @@ impl TlsClient {
         name: &str,
     ) -> std::io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        self.0
-            .connect(name, TcpStream::connect(address).await?)
-            .await
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((self.source, 0).into())?;
+        let stream = socket.connect(address).await?;
+        self.connector.connect(name, stream).await
+    }
+
+    /// How a connection begins that asks for `name`: a whole ClientHello.
+    pub(crate) fn hello(&self, name: &'static str) -> Vec<u8> {
+        let config = self.connector.config().clone();
+        let name = ServerName::try_from(name).unwrap();
+        let mut hello = Vec::new();
+        let mut connection = ClientConnection::new(config, name).unwrap();
+        connection.write_tls(&mut hello).unwrap();
+        hello
     }
 
     /// The certificate that `address` shows to whoever asks for `name`.
@@ -146,6 +214,10 @@ impl TlsClient {
                 async move { client.connect(address, name).await.map(TokioIo::new) }
             }))
     }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// Readers see the old file or the new one, as with the mounts of a Kubernetes Secret.

@@ -24,7 +24,24 @@ impl Process {
     /// Starts `jetgate` with these arguments and without our environment, which may configure it.
     pub(crate) fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jetgate"));
-        command.args(arguments).env_clear().kill_on_drop(true);
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
+    /// The same, where it may have only so many files open: at first, and at most.
+    pub(crate) fn with_open_files<A: AsRef<OsStr>>(
+        (first, most): (u32, u32),
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let mut command = Command::new("/bin/sh");
+        let limited = format!("ulimit -Sn {first} && ulimit -Hn {most} && exec \"$0\" \"$@\"");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_jetgate")]);
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        command.env_clear().kill_on_drop(true);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -11,6 +11,7 @@ use super::{Clients, Process, SOON, eventually, http_get};
 pub(crate) struct Replica {
     pub(crate) process: Process,
     pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
     pub(crate) clients: Clients,
 }
 
@@ -33,6 +34,13 @@ impl Replica {
         Self::once_ready(process, ["\"public\":\"", "\"admin\":\""]).await
     }
 
+    /// The same, where it may have only so many files open: at first, and at most.
+    pub(crate) async fn with_open_files(limits: (u32, u32), file: &Path) -> Self {
+        let arguments = ["serve".as_ref(), "--config".as_ref(), file.as_os_str()];
+        let process = Process::with_open_files(limits, arguments);
+        Self::once_ready(process, ["\"public\":\"", "\"admin\":\""]).await
+    }
+
     /// Its addresses stand behind these labels in its log.
     async fn once_ready(process: Process, [public, admin]: [&str; 2]) -> Self {
         let public = process.address_after(public).await;
@@ -45,6 +53,7 @@ impl Replica {
         Self {
             process,
             public,
+            admin,
             clients: Clients::at(public),
         }
     }

@@ -123,7 +123,7 @@ impl Work {
                 held: self.held.iter().map(|held| held.token.clone()).collect(),
                 ..self.open.clone()
             };
-            let Ok(session) = Consume::try_open(&self.clients, open).await else {
+            let Ok(session) = Consume::try_open_at_once(&self.clients, open).await else {
                 sleep(PAUSE).await;
                 continue;
             };

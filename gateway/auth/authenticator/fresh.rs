@@ -1,4 +1,4 @@
-//! Keeps what callers are judged by fresh: keys, issuers of tokens and rules.
+//! Keeps what callers are judged by fresh: keys, issuers of tokens, rules and tenants.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -9,6 +9,7 @@ use crate::auth::api_key::ApiKeys;
 use crate::auth::policy::Policy;
 use crate::auth::reread::Reread;
 use crate::auth::token::{Issuer, Outcome, Tokens};
+use crate::tenants::Table;
 
 /// Asks the issuer of a token for its keys.
 pub struct KeyLookup {
@@ -48,13 +49,18 @@ impl KeyLookup {
 }
 
 impl Authenticator {
-    /// Reads keys, issuers and rules again and again, and takes over what changed.
+    /// Reads keys, issuers, rules and tenants again and again, and takes over what changed.
     pub async fn keep_fresh(self) {
-        let config = &self.0.config;
+        let whole = &self.0.config;
+        let config = &whole.auth;
         let mut keys = Reread::new("keys", config.api_keys_file.as_deref());
         let mut tokens = Reread::new("token issuers", config.token_issuers_file.as_deref());
         let mut policy = Reread::new("policy", config.policy_file.as_deref());
-        if keys.is_nothing() && tokens.is_nothing() && policy.is_nothing() {
+        let mut tenants = Reread::new("tenants", whole.tenants.file.as_deref());
+        if [&keys, &tokens, &policy, &tenants]
+            .iter()
+            .all(|it| it.is_nothing())
+        {
             return;
         }
         loop {
@@ -62,13 +68,17 @@ impl Authenticator {
             let fresh_keys = keys.read(ApiKeys::read);
             let fresh_tokens = tokens.read(Tokens::read);
             let fresh_policy = policy.read(Policy::read);
-            let has_changed =
-                fresh_keys.is_some() || fresh_tokens.is_some() || fresh_policy.is_some();
+            let fresh_tenants = tenants.read(|file| Table::read(file, whole));
+            let has_changed = fresh_keys.is_some()
+                || fresh_tokens.is_some()
+                || fresh_policy.is_some()
+                || fresh_tenants.is_some();
             let fresh_tokens = fresh_tokens.zip(self.tokens());
             let fresh_tokens = fresh_tokens.map(|(fresh, old)| Arc::new(fresh.inherit(&old)));
             replace(&self.0.keys, fresh_keys);
             replace(&self.0.tokens, fresh_tokens);
             replace(&self.0.policy, fresh_policy.map(Arc::new));
+            replace(&self.0.tenants, fresh_tenants.map(Arc::new));
             if has_changed {
                 self.0.changes.send_replace(());
             }
@@ -77,7 +87,7 @@ impl Authenticator {
 
     /// Asks the issuers of tokens for their keys again and again.
     pub async fn keep_issuers_fresh(self) {
-        let config = &self.0.config;
+        let config = &self.0.config.auth;
         while let Some(tokens) = self.tokens() {
             let renewals = tokens.issuers().iter().map(async |issuer| {
                 if let Some(turn) = issuer.due(config.token_keys_interval).await {

@@ -1,40 +1,19 @@
 //! The file of the rules: its form, and everything that is wrong with one, by lines.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Action, Area, Grant, Policy, Rule};
-use crate::auth::caller::Kind;
+use crate::auth::entries::{self, FileError, Reader};
 use crate::names::{NamePattern, SubjectFilter};
+
+/// What the file is called where it cannot be used.
+const WHAT: &str = "policy";
 
 /// Stands for every action of an area.
 const EVERY: &str = "*";
-
-/// Why a file of rules cannot be used.
-#[derive(Debug)]
-pub struct PolicyError {
-    file: PathBuf,
-    /// What is wrong, and in which line; 0 is the file as a whole.
-    mistakes: Vec<(usize, String)>,
-}
-
-impl std::error::Error for PolicyError {}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot use the policy {}", self.file.display())?;
-        for (line, mistake) in &self.mistakes {
-            match line {
-                0 => write!(f, "\n  {mistake}")?,
-                line => write!(f, "\n  line {line}: {mistake}")?,
-            }
-        }
-        Ok(())
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,45 +103,25 @@ fn all_subjects() -> Vec<String> {
     vec![">".to_owned()]
 }
 
-pub(super) fn read(file: &Path) -> Result<Policy, PolicyError> {
-    let text = std::fs::read_to_string(file).map_err(|error| PolicyError {
+pub(super) fn read(file: &Path) -> Result<Policy, FileError> {
+    parse(file, &entries::read(WHAT, file)?)
+}
+
+pub(super) fn parse(file: &Path, text: &str) -> Result<Policy, FileError> {
+    let mut reader = Reader::of(text);
+    let rules = reader.form().map(|entries| reader.rules(entries));
+    let policy = Policy {
         file: file.to_owned(),
-        mistakes: vec![(0, error.to_string())],
-    })?;
-    parse(file, &text)
-}
-
-pub(super) fn parse(file: &Path, text: &str) -> Result<Policy, PolicyError> {
-    let mut reader = Reader {
-        text,
-        mistakes: Vec::new(),
+        rules: rules.unwrap_or_default(),
     };
-    let rules = match toml::from_str::<File>(text) {
-        Ok(entries) => reader.rules(entries),
-        Err(error) => {
-            let line = error.span().map_or(0, |span| reader.line(span.start));
-            reader.mistakes.push((line, error.message().to_owned()));
-            Vec::new()
-        }
-    };
-    let file = file.to_owned();
-    match reader.mistakes {
-        mistakes if mistakes.is_empty() => Ok(Policy { file, rules }),
-        mistakes => Err(PolicyError { file, mistakes }),
-    }
-}
-
-/// Reads entries and collects what is wrong with them.
-struct Reader<'t> {
-    text: &'t str,
-    mistakes: Vec<(usize, String)>,
+    reader.finish(WHAT, file, policy)
 }
 
 impl Reader<'_> {
     fn rules(&mut self, file: File) -> Vec<Rule> {
         let mut rules: Vec<Rule> = Vec::with_capacity(file.rule.len());
         for entry in file.rule {
-            let line = self.line(entry.span().start);
+            let line = self.line_of(&entry);
             let entry = entry.into_inner();
             if entry.name.is_empty() || entry.name.chars().any(char::is_control) {
                 self.wrong(line, "the rule needs a name without control characters");
@@ -170,11 +129,7 @@ impl Reader<'_> {
             if rules.iter().any(|rule| rule.name == entry.name) {
                 self.wrong(line, format!("there is another rule {:?}", entry.name));
             }
-            if entry.callers.is_empty() && entry.groups.is_empty() {
-                let text = "the rule needs callers or groups; callers = [\"*\"] are all";
-                self.wrong(line, text);
-            }
-            let rule = self.rule(entry);
+            let rule = self.rule(line, entry);
             if rule.grants.is_empty() {
                 self.wrong(line, "the rule allows and denies nothing");
             }
@@ -183,21 +138,10 @@ impl Reader<'_> {
         rules
     }
 
-    fn rule(&mut self, entry: Entry) -> Rule {
-        let mut by = Vec::new();
-        for word in &entry.by {
-            match Kind::of(word.get_ref()) {
-                Some(kind) => by.push(kind),
-                None => {
-                    let text = "must be api_key, certificate, token or anonymous";
-                    self.wrong(self.line_of(word), format!("by: {text}"));
-                }
-            }
-        }
+    fn rule(&mut self, line: usize, entry: Entry) -> Rule {
+        let audience = [&*entry.callers, &*entry.groups, &*entry.by];
         Rule {
-            callers: self.patterns_of("callers", &entry.callers),
-            groups: self.patterns_of("groups", &entry.groups),
-            by,
+            audience: self.audience((line, "rule"), audience),
             allows: entry.effect == Effect::Allow,
             grants: self.grants(&entry),
             name: entry.name,
@@ -303,26 +247,6 @@ impl Reader<'_> {
         patterns
     }
 
-    fn patterns_of(&mut self, field: &str, texts: &[Spanned<String>]) -> Vec<NamePattern> {
-        let mut patterns = Vec::with_capacity(texts.len());
-        for text in texts {
-            patterns.extend(self.pattern(self.line_of(text), field, text.get_ref()));
-        }
-        patterns
-    }
-
-    fn pattern(&mut self, line: usize, field: &str, text: &str) -> Option<NamePattern> {
-        if text.is_empty() {
-            // In lists an empty pattern is every name; here it would be a mistake that opens all.
-            self.wrong(line, format!("{field}: must not be empty"));
-            return None;
-        }
-        let pattern = NamePattern::parse(field, text);
-        pattern
-            .map_err(|error| self.wrong(line, error.message()))
-            .ok()
-    }
-
     fn subjects(&mut self, line: usize, field: &str, texts: &[String]) -> Vec<String> {
         if texts.is_empty() {
             self.wrong(line, format!("{field}: must not be empty"));
@@ -333,18 +257,5 @@ impl Reader<'_> {
             }
         }
         texts.to_vec()
-    }
-
-    fn wrong(&mut self, line: usize, text: impl Into<String>) {
-        self.mistakes.push((line, text.into()));
-    }
-
-    fn line_of<T>(&self, spanned: &Spanned<T>) -> usize {
-        self.line(spanned.span().start)
-    }
-
-    fn line(&self, at: usize) -> usize {
-        let before = self.text.as_bytes().iter().take(at);
-        1 + before.filter(|byte| **byte == b'\n').count()
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::auth::Kind;
 use crate::names::subject_matches;
 
 fn policy(text: &str) -> Policy {

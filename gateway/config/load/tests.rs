@@ -69,6 +69,18 @@ fn later_sources_win() {
 }
 
 #[test]
+fn every_mistake_of_a_key_has_its_source() {
+    let problems = load(&with_environment(&[
+        ("JETGATE_NATS_DOMAIN", "hub"),
+        ("JETGATE_NATS_API_PREFIX", "hub."),
+    ]));
+
+    let text = problems.unwrap_err().to_string();
+    let named = text.matches("(environment JETGATE_NATS_API_PREFIX)");
+    assert_eq!(named.count(), 2, "{text}");
+}
+
+#[test]
 fn plain_nats_url_is_weaker_than_ours() {
     let plain = ("NATS_URL", "nats://plain:4222");
     let ours = ("JETGATE_NATS_URL", "nats://ours:4222");

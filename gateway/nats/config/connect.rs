@@ -4,6 +4,8 @@ use std::io;
 
 use async_nats::{ConnectOptions, ServerAddr};
 
+use crate::config::Secret;
+
 use super::{Config, server_urls::UrlCredentials};
 
 impl Config {
@@ -14,6 +16,25 @@ impl Config {
     /// When the library does not take one of the URLs; those were checked when they were read.
     pub fn servers(&self) -> io::Result<Vec<ServerAddr>> {
         self.url.expose().map(str::parse).collect()
+    }
+
+    /// The same for each server by itself.
+    pub fn of_each_server(&self) -> Vec<Self> {
+        let mut shared = self.clone();
+        // Those of one URL are for all.
+        match self.url.credentials() {
+            Some(UrlCredentials::User(user, password)) => {
+                shared.user = Some(user);
+                shared.password = Some(Secret::new(password));
+            }
+            Some(UrlCredentials::Token(token)) => shared.token = Some(Secret::new(token)),
+            None => {}
+        }
+        let alone = |url| Self {
+            url,
+            ..shared.clone()
+        };
+        self.url.each().map(alone).collect()
     }
 
     /// Credentials, TLS and names for one connection.

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use async_nats::ServerAddr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use zeroize::Zeroize as _;
 
 /// One or more server URLs; what stands before an `@` is shown as `[redacted]`.
 #[derive(Clone, Eq, PartialEq)]
@@ -15,6 +16,28 @@ impl ServerUrls {
         self.0.iter().map(String::as_str)
     }
 
+    /// Each server by itself.
+    pub(super) fn each(&self) -> impl Iterator<Item = Self> {
+        self.0.iter().map(|url| Self(vec![url.clone()]))
+    }
+
+    /// Whether one of them holds credentials.
+    pub fn has_credentials(&self) -> bool {
+        self.0.iter().any(|url| url.contains('@'))
+    }
+
+    /// The same servers without credentials.
+    pub(super) fn without_credentials(&self) -> Self {
+        let strip = |url: &String| match url.rsplit_once('@') {
+            Some((before, host)) => match before.split_once("://") {
+                Some((scheme, _)) => format!("{scheme}://{host}"),
+                None => host.to_owned(),
+            },
+            None => url.clone(),
+        };
+        Self(self.0.iter().map(strip).collect())
+    }
+
     /// What the first URL with credentials holds.
     pub(super) fn credentials(&self) -> Option<UrlCredentials> {
         let url = self.0.iter().find(|url| url.contains('@'))?;
@@ -24,6 +47,13 @@ impl ServerUrls {
             Some((user, password)) => UrlCredentials::User(decode(user), decode(password)),
             None => UrlCredentials::Token(decode(before)),
         })
+    }
+}
+
+/// Our copy of credentials leaves nothing in memory.
+impl Drop for ServerUrls {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::{ATTEMPT, Begun, DEFAULT_WINDOW, Outgoing, wrong_stream};
+use super::{ATTEMPT, Begun, DEFAULT_WINDOW, Outgoing, knows_less, wrong_stream};
+use crate::clock;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::nats::Nats;
@@ -21,6 +22,9 @@ use crate::nats::supervisor::disconnected;
 
 /// JetStream's code for a duplicate of a message that it has not stored yet.
 const IN_PROCESS: u64 = 10158;
+
+/// How long a leader that was deposed while it hung takes to know, once it is back.
+const DEPOSED: Duration = Duration::from_millis(500);
 
 /// What is left of the duplicate window for a repeated message to arrive in.
 const ARRIVAL: Duration = Duration::from_secs(1);
@@ -35,6 +39,8 @@ pub(in crate::nats) struct Attempts<'a> {
     window: Duration,
     /// When the first attempt was sent whose outcome is not known.
     sent_at: Option<(Instant, SystemTime)>,
+    /// When an attempt was sent whose refusal is in doubt.
+    doubted_at: Option<(Instant, SystemTime)>,
 }
 
 /// What one attempt came to.
@@ -68,6 +74,7 @@ impl<'a> Attempts<'a> {
             stream,
             window,
             sent_at: None,
+            doubted_at: None,
         }
     }
 
@@ -96,17 +103,25 @@ impl<'a> Attempts<'a> {
         loop {
             let (error, code) = match attempt {
                 Attempt::Stored(ack) => return Ok(ack),
-                Attempt::Failed(error) => match self.stored_before(&error).await {
-                    Some(ack) => return Ok(ack),
-                    None => return Err(self.definite(error)),
-                },
+                Attempt::Failed(error) => {
+                    // Harmless, as what is expected is so no more once the message is stored.
+                    if self.doubts(&error, sent) && self.deadline.remaining() > DEPOSED {
+                        tokio::time::sleep(DEPOSED).await;
+                        sent = Instant::now();
+                        attempt = self.attempt(sent).await;
+                        continue;
+                    }
+                    return match self.stored_before(&error).await {
+                        Some(ack) => Ok(ack),
+                        None => Err(self.definite(error)),
+                    };
+                }
                 Attempt::Refused(error) => {
                     let code = error.code();
                     (Some(error), code)
                 }
                 Attempt::Unknown(code) => {
-                    self.sent_at
-                        .get_or_insert_with(|| (sent, SystemTime::now() - sent.elapsed()));
+                    self.sent_at.get_or_insert_with(|| with_date(sent));
                     (None, code)
                 }
             };
@@ -162,7 +177,7 @@ impl<'a> Attempts<'a> {
 
     /// Until when the next attempt may be sent: one whose outcome is open, while its id is remembered.
     fn latest(&self) -> Deadline {
-        let Some((sent_at, _)) = self.sent_at else {
+        let Some((sent_at, _)) = self.open_since() else {
             return self.deadline;
         };
         let remembered = self.window.saturating_sub(ARRIVAL + sent_at.elapsed());
@@ -177,10 +192,29 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// JetStream checks expectations before it looks for a duplicate, so a message that an earlier
-    /// attempt has stored stands in its own way: as the very one that was found instead.
+    /// Whether an answer may be that of a leader of the past, beside whom the new one stores the message. The same
+    /// answer again is not; where no time is left to ask again, the outcome is open.
+    fn doubts(&mut self, error: &Error, sent: Instant) -> bool {
+        let is_first = self.doubted_at.is_none();
+        let stream = self.stream.as_ref();
+        let is_led_in_turns = stream.is_none_or(|stream| stream.config.num_replicas != 1);
+        let knows_less = is_led_in_turns && knows_less(&self.message.headers, error);
+        if knows_less {
+            self.doubted_at = is_first.then(|| with_date(sent));
+        }
+        knows_less && is_first
+    }
+
+    /// When the first attempt was sent that may have stored the message.
+    fn open_since(&self) -> Option<(Instant, SystemTime)> {
+        let open = [self.sent_at, self.doubted_at].into_iter().flatten();
+        open.min_by_key(|(time, _)| *time)
+    }
+
+    /// A stream with one replica checks sequences before it looks for a duplicate, so a message that an
+    /// earlier attempt has stored stands in its own way: as the very one that was found instead.
     async fn stored_before(&self, error: &Error) -> Option<PubAck> {
-        self.sent_at?;
+        self.open_since()?;
         let (stream, id) = (self.stream.as_ref()?, self.message.id.as_ref()?);
         let sequence = error.metadata("actual_sequence")?.parse().ok()?;
         let found = self.nats.id_of(&stream.name, sequence, self.deadline).await;
@@ -195,7 +229,7 @@ impl<'a> Attempts<'a> {
 
     /// The error of an attempt says nothing of an earlier one whose outcome is open.
     fn definite(&self, error: Error) -> Error {
-        match self.sent_at {
+        match self.open_since() {
             Some(_) => self
                 .unknown(error.code())
                 .with("last_error", error.message()),
@@ -215,14 +249,19 @@ impl<'a> Attempts<'a> {
         let text = "the message was sent and may be stored; retry with its id to be sure";
         let error = unknown(code, text);
         let (_, sent_at) = self
-            .sent_at
-            .unwrap_or_else(|| (Instant::now(), SystemTime::now()));
+            .open_since()
+            .unwrap_or_else(|| with_date(Instant::now()));
         match &self.message.id {
             Some(_) => with_id(error, self.message)
                 .with("dedup_expires_at", Timestamp::from(sent_at + self.window)),
             None => error,
         }
     }
+}
+
+/// The time with its date.
+fn with_date(time: Instant) -> (Instant, SystemTime) {
+    (time, clock::now() - time.elapsed())
 }
 
 /// Says which message an error is about.

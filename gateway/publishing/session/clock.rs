@@ -51,7 +51,8 @@ impl Session {
             self.words.heartbeat = true;
             self.beat_at = now + self.terms.heartbeat;
         }
-        if self.access.has_been_held_since(self.heard_at) {
+        let heard_at = self.heard_at;
+        if self.access.has_been_held_since(heard_at) || self.backlog.has_waited_since(heard_at) {
             self.heard_at = now;
         }
         if reads && self.lost_at() <= now {

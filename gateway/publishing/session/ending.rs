@@ -1,12 +1,13 @@
 //! How a publish stream ends: what was read is answered first, by whomever it is ended.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use prost_types::Timestamp;
 use tokio::time::Instant;
 
 use super::{Reading, Session};
 use crate::auth::expired;
+use crate::clock;
 use crate::error::{Error, Reason};
 use crate::proto::{Draining, DrainingReason};
 use crate::sessions::Order;
@@ -36,7 +37,7 @@ impl Session {
         self.reading = Reading::Off(Some(order.error));
         self.words.draining = Some(Draining {
             reason: order.reason as i32,
-            deadline: Some(Timestamp::from(SystemTime::now() + grace)),
+            deadline: Some(Timestamp::from(clock::now() + grace)),
             resume_token: String::new(),
         });
     }
@@ -54,7 +55,7 @@ impl Session {
         self.reading = Reading::Off(Some(expired()));
         self.words.draining = Some(Draining {
             reason: DrainingReason::CredentialsExpire as i32,
-            deadline: Some(Timestamp::from(SystemTime::now() + left)),
+            deadline: Some(Timestamp::from(clock::now() + left)),
             resume_token: String::new(),
         });
     }

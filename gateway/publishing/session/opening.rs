@@ -11,11 +11,12 @@ use super::ledger::{Ledger, Rules};
 use super::spans::Spans;
 use super::stamps::Stamps;
 use super::way::Way;
-use super::{Counted, Reading, Session, Shared, Words, unreadable};
+use super::{Counted, Reading, Session, Share, Shared, Words, unreadable};
 use crate::alarm::Alarm;
 use crate::convert::publish_stream::{Reader, Terms, terms};
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
+use crate::memory::Arriving;
 use crate::names::StreamName;
 use crate::nats::{FastIngest, Halts, Nats, Pipeline, StreamFacts};
 use crate::output::Output;
@@ -38,6 +39,7 @@ pub(super) async fn open(
     shared: Shared,
     who: Caller,
     mut requests: Requests,
+    room: Option<Arriving>,
     out: Out,
 ) -> Result<Session, (Error, Out)> {
     let draining = shared.sessions.draining().clone();
@@ -59,6 +61,7 @@ pub(super) async fn open(
         Ok((terms, facts, registration))
     };
     let agreed = tokio::select! {
+        biased;
         agreed = agreeing => agreed,
         () = draining.cancelled() => Err(super::ending::draining()),
         // Nobody hears the error.
@@ -70,7 +73,7 @@ pub(super) async fn open(
     };
 
     let messages = access.account().and_then(|account| account.in_flight());
-    let share = shared.budget.share(messages);
+    let share = Share::of(&shared.budget, messages);
     let (changes, expiry) = (access.changes(), access.expiry());
     let nats = shared.outlet.nats();
     let (way, rules) = way(nats, &terms, facts.clone());
@@ -94,7 +97,10 @@ pub(super) async fn open(
         reading: Reading::On,
         out,
         way,
-        backlog: Backlog::new(Reader::new(terms.producer.clone(), nats.reserved().clone())),
+        backlog: Backlog::new(
+            Reader::new(terms.producer.clone(), nats.reserved().clone()),
+            room,
+        ),
         share,
         held_since: None,
         told: false,
@@ -154,7 +160,7 @@ fn way(nats: &Nats, terms: &Terms, facts: Option<StreamFacts>) -> (Way, Rules) {
         halts_on_doubt: halts || is_strict,
     };
     match terms.stream.clone().zip(facts) {
-        Some((name, facts)) if goes_fast(terms, &facts) => {
+        Some((name, facts)) if goes_fast(nats, terms, &facts) => {
             let halts = Halts {
                 on_failure: rules.halts_on_failure,
                 on_doubt: rules.halts_on_doubt,
@@ -171,11 +177,12 @@ fn way(nats: &Nats, terms: &Terms, facts: Option<StreamFacts>) -> (Way, Rules) {
 }
 
 /// Whether batches can carry the messages. On a replicated stream, none can carry ids that the stream
-/// may know.
-fn goes_fast(terms: &Terms, facts: &StreamFacts) -> bool {
+/// may know. Over an import the server waits two minutes for the answer to each message.
+fn goes_fast(nats: &Nats, terms: &Terms, facts: &StreamFacts) -> bool {
     let config = &facts.config;
     terms.ack_mode == PublishAckMode::Cumulative
         && config.allow_batched
+        && !nats.is_imported()
         && !(terms.resumes && config.num_replicas > 1)
 }
 

@@ -30,6 +30,7 @@ enum Step {
     Deliver { key: u64, bytes: u64, deadline: u64 },
     Adopt { key: u64, deadline: u64 },
     Keep { key: u64, until: u64 },
+    BeginSettling(u64),
     Settle(u64),
     SettleMessage(u64),
     SettleRange(u64, u64),
@@ -48,6 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(key, bytes, deadline)| Step::Deliver { key, bytes, deadline }),
         1 => (keys.clone(), times.clone()).prop_map(|(key, deadline)| Step::Adopt { key, deadline }),
         2 => (keys.clone(), times.clone()).prop_map(|(key, until)| Step::Keep { key, until }),
+        2 => keys.clone().prop_map(Step::BeginSettling),
         3 => keys.clone().prop_map(Step::Settle),
         1 => keys.clone().prop_map(Step::SettleMessage),
         2 => (0..40_u64, 0..10_u64).prop_map(|(first, more)| Step::SettleRange(first, first + more)),
@@ -76,6 +78,7 @@ struct Row {
     key: u64,
     bytes: u64,
     deadline: u64,
+    is_settling: bool,
     /// When the next extension is due, and when they stop.
     extension: Option<(u64, u64)>,
 }
@@ -107,8 +110,10 @@ impl Model {
         expired.sort_by_key(|row| (row.deadline, row.key));
         self.out.retain(|row| row.deadline > now);
         for row in expired {
-            self.unanswered.retain(|(key, _)| *key != row.key);
-            self.unanswered.push((row.key, row.bytes));
+            if !row.is_settling {
+                self.unanswered.retain(|(key, _)| *key != row.key);
+                self.unanswered.push((row.key, row.bytes));
+            }
             if row.id > 0 {
                 self.expired.push(row.id);
                 self.expired.sort_unstable();
@@ -148,11 +153,11 @@ proptest! {
                     model.delivered += 1;
                     let id = model.delivered;
                     book.deliver(key(k), entry(id, bytes, at(deadline)));
-                    model.deliver(Row { id, key: k, bytes, deadline, extension: None });
+                    model.deliver(Row { id, key: k, bytes, deadline, is_settling: false, extension: None });
                 }
                 Step::Adopt { key: k, deadline } => {
                     book.deliver(key(k), entry(0, 0, at(deadline)));
-                    model.deliver(Row { id: 0, key: k, bytes: 0, deadline, extension: None });
+                    model.deliver(Row { id: 0, key: k, bytes: 0, deadline, is_settling: false, extension: None });
                 }
                 Step::Keep { key: k, until } => {
                     model.delivered += 1;
@@ -164,7 +169,13 @@ proptest! {
                     };
                     let kept = Entry { extension: Some(extension), ..entry(id, 1, at(30)) };
                     book.deliver(key(k), kept);
-                    model.deliver(Row { id, key: k, bytes: 1, deadline: 30, extension: Some((EVERY, until)) });
+                    let extension = Some((EVERY, until));
+                    model.deliver(Row { id, key: k, bytes: 1, deadline: 30, is_settling: false, extension });
+                }
+                Step::BeginSettling(k) => {
+                    book.begin_settling(key(k));
+                    model.out.iter_mut().filter(|row| row.key == k).for_each(|row| row.is_settling = true);
+                    model.unanswered.clear();
                 }
                 Step::Settle(k) => {
                     book.settle(key(k));
@@ -274,6 +285,24 @@ fn an_expired_delivery_keeps_its_room_until_the_caller_settles_something() {
             bytes: 100
         }
     );
+}
+
+#[test]
+fn one_that_the_caller_settled_expires_without_keeping_its_room() {
+    let now = Instant::now();
+    let mut book = InFlight::new(WINDOW);
+    for id in 1..=8 {
+        book.deliver(key(id), entry(id, 10, now));
+    }
+    for id in 1..=7 {
+        book.begin_settling(key(id));
+    }
+
+    book.expire(now);
+
+    assert_eq!(book.room(Amount::default()).messages, 7);
+    book.begin_settling(key(8));
+    assert_eq!(book.room(Amount::default()), WINDOW);
 }
 
 #[test]

@@ -107,6 +107,10 @@ impl Durable {
             seat,
             ..facts(nats, &info, &self.consumer)
         };
+        if facts.terms.has_acks() && self.detached_at.is_none() {
+            nats.check_acks(&self.stream, &self.consumer, deadline)
+                .await?;
+        }
         let is_private = nats.is_quarantined(&info.stream_name, &info.name);
         let connection = match is_private {
             true => nats.quarantine_connection(&info.stream_name, &info.name),

@@ -1,0 +1,118 @@
+//! A leader of the past refuses what the new one stores: its refusal comes in the place of the acknowledgement.
+
+use std::time::{Duration, Instant};
+
+use jetgate::proto::{Expectation, PublishOpen, PublishRequest};
+use serde_json::json;
+use tonic::{Code, Request, Status};
+
+use super::message;
+use crate::support::publishing::Publishing;
+use crate::support::{Gateway, Lossy, NatsCluster, refused, start_with_stream};
+
+/// As long as makes an acknowledgement longer than the refusal.
+const STREAM: &str = "ORDERS_WHOSE_NAME_IS_SO_LONG_THAT_THE_REFUSAL_FITS_INTO_THE_ACKNOWLEDGEMENT";
+
+/// A gateway behind the proxy, and a stream with one message.
+struct House {
+    _nats: NatsCluster,
+    _proxy: Lossy,
+    gateway: Gateway,
+}
+
+impl House {
+    async fn start() -> Self {
+        let nats = NatsCluster::start().await;
+        let mut wire = nats.wire().await;
+        wire.create_stream(json!({ "name": STREAM, "subjects": ["orders.>"], "num_replicas": 3 }))
+            .await;
+        nats.leader_of_stream(STREAM).await;
+        wire.store("orders.x", b"first").await;
+        let stored = format!("{{\"stream\":\"{STREAM}\",\"seq\":2}}");
+        let refusal =
+            r#"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 0"}}"#;
+        let refusal = format!("{refusal:<width$}", width = stored.len());
+        assert_eq!(refusal.len(), stored.len());
+        let proxy = Lossy::replacing(nats.server(0).address(), &stored, &refusal).await;
+        let gateway = Gateway::start(&proxy.url()).await;
+        Self {
+            _nats: nats,
+            _proxy: proxy,
+            gateway,
+        }
+    }
+}
+
+fn expecting(last_sequence: u64, id: &str) -> PublishRequest {
+    let expect = Expectation {
+        last_sequence: Some(last_sequence),
+        ..Expectation::default()
+    };
+    PublishRequest {
+        message_id: id.to_owned(),
+        expect: Some(expect.into()),
+        ..message("orders.x")
+    }
+}
+
+fn in_a_hurry(message: PublishRequest) -> Request<PublishRequest> {
+    let mut request = Request::new(message);
+    request.set_timeout(Duration::from_millis(450));
+    request
+}
+
+async fn publish(gateway: &Gateway, message: PublishRequest) -> Result<(u64, bool), Status> {
+    let answer = gateway.publisher().publish(message).await?.into_inner();
+    Ok((answer.sequence, answer.duplicate))
+}
+
+#[tokio::test]
+async fn a_message_is_found_where_the_new_leader_stored_it() {
+    // With its caller's id, and with one that the gateway makes.
+    for id in ["1", ""] {
+        let house = House::start().await;
+        let answer = publish(&house.gateway, expecting(1, id)).await;
+        assert_eq!(answer.unwrap(), (2, true));
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_a_publish_stream_is_found_as_well() {
+    let house = House::start().await;
+    let mut stream = Publishing::open(&house.gateway, PublishOpen::default()).await;
+    stream.publish(1, vec![expecting(1, "1")]).await;
+    stream.settled(1).await;
+    assert_eq!(stream.outcomes[&1].reason(), "");
+}
+
+#[tokio::test]
+async fn what_never_was_true_is_asked_for_twice_and_refused_for_good() {
+    let house = House::start().await;
+    let began = Instant::now();
+    let answer = publish(&house.gateway, expecting(7, "")).await;
+    refused(answer, Code::Aborted, "WRONG_LAST_SEQUENCE");
+    assert!(began.elapsed() > Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn where_no_time_is_left_to_ask_again_the_outcome_is_unknown() {
+    let house = House::start().await;
+    // It knows the stream from now on.
+    let answer = publish(&house.gateway, expecting(7, "")).await;
+    refused(answer, Code::Aborted, "WRONG_LAST_SEQUENCE");
+
+    let mut publisher = house.gateway.publisher();
+    let status = publisher.publish(in_a_hurry(expecting(7, ""))).await;
+    refused(status, Code::DeadlineExceeded, "PUBLISH_OUTCOME_UNKNOWN");
+}
+
+#[tokio::test]
+async fn a_stream_with_one_replica_has_no_other_leader() {
+    let orders = json!({ "name": STREAM, "subjects": ["orders.>"] });
+    let (_nats, gateway, _wire) = start_with_stream(orders).await;
+    publish(&gateway, message("orders.x")).await.unwrap();
+
+    let mut publisher = gateway.publisher();
+    let status = publisher.publish(in_a_hurry(expecting(7, ""))).await;
+    refused(status, Code::Aborted, "WRONG_LAST_SEQUENCE");
+}
