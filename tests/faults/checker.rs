@@ -5,6 +5,7 @@
 mod delivering;
 mod publishing;
 mod reading;
+mod rights;
 mod timing;
 
 #[cfg(test)]
@@ -19,7 +20,7 @@ use crate::history::Entry;
 
 /// A guarantee that can be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Rule {
+pub enum Rule {
     /// What was answered OK is stored: before anything of its writer that is.
     LostPrefix,
     /// The same, between others of its writer.
@@ -52,10 +53,20 @@ pub(crate) enum Rule {
     CameBack,
     /// `delivery_attempt` counts the deliveries.
     WrongAttempt,
+    /// No message comes more often than its consumer delivers it.
+    DeliveredTooOften,
     /// An ordered read has no holes but the ones that it reports.
     ReadHole,
     /// An ordered read has each message once, in order.
     ReadOrder,
+    /// Nobody is denied what it may do.
+    DeniedThoughAdmitted,
+    /// Nobody does what it may not do.
+    AllowedThoughBarred,
+    /// What was changed is in force in time.
+    InForceLate,
+    /// Where no process and no connection suffers, every outcome is known.
+    Interrupted,
     /// Calls end at their deadline.
     DeadlineMissed,
     /// After a fault the callers are served as before.
@@ -66,9 +77,9 @@ pub(crate) enum Rule {
 
 /// One broken guarantee.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Violation {
-    pub(crate) rule: Rule,
-    pub(crate) detail: String,
+pub struct Violation {
+    pub rule: Rule,
+    pub detail: String,
 }
 
 impl Violation {
@@ -88,38 +99,39 @@ impl fmt::Display for Violation {
 
 /// What became of a history.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
-    pub(crate) violations: Vec<Violation>,
-    pub(crate) figures: Figures,
+pub struct Verdict {
+    pub violations: Vec<Violation>,
+    pub figures: Figures,
 }
 
 /// The figures of a history.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Figures {
+pub struct Figures {
     /// Attempts to publish.
-    pub(crate) attempts: u64,
+    pub attempts: u64,
     /// Those whose outcome stayed unknown.
-    pub(crate) unknown: u64,
+    pub unknown: u64,
     /// Those that were refused.
-    pub(crate) refused: u64,
+    pub refused: u64,
     /// Different messages that are stored.
-    pub(crate) stored: u64,
+    pub stored: u64,
     /// Deliveries, those of ordered reads included.
-    pub(crate) delivered: u64,
+    pub delivered: u64,
     /// Deliveries behind the first of a message by its consumer.
-    pub(crate) again: u64,
+    pub again: u64,
     /// The longest time by which a call outlived its deadline.
-    pub(crate) excess: Duration,
+    pub excess: Duration,
     /// From the end of the fault to the first second that is as good as those before it.
-    pub(crate) recovery: Option<Duration>,
+    pub recovery: Option<Duration>,
 }
 
 /// Judges a whole history.
-pub(crate) fn judge(history: &[Entry]) -> Verdict {
+pub fn judge(history: &[Entry]) -> Verdict {
     let mut verdict = Verdict::default();
     let published = publishing::check(history, &mut verdict);
     delivering::check(history, &published, &mut verdict);
     reading::check(history, &published, &mut verdict);
+    rights::check(history, &mut verdict);
     timing::check(history, &mut verdict);
     verdict
 }

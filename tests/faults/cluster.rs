@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::Result;
+use crate::network::Network;
 use crate::options::Options;
 use crate::program::Program;
 use crate::proxy::Proxy;
@@ -39,8 +40,17 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts the servers in folders below this one, and waits until they are one cluster.
-    pub(crate) async fn start(options: &Options, folder: &Path) -> Result<Self> {
-        let ports = free_addresses(3 * SIZE)?;
+    pub(crate) async fn start(
+        options: &Options,
+        network: Option<&Network>,
+        folder: &Path,
+    ) -> Result<Self> {
+        let mut ports = free_addresses(3 * SIZE)?;
+        if let Some(network) = network {
+            for (place, port) in ports.iter_mut().enumerate() {
+                port.set_ip(network.address(place % SIZE)?);
+            }
+        }
         let (clients, rest) = ports.split_at(SIZE);
         let (monitoring, peers) = rest.split_at(SIZE);
         let mut cluster = Self {
@@ -48,7 +58,10 @@ impl Cluster {
             routes: Vec::new(),
         };
         for number in 0..SIZE {
-            cluster.routes.push(routes(number, peers).await?);
+            cluster.routes.push(match network {
+                None => routes(number, peers).await?,
+                Some(_) => (0..SIZE).map(|_| None).collect(),
+            });
             let home = folder.join(format!("n{number}"));
             fs::create_dir_all(home.join("store"))?;
             let mut node = Node {
@@ -57,12 +70,13 @@ impl Cluster {
                     &options.nats_server,
                     ["--config".into(), home.join("nats.conf")],
                     home.join("nats.log"),
-                ),
+                )
+                .on(network.map_or_else(Vec::new, |it| it.on(number).to_vec())),
                 address: clients[number],
                 monitoring: monitoring[number],
                 store: home.join("store"),
             };
-            let config = cluster.config(number, &node, peers[number]);
+            let config = cluster.config(number, &node, peers);
             fs::write(home.join("nats.conf"), config)?;
             node.program.start()?;
             cluster.nodes.push(node);
@@ -73,11 +87,14 @@ impl Cluster {
 
     /// Servers tell each other where to find the others: a place that nobody listens at, so that the
     /// proxies are the only ways. Clients are told nothing, for the same reason.
-    fn config(&self, number: usize, node: &Node, peer: SocketAddr) -> String {
-        let ways = self.routes[number].iter().flatten();
-        let ways: Vec<String> = ways
-            .map(|way| format!("nats://{}", way.address()))
-            .collect();
+    fn config(&self, number: usize, node: &Node, peers: &[SocketAddr]) -> String {
+        let peer = peers[number];
+        let ways = (0..SIZE).filter(|other| *other != number);
+        let way = |other: usize| {
+            let proxy = self.routes[number][other].as_ref();
+            proxy.map_or(peers[other], Proxy::address)
+        };
+        let ways: Vec<String> = ways.map(|other| format!("nats://{}", way(other))).collect();
         format!(
             "server_name: n{number}\nlisten: \"{}\"\nhttp: \"{}\"\n\
              jetstream {{ store_dir: \"{}\" }}\n\

@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::time::sleep;
 
 use crate::Result;
-use crate::callers::Scene;
+use crate::callers::Publisher;
 use crate::history::{Event, Victim, micros};
+use crate::jetstream::NewStream;
 use crate::options::Options;
 use crate::recorder::Recorder;
-use crate::run::{Outcome, RATE, WINDOW, conclude, join};
+use crate::run::{Outcome, conclude, join};
 use crate::stage::Stage;
 use crate::waiting::until;
 
 /// How many messages are stored before something happens.
 const STORED: u64 = 200;
+
+/// How long the stream remembers ids: longer than the run.
+const WINDOW: Duration = Duration::from_secs(600);
 
 const STORING: Duration = Duration::from_secs(60);
 
@@ -73,28 +76,21 @@ pub(crate) async fn run(
         Control::Memory => "memory",
         Control::PowerCut => "file",
     };
-    let config = json!({
-        "name": stream,
-        "subjects": [format!("{stream}.>")],
-        "storage": storage,
-        "num_replicas": 1,
-        "duplicate_window": u64::try_from(WINDOW.as_nanos())?,
-        "allow_direct": true,
-        "allow_batched": true,
-        "allow_atomic": true,
-    });
-    stage.jetstream.create_stream(config).await?;
+    let new = NewStream {
+        name: &stream,
+        storage,
+        replicas: 1,
+        window: WINDOW,
+        first: 1,
+    };
+    stage.jetstream.create_stream(&new).await?;
     recorder.record(Event::Stream {
         stream: stream.clone(),
         duplicate_window: micros(WINDOW),
     });
-    let gateways = stage
-        .gateways
-        .iter()
-        .map(|gateway| gateway.callers.address());
-    let scene = Scene::new(stream.clone(), gateways.collect(), recorder.clone(), RATE);
+    let scene = stage.scene(stream.clone(), recorder.clone());
     let scene = Arc::new(scene);
-    let publishers = scene.start_publishers(seed);
+    let publishers = scene.start_publishers(seed, &Publisher::ALL);
     let stored = async || (scene.stored.load(Ordering::Relaxed) >= STORED).then_some(());
     until("messages to lose", STORING, stored).await?;
 

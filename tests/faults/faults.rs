@@ -1,11 +1,14 @@
 //! The faults: what each does, and how it is healed.
 
+mod cables;
 mod links;
 mod processes;
+mod rights;
 mod streams;
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use fastrand::Rng;
 use tokio::time::sleep;
 
@@ -15,140 +18,153 @@ use crate::history::{Event, Victim};
 use crate::stage::Stage;
 
 /// What can be done to a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fault {
-    /// Nothing: what the others are compared with.
+    /// nothing
     None,
+    /// kill -9 of the server that leads the stream
     KillLeader,
+    /// kill -9 of any server
     KillNode,
+    /// kill -9 of all servers at once
     KillAllNodes,
+    /// kill -9 of the only server of a stream without replicas
+    KillOnlyNode,
+    /// kill -9 of the leader of a stream that forgets ids after a second
+    KillLeaderOfForgetful,
+    /// SIGSTOP of the server that leads the stream, longer than an election
     PauseLeader,
+    /// SIGSTOP of any server
     PauseNode,
+    /// SIGSTOP of all servers
     PauseAllNodes,
+    /// SIGTERM and restart of each server in turn
     RollNodes,
+    /// lame duck mode and restart of a server
     LameDuck,
+    /// the leader's routes carry nothing; the gateways still reach it
     IsolateLeader,
+    /// the leader hears the other servers, and they do not hear it
     MuteLeader,
+    /// the leader's file system is full; then it has room and is restarted
     DiskFull,
+    /// kill -9 of a gateway
     KillGateway,
+    /// SIGSTOP of a gateway
     PauseGateway,
+    /// SIGTERM and restart of each gateway in turn
     RollGateways,
+    /// all connections of callers break, again and again
     CutCallers,
+    /// connections of callers of one gateway carry nothing (half-open)
     StallCallers,
+    /// 100 ms, give or take half, on all connections of callers
     DelayCallers,
+    /// 16 KiB a second on each connection of callers, each way
+    SqueezeCallers,
+    /// all connections to NATS break, again and again
     CutServers,
+    /// connections to NATS of one gateway carry nothing (half-open)
     StallServers,
+    /// NATS hears all gateways, and they do not hear it
     MuteServers,
+    /// 100 ms, give or take half, on all connections to NATS
     DelayServers,
+    /// 16 KiB a second on each connection to NATS, each way
+    SqueezeServers,
+    /// one gateway is refused by one, two or all servers
     IsolateGateway,
+    /// no consumer reads
     SlowReaders,
+    /// ten times the messages
+    Burst,
+    /// half of the stream is purged
     Purge,
+    /// a consumer is deleted; its callers go on with another
     DeleteConsumer,
+    /// the stream is deleted with its consumers, and made again
+    DeleteStream,
+    /// the gateways' certificate is replaced, twice
+    RotateCertificate,
+    /// callers change over to another API key, then the old one is withdrawn
+    RotateKey,
+    /// callers change over to tokens by another key of their issuer, then the old one is withdrawn
+    RotateTokenKey,
+    /// the issuer's server hangs, is away, and comes back with another key
+    JwksOutage,
+    /// a group of callers loses its rights and gets them back
+    RotateRules,
+    /// kill -9 of the proxy in front of the gateways
+    KillEdge,
+    /// SIGSTOP of the proxy in front of the gateways
+    PauseEdge,
+    /// no packet passes between the leader and anybody
+    UnplugLeader,
+    /// no packet of the leader comes through; it hears everybody
+    GagLeader,
+    /// no packet reaches the leader; everybody hears it
+    DeafenLeader,
+    /// no packet passes between a gateway and anybody
+    UnplugGateway,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 26] = [
-        Self::None,
-        Self::KillLeader,
-        Self::KillNode,
-        Self::KillAllNodes,
-        Self::PauseLeader,
-        Self::PauseNode,
-        Self::PauseAllNodes,
-        Self::RollNodes,
-        Self::LameDuck,
-        Self::IsolateLeader,
-        Self::MuteLeader,
-        Self::DiskFull,
-        Self::KillGateway,
-        Self::PauseGateway,
-        Self::RollGateways,
-        Self::CutCallers,
-        Self::StallCallers,
-        Self::DelayCallers,
-        Self::CutServers,
-        Self::StallServers,
-        Self::MuteServers,
-        Self::DelayServers,
-        Self::IsolateGateway,
-        Self::SlowReaders,
-        Self::Purge,
-        Self::DeleteConsumer,
-    ];
-
     /// Those that a change is checked with.
-    pub(crate) const SHORT: [Self; 5] = [
+    pub(crate) const SHORT: [Self; 6] = [
         Self::KillLeader,
         Self::KillGateway,
         Self::StallServers,
         Self::CutCallers,
         Self::IsolateLeader,
+        Self::RotateKey,
     ];
 
     /// Its name, as it is given with --fault.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::KillLeader => "kill-leader",
-            Self::KillNode => "kill-node",
-            Self::KillAllNodes => "kill-all-nodes",
-            Self::PauseLeader => "pause-leader",
-            Self::PauseNode => "pause-node",
-            Self::PauseAllNodes => "pause-all-nodes",
-            Self::RollNodes => "roll-nodes",
-            Self::LameDuck => "lame-duck",
-            Self::IsolateLeader => "isolate-leader",
-            Self::MuteLeader => "mute-leader",
-            Self::DiskFull => "disk-full",
-            Self::KillGateway => "kill-gateway",
-            Self::PauseGateway => "pause-gateway",
-            Self::RollGateways => "roll-gateways",
-            Self::CutCallers => "cut-callers",
-            Self::StallCallers => "stall-callers",
-            Self::DelayCallers => "delay-callers",
-            Self::CutServers => "cut-servers",
-            Self::StallServers => "stall-servers",
-            Self::MuteServers => "mute-servers",
-            Self::DelayServers => "delay-servers",
-            Self::IsolateGateway => "isolate-gateway",
-            Self::SlowReaders => "slow-readers",
-            Self::Purge => "purge",
-            Self::DeleteConsumer => "delete-consumer",
-        }
+    pub(crate) fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// What it does, for the list.
-    pub(crate) fn what(self) -> &'static str {
+    pub(crate) fn what(self) -> String {
+        let value = self.to_possible_value();
+        let help = value.and_then(|value| value.get_help().map(ToString::to_string));
+        help.unwrap_or_default()
+    }
+
+    /// Whether it happens to a proxy in front of the gateways.
+    pub(crate) fn is_of_edge(self) -> bool {
+        matches!(self, Self::KillEdge | Self::PauseEdge)
+    }
+
+    /// Whether it happens to cables.
+    pub(crate) fn is_of_cable(self) -> bool {
+        use Fault::{DeafenLeader, GagLeader, UnplugGateway, UnplugLeader};
+        matches!(
+            self,
+            UnplugLeader | GagLeader | DeafenLeader | UnplugGateway
+        )
+    }
+
+    /// How many servers hold the stream that it happens to.
+    pub(crate) fn replicas(self) -> u64 {
         match self {
-            Self::None => "nothing",
-            Self::KillLeader => "kill -9 of the server that leads the stream",
-            Self::KillNode => "kill -9 of any server",
-            Self::KillAllNodes => "kill -9 of all servers at once",
-            Self::PauseLeader => {
-                "SIGSTOP of the server that leads the stream, longer than an election"
-            }
-            Self::PauseNode => "SIGSTOP of any server",
-            Self::PauseAllNodes => "SIGSTOP of all servers",
-            Self::RollNodes => "SIGTERM and restart of each server in turn",
-            Self::LameDuck => "lame duck mode and restart of a server",
-            Self::IsolateLeader => "the leader's routes carry nothing; the gateways still reach it",
-            Self::MuteLeader => "the leader hears the other servers, and they do not hear it",
-            Self::DiskFull => "the leader's file system is full; then it has room and is restarted",
-            Self::KillGateway => "kill -9 of a gateway",
-            Self::PauseGateway => "SIGSTOP of a gateway",
-            Self::RollGateways => "SIGTERM and restart of each gateway in turn",
-            Self::CutCallers => "all connections of callers break, again and again",
-            Self::StallCallers => "connections of callers of one gateway carry nothing (half-open)",
-            Self::DelayCallers => "100 ms, give or take half, on all connections of callers",
-            Self::CutServers => "all connections to NATS break, again and again",
-            Self::StallServers => "connections to NATS of one gateway carry nothing (half-open)",
-            Self::MuteServers => "NATS hears all gateways, and they do not hear it",
-            Self::DelayServers => "100 ms, give or take half, on all connections to NATS",
-            Self::IsolateGateway => "one gateway is refused by all servers",
-            Self::SlowReaders => "no consumer reads",
-            Self::Purge => "half of the stream is purged",
-            Self::DeleteConsumer => "a consumer is deleted; its callers go on with another",
+            Self::KillOnlyNode => 1,
+            _ => 3,
         }
+    }
+
+    /// For how long that stream remembers ids: mostly longer than any run.
+    pub(crate) fn window(self) -> Duration {
+        match self {
+            Self::KillLeaderOfForgetful => Duration::from_secs(1),
+            _ => Duration::from_secs(600),
+        }
+    }
+
+    /// Whether there are callers whose rights come and go.
+    pub(crate) fn has_guests(self) -> bool {
+        self == Self::RotateRules
     }
 
     /// Why it cannot be injected here.
@@ -172,7 +188,9 @@ impl Injection<'_> {
         self.scene.recorder.record(Event::Storm { victim });
         match fault {
             Fault::None => self.hold(2, 4).await,
-            Fault::KillLeader => self.kill_leader().await?,
+            Fault::KillLeader | Fault::KillOnlyNode | Fault::KillLeaderOfForgetful => {
+                self.kill_leader().await?;
+            }
             Fault::KillNode => self.kill_node().await?,
             Fault::KillAllNodes => self.kill_all_nodes().await?,
             Fault::PauseLeader => self.pause_leader().await?,
@@ -184,19 +202,34 @@ impl Injection<'_> {
             Fault::KillGateway => self.kill_gateway().await?,
             Fault::PauseGateway => self.pause_gateway().await,
             Fault::RollGateways => self.roll_gateways().await?,
+            Fault::KillEdge => self.kill_edge().await?,
+            Fault::PauseEdge => self.pause_edge().await,
             Fault::IsolateLeader => self.isolate_leader(false).await?,
             Fault::MuteLeader => self.isolate_leader(true).await?,
             Fault::CutCallers => self.cut_callers().await,
             Fault::StallCallers => self.stall_callers().await,
             Fault::DelayCallers => self.delay_callers().await,
+            Fault::SqueezeCallers => self.squeeze_callers().await,
             Fault::CutServers => self.cut_servers().await,
             Fault::StallServers => self.stall_servers().await,
             Fault::MuteServers => self.mute_servers().await,
             Fault::DelayServers => self.delay_servers().await,
+            Fault::SqueezeServers => self.squeeze_servers().await,
             Fault::IsolateGateway => self.isolate_gateway().await,
             Fault::SlowReaders => self.slow_readers().await,
+            Fault::Burst => self.burst().await,
             Fault::Purge => self.purge().await?,
             Fault::DeleteConsumer => self.delete_consumer().await?,
+            Fault::DeleteStream => self.delete_stream().await?,
+            Fault::RotateCertificate => self.rotate_certificate().await?,
+            Fault::RotateKey => self.rotate_key().await?,
+            Fault::RotateTokenKey => self.rotate_token_key().await?,
+            Fault::JwksOutage => self.jwks_outage().await?,
+            Fault::RotateRules => self.rotate_rules().await?,
+            Fault::UnplugLeader | Fault::GagLeader | Fault::DeafenLeader => {
+                self.lose_of_leader(fault).await?;
+            }
+            Fault::UnplugGateway => self.unplug_gateway().await?,
         }
         self.scene.recorder.record(Event::Healed);
         self.stage.until_well().await?;
@@ -217,6 +250,8 @@ fn victim(fault: Fault) -> Victim {
         Fault::KillLeader
         | Fault::KillNode
         | Fault::KillAllNodes
+        | Fault::KillOnlyNode
+        | Fault::KillLeaderOfForgetful
         | Fault::PauseLeader
         | Fault::PauseNode
         | Fault::PauseAllNodes
@@ -224,13 +259,26 @@ fn victim(fault: Fault) -> Victim {
         | Fault::LameDuck
         | Fault::IsolateLeader
         | Fault::MuteLeader
-        | Fault::DiskFull => Victim::JetStream,
+        | Fault::DiskFull
+        | Fault::UnplugLeader
+        | Fault::GagLeader
+        | Fault::DeafenLeader => Victim::JetStream,
         Fault::KillGateway
         | Fault::PauseGateway
         | Fault::RollGateways
+        | Fault::KillEdge
+        | Fault::PauseEdge
         | Fault::CutCallers
         | Fault::StallCallers
-        | Fault::DelayCallers => Victim::Callers,
+        | Fault::DelayCallers
+        | Fault::SqueezeCallers
+        | Fault::UnplugGateway => Victim::Callers,
+        Fault::None
+        | Fault::RotateCertificate
+        | Fault::RotateKey
+        | Fault::RotateTokenKey
+        | Fault::JwksOutage
+        | Fault::RotateRules => Victim::Nothing,
         _ => Victim::Nobody,
     }
 }

@@ -11,45 +11,57 @@ use crate::Result;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// Microseconds since the history began, by a clock that never goes back.
-    pub(crate) at: u64,
+    pub at: u64,
     #[serde(flatten)]
-    pub(crate) event: Event,
+    pub event: Event,
 }
 
 /// A message by who published it and its place among those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Key {
-    pub(crate) writer: u32,
+pub struct Key {
+    pub writer: u32,
     /// From 0, without holes.
-    pub(crate) counter: u64,
+    pub counter: u64,
 }
 
 /// What a payload says it is, and the hash of what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Content {
+pub struct Content {
     /// `None`: not a payload of any writer.
-    pub(crate) key: Option<Key>,
-    pub(crate) hash: u32,
+    pub key: Option<Key>,
+    pub hash: u32,
 }
 
 /// What a fault takes away while it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Victim {
+pub enum Victim {
     /// JetStream may change leaders, and forget what a consumer delivered last.
     JetStream,
     /// A gateway may be unable to answer its callers, whatever it does.
     Callers,
-    /// Nothing that would excuse anything.
+    /// Nothing that would excuse anything but outcomes that stay unknown.
     Nobody,
+    /// No process and no connection suffers: an unknown outcome has no excuse, either.
+    Nothing,
+}
+
+/// What a group of callers may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    Admitted,
+    /// That changes; either is right.
+    Changing,
+    Barred,
 }
 
 /// What happened. Times are in microseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(crate) enum Event {
+pub enum Event {
     /// The stream that all publish to, and how long it remembers ids.
     Stream {
         stream: String,
@@ -58,6 +70,8 @@ pub(crate) enum Event {
     /// What a writer asks for.
     Writer {
         writer: u32,
+        /// Who has the same rights.
+        group: String,
         path: String,
         /// Its messages are stored in the order of their counters.
         strict: bool,
@@ -68,6 +82,10 @@ pub(crate) enum Event {
     Consumer { consumer: String },
     /// A consumer that somebody deleted.
     ConsumerGone { consumer: String },
+    /// A consumer gives a message up that it has delivered so often.
+    Limited { consumer: String, max_deliver: u32 },
+    /// It has: nobody needs to have seen that message.
+    GivenUp { consumer: String, sequence: u64 },
     /// An ordered read, over several sessions. By the end it has read all there is.
     Reader { reader: String },
 
@@ -127,6 +145,13 @@ pub(crate) enum Event {
         first_available: u64,
     },
 
+    /// A caller was denied what it asked for.
+    Denied { group: String, reason: String },
+    /// What a group may do from now on; before any such event it is admitted.
+    Stands { group: String, standing: Standing },
+    /// Something that was changed took so long until it was in force, in microseconds.
+    InForce { what: String, took: u64, most: u64 },
+
     /// The caller load is complete.
     Loaded,
     /// A fault begins for somebody.
@@ -158,12 +183,12 @@ pub(crate) enum Event {
 }
 
 /// A time as entries have it.
-pub(crate) fn micros(duration: Duration) -> u64 {
+pub fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Writes a history to a file.
-pub(crate) fn write(path: &Path, entries: &[Entry]) -> Result<()> {
+pub fn write(path: &Path, entries: &[Entry]) -> Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     for entry in entries {
         serde_json::to_writer(&mut file, entry)?;
@@ -173,7 +198,7 @@ pub(crate) fn write(path: &Path, entries: &[Entry]) -> Result<()> {
 }
 
 /// Reads a history from a file.
-pub(crate) fn read(path: &Path) -> Result<Vec<Entry>> {
+pub fn read(path: &Path) -> Result<Vec<Entry>> {
     let lines = BufReader::new(File::open(path)?).lines();
     lines
         .map(|line| Ok(serde_json::from_str(&line?)?))

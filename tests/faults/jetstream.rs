@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::Result;
 use crate::history::Content;
@@ -17,8 +17,22 @@ use crate::waiting::until;
 const ANSWER: Duration = Duration::from_secs(5);
 const ELECTION: Duration = Duration::from_secs(90);
 
+/// How long a replica that is behind is left alone.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// How many messages are asked for at a time.
 const BATCH: u64 = 500;
+
+/// A stream to be made.
+pub(crate) struct NewStream<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) storage: &'a str,
+    pub(crate) replicas: u64,
+    /// How long it remembers ids.
+    pub(crate) window: Duration,
+    /// The sequence of its first message.
+    pub(crate) first: u64,
+}
 
 /// A connection to some servers.
 pub(crate) struct JetStream(Client);
@@ -62,8 +76,20 @@ impl JetStream {
         }
     }
 
-    pub(crate) async fn create_stream(&self, config: Value) -> Result<()> {
-        let name = config["name"].as_str().unwrap_or_default().to_owned();
+    /// Makes a stream that takes everything below its name.
+    pub(crate) async fn create_stream(&self, stream: &NewStream<'_>) -> Result<()> {
+        let name = stream.name;
+        let config = json!({
+            "name": name,
+            "subjects": [format!("{name}.>")],
+            "storage": stream.storage,
+            "num_replicas": stream.replicas,
+            "duplicate_window": u64::try_from(stream.window.as_nanos())?,
+            "first_seq": stream.first,
+            "allow_direct": true,
+            "allow_batched": true,
+            "allow_atomic": true,
+        });
         self.insist(&format!("STREAM.CREATE.{name}"), config)
             .await?;
         Ok(())
@@ -136,20 +162,27 @@ impl JetStream {
     }
 
     /// All messages of a stream, as the server has them that this is connected to.
+    ///
+    /// A replica that catches up answers from what it has so far: while there are fewer than the leader counts, what
+    /// is said to be the end is asked for again.
     pub(crate) async fn messages(&self, stream: &str) -> Result<Vec<(u64, Content)>> {
-        let last = self.last_sequence(stream).await?;
+        let state = self.stream(stream).await?["state"].take();
+        let [last, count] = ["last_seq", "messages"].map(|key| state[key].as_u64().unwrap_or(0));
         let mut messages = Vec::new();
-        let mut next = 1;
+        let (mut next, began) = (1, Instant::now());
         while next <= last {
             let batch = until("messages", ELECTION, async || {
                 self.batch(stream, next).await.ok().flatten()
             });
             let batch = batch.await?;
-            let Some((sequence, _)) = batch.last() else {
-                return Ok(messages);
-            };
-            next = sequence + 1;
-            messages.extend(batch);
+            if let Some((sequence, _)) = batch.last() {
+                next = sequence + 1;
+                messages.extend(batch);
+            } else if messages.len() as u64 >= count || began.elapsed() > ELECTION {
+                break;
+            } else {
+                sleep(PAUSE).await;
+            }
         }
         Ok(messages)
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::setup::Setup;
+
 /// Injects faults into a cluster with gateways, callers and a proxy everywhere, and judges what came of it.
 #[derive(Clone, Debug, Parser)]
 pub(crate) struct Options {
@@ -32,9 +34,21 @@ pub(crate) struct Options {
     /// Judge the history in this file and do nothing else
     #[arg(long, value_name = "FILE")]
     pub(crate) judge: Option<PathBuf>,
+    /// What the gateway's binary was built from, for the head of the table
+    #[arg(long, default_value = "an unknown commit")]
+    pub(crate) commit: String,
     /// The gateway's binary
     #[arg(long, value_name = "PROGRAM", default_value = "jetgate")]
     pub(crate) gateway: PathBuf,
+    /// Only what is injected on these ways between callers, gateways and servers
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) path: Vec<Setup>,
+    /// Envoy, for its rows
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) envoy: Option<PathBuf>,
+    /// nginx, for its rows
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) nginx: Option<PathBuf>,
     /// The nats-server
     #[arg(long, value_name = "PROGRAM", default_value = "nats-server")]
     pub(crate) nats_server: PathBuf,

@@ -8,7 +8,7 @@ use crate::history::{Content, Key};
 const FILLING: usize = 400;
 
 /// The payload of a message.
-pub(crate) fn payload(key: Key, rng: &mut fastrand::Rng) -> Bytes {
+pub fn payload(key: Key, rng: &mut fastrand::Rng) -> Bytes {
     let length = rng.usize(..FILLING);
     let filling: String = std::iter::repeat_with(|| rng.alphanumeric())
         .take(length)
@@ -17,7 +17,7 @@ pub(crate) fn payload(key: Key, rng: &mut fastrand::Rng) -> Bytes {
 }
 
 /// What a payload is.
-pub(crate) fn content(payload: &[u8]) -> Content {
+pub fn content(payload: &[u8]) -> Content {
     Content {
         key: key(payload),
         hash: crc32fast::hash(payload),

@@ -45,6 +45,13 @@ impl Program {
         }
     }
 
+    /// The same behind this beginning of its command line, which must become what follows it.
+    pub(crate) fn on(mut self, prefix: Vec<String>) -> Self {
+        self.command
+            .splice(0..0, prefix.into_iter().map(PathBuf::from));
+        self
+    }
+
     /// Starts it, without this process's environment, which may configure it.
     pub(crate) fn start(&mut self) -> Result<()> {
         let log = File::options().create(true).append(true).open(&self.log)?;
@@ -52,6 +59,7 @@ impl Program {
         let child = Command::new(program)
             .args(arguments)
             .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::null())
             .stdout(Stdio::from(log.try_clone()?))
             .stderr(Stdio::from(log))
@@ -120,8 +128,12 @@ impl Program {
         log.matches("panicked at").count() as u64
     }
 
+    /// The number of its process, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.running.as_ref()?.id()
+    }
+
     fn pid(&self) -> Option<Pid> {
-        let id = self.running.as_ref()?.id()?;
-        Pid::from_raw(i32::try_from(id).ok()?)
+        Pid::from_raw(i32::try_from(self.id()?).ok()?)
     }
 }

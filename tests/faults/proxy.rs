@@ -12,6 +12,9 @@ use tokio::time::sleep;
 
 use crate::Result;
 
+/// The most bytes that are taken at a time.
+const PIECE: usize = 64 << 10;
+
 /// What a connection suffers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Weather {
@@ -23,6 +26,8 @@ pub(crate) struct Weather {
     pub(crate) refuses: bool,
     /// Every piece of data waits between half of this and one and a half.
     pub(crate) delay: Duration,
+    /// How many bytes pass in a second, each way; 0 is no limit.
+    pub(crate) bytes_per_second: u64,
 }
 
 impl Weather {
@@ -32,6 +37,31 @@ impl Weather {
             holds_requests: true,
             holds_answers: true,
             ..Self::default()
+        }
+    }
+
+    /// So many bytes pass in a second, each way.
+    pub(crate) fn squeezed(bytes_per_second: u64) -> Self {
+        Self {
+            bytes_per_second,
+            ..Self::default()
+        }
+    }
+
+    /// How long so many bytes take.
+    fn takes(&self, size: usize) -> Duration {
+        let delay = self.delay.mul_f64(0.5 + fastrand::f64());
+        match self.bytes_per_second {
+            0 => delay,
+            rate => delay + Duration::from_secs_f64(size as f64 / rate as f64),
+        }
+    }
+
+    /// How many bytes are taken at a time: of a squeezed connection those of a tenth of a second.
+    fn piece(&self) -> usize {
+        match usize::try_from(self.bytes_per_second / 10) {
+            Ok(piece @ 1..PIECE) => piece,
+            _ => PIECE,
         }
     }
 }
@@ -123,14 +153,18 @@ async fn pass_on(
     mut state: watch::Receiver<State>,
     holds_back: fn(&Weather) -> bool,
 ) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(size @ 1..) = from.read(&mut buffer).await {
-        let passes = state.wait_for(|state| !holds_back(&state.weather)).await;
-        let Ok(delay) = passes.map(|state| state.weather.delay) else {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let piece = state.borrow().weather.piece();
+        let Ok(size @ 1..) = from.read(&mut buffer[..piece]).await else {
             return;
         };
-        if !delay.is_zero() {
-            sleep(delay.mul_f64(0.5 + fastrand::f64())).await;
+        let passes = state.wait_for(|state| !holds_back(&state.weather)).await;
+        let Ok(takes) = passes.map(|state| state.weather.takes(size)) else {
+            return;
+        };
+        if !takes.is_zero() {
+            sleep(takes).await;
         }
         if to.write_all(&buffer[..size]).await.is_err() {
             return;

@@ -1,19 +1,20 @@
 //! Takes down what happens while it does.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use crate::history::{Entry, Event, micros};
 
 /// Takes down what happens; clones write into one history.
 #[derive(Clone)]
-pub(crate) struct Recorder {
+pub struct Recorder {
     began: Instant,
     entries: Arc<Mutex<Vec<Entry>>>,
 }
 
 impl Recorder {
-    pub(crate) fn begin() -> Self {
+    pub fn begin() -> Self {
         Self {
             began: Instant::now(),
             entries: Arc::default(),
@@ -21,7 +22,7 @@ impl Recorder {
     }
 
     /// Adds an event that happens now.
-    pub(crate) fn record(&self, event: Event) {
+    pub fn record(&self, event: Event) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         // The clock is read under the lock: entries are in the order of their times.
         let at = micros(self.began.elapsed());
@@ -29,7 +30,7 @@ impl Recorder {
     }
 
     /// What was recorded so far.
-    pub(crate) fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<Entry> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.clone()
     }

@@ -5,24 +5,20 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::Result;
-use crate::callers::{ACK_WAIT, Scene};
+use crate::callers::{ACK_WAIT, Consumer, Publisher, Scene};
 use crate::checker::{Verdict, judge};
 use crate::faults::{Fault, Injection};
-use crate::fleet::Gateway;
 use crate::history::{self, Event};
-use crate::jetstream::JetStream;
+use crate::jetstream::{JetStream, NewStream};
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::stage::Stage;
+use crate::usage;
 use crate::waiting::until;
-
-/// Messages that each publisher sends in a second.
-pub(crate) const RATE: f64 = 15.0;
 
 /// How long callers work before the fault, and at least after it.
 const BEFORE: Duration = Duration::from_secs(4);
@@ -34,18 +30,8 @@ const RECOVERING: Duration = Duration::from_secs(31);
 const ENDING: Duration = Duration::from_secs(120);
 const DRAINING: Duration = Duration::from_secs(60);
 
-/// How long what callers used may take to be free again.
-const FREEING: Duration = Duration::from_secs(60);
-
-/// By how many open files, and by how much memory, a gateway may have grown in one run.
-const FILES: u64 = 8;
-const MEMORY: u64 = 64 << 20;
-
-/// What a stream remembers ids for: longer than any run.
-pub(crate) const WINDOW: Duration = Duration::from_secs(600);
-
 /// The roles of consumers; each begins with a consumer of its name.
-const ROLES: [&str; 3] = ["consume", "subscribe", "fetch"];
+pub(crate) const ROLES: [&str; 3] = ["consume", "subscribe", "fetch"];
 
 /// What became of a run.
 pub(crate) struct Outcome {
@@ -64,7 +50,7 @@ pub(crate) async fn run(
 ) -> Result<Outcome> {
     let recorder = Recorder::begin();
     let performed = perform(stage, fault, &stream, seed, &recorder).await;
-    let outcome = conclude(options, fault.name(), seed, &recorder)?;
+    let outcome = conclude(options, &fault.name(), seed, &recorder)?;
     performed.map_err(|error| match &outcome.history {
         Some(history) => format!(
             "{error}; what there is of the history: {}",
@@ -84,26 +70,20 @@ async fn perform(
     recorder: &Recorder,
 ) -> Result<()> {
     stage.until_well().await?;
-    declare(stage, recorder, stream).await?;
-    let before = usage(&stage.gateways).await?;
-    let gateways = stage
-        .gateways
-        .iter()
-        .map(|gateway| gateway.callers.address());
-    let scene = Scene::new(
-        stream.to_owned(),
-        gateways.collect(),
-        recorder.clone(),
-        RATE,
-    );
+    declare(stage, recorder, stream, fault).await?;
+    let before = usage::of_idle(stage).await?;
+    let scene = stage.scene(stream.to_owned(), recorder.clone());
     scene
         .consumers
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .extend(ROLES.map(|role| (role.to_owned(), role.to_owned())));
     let scene = Arc::new(scene);
-    let publishers = scene.start_publishers(seed);
-    let consumers = scene.start_consumers(seed);
+    let mut publishers = scene.start_publishers(seed, &Publisher::ALL);
+    let mut consumers = scene.start_consumers(seed, &Consumer::ALL);
+    if fault.has_guests() {
+        scene.start_guests(seed, &mut publishers, &mut consumers);
+    }
 
     work(&scene).await?;
     let mut injection = Injection {
@@ -120,27 +100,24 @@ async fn perform(
     drain(stage, &scene).await?;
     scene.over.cancel();
     join(consumers).await?;
-    release(stage, stream, &before, recorder).await?;
+    usage::release(stage, stream, &before, recorder).await?;
     read_all(stage, stream, recorder).await?;
     stage.jetstream.delete_stream(stream).await
 }
 
 /// Makes the stream and its consumers.
-async fn declare(stage: &Stage, recorder: &Recorder, stream: &str) -> Result<()> {
-    let config = json!({
-        "name": stream,
-        "subjects": [format!("{stream}.>")],
-        "storage": "file",
-        "num_replicas": 3,
-        "duplicate_window": u64::try_from(WINDOW.as_nanos())?,
-        "allow_direct": true,
-        "allow_batched": true,
-        "allow_atomic": true,
-    });
-    stage.jetstream.create_stream(config).await?;
+async fn declare(stage: &Stage, recorder: &Recorder, stream: &str, fault: Fault) -> Result<()> {
+    let new = NewStream {
+        name: stream,
+        storage: "file",
+        replicas: fault.replicas(),
+        window: fault.window(),
+        first: 1,
+    };
+    stage.jetstream.create_stream(&new).await?;
     recorder.record(Event::Stream {
         stream: stream.to_owned(),
-        duplicate_window: history::micros(WINDOW),
+        duplicate_window: history::micros(fault.window()),
     });
     for role in ROLES {
         stage
@@ -247,94 +224,6 @@ async fn standing(stage: &Stage, scene: &Scene, last: u64) -> Result<String> {
         );
     }
     Ok(standing)
-}
-
-/// What each gateway uses: open files and bytes.
-async fn usage(gateways: &[Gateway]) -> Result<Vec<(u64, u64)>> {
-    for gateway in gateways {
-        let is_idle = async || (in_use(gateway).await.ok()? == (0, 0)).then_some(());
-        until("a gateway without callers", FREEING, is_idle).await?;
-    }
-    gateways
-        .iter()
-        .map(|gateway| gateway.program.descriptors_and_memory())
-        .collect()
-}
-
-async fn in_use(gateway: &Gateway) -> Result<(u64, u64)> {
-    let sessions = gateway.metric("jetgate_sessions").await?;
-    Ok((sessions, gateway.metric("jetgate_connections").await?))
-}
-
-/// Waits until nothing of the callers is left, and takes down what is.
-async fn release(
-    stage: &Stage,
-    stream: &str,
-    before: &[(u64, u64)],
-    recorder: &Recorder,
-) -> Result<()> {
-    stage.until_well().await?;
-    let resource = |what: String, before, after, most| {
-        recorder.record(Event::Resource {
-            what,
-            before,
-            after,
-            most,
-        });
-    };
-    for (number, (gateway, before)) in stage.gateways.iter().zip(before).enumerate() {
-        let is_free = async || {
-            let used = in_use(gateway).await.ok()?;
-            let (files, _) = gateway.program.descriptors_and_memory().ok()?;
-            (used == (0, 0) && files <= before.0 + FILES).then_some(())
-        };
-        // What is still used then is a leak.
-        let _ = until("free resources", FREEING, is_free).await;
-        let (sessions, connections) = in_use(gateway).await?;
-        let outstanding = gateway.metric("jetgate_outstanding_messages").await?;
-        let (files, memory) = gateway.program.descriptors_and_memory()?;
-        resource(format!("sessions of gateway {number}"), 0, sessions, 0);
-        resource(
-            format!("connections of gateway {number}"),
-            0,
-            connections,
-            0,
-        );
-        resource(
-            format!("outstanding messages of gateway {number}"),
-            0,
-            outstanding,
-            0,
-        );
-        resource(
-            format!("open files of gateway {number}"),
-            before.0,
-            files,
-            before.0 + FILES,
-        );
-        resource(
-            format!("memory of gateway {number}"),
-            before.1,
-            memory,
-            before.1 + MEMORY,
-        );
-        resource(
-            format!("panics of gateway {number}"),
-            0,
-            gateway.program.panics(),
-            0,
-        );
-    }
-    let expected = ROLES.len() as u64;
-    let consumers = async || {
-        let info = stage.jetstream.stream(stream).await.ok()?;
-        info["state"]["consumer_count"].as_u64()
-    };
-    let are_gone = async || consumers().await.filter(|count| *count <= expected);
-    let _ = until("no other consumers", FREEING, are_gone).await;
-    let left = consumers().await.ok_or("no consumer count")?;
-    resource("consumers".to_owned(), expected, left, expected);
-    Ok(())
 }
 
 /// Takes down what each server holds.

@@ -1,11 +1,11 @@
 //! Waiting for what should become true, with a bound; and the plain HTTP of health checks and metrics.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::Result;
 
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// Looks until there is a value; fails when the time is over.
-pub(crate) async fn until<T>(
+pub async fn until<T>(
     what: &str,
     limit: Duration,
     mut look: impl AsyncFnMut() -> Option<T>,

@@ -2,7 +2,7 @@
 
 use tokio::time::sleep;
 
-use super::{Caller, DEADLINE, Outcome, PAUSE, patient, reason, within};
+use super::{Caller, DEADLINE, Outcome, PAUSE, patient, reason};
 use crate::history::Key;
 use crate::payload::{content, payload};
 use crate::proto::publish_request::Payload;
@@ -20,7 +20,7 @@ pub(super) async fn run(mut caller: Caller, atomic: bool) {
     } else {
         "ordered batch"
     };
-    let writer = caller.scene.writer(path, false, true);
+    let writer = caller.scene.writer(caller.identity, path, false, true);
     let mut counter = 0;
     while caller.paced(SIZE as usize).await {
         let keys: Vec<Key> = (counter..counter + SIZE)
@@ -54,7 +54,7 @@ async fn publish(caller: &mut Caller, keys: &[Key], atomic: bool) {
         });
         let ops: Vec<u64> = ops.collect();
         let mut publisher = caller.publisher();
-        let call = publisher.publish_batch(within(request.clone(), DEADLINE));
+        let call = publisher.publish_batch(caller.within(request.clone(), DEADLINE));
         let outcomes = match patient(DEADLINE, call).await {
             Ok(answer) => answer.into_inner().results.iter().map(outcome).collect(),
             // Only what was unknown before can be known by its id.
@@ -69,7 +69,10 @@ async fn publish(caller: &mut Caller, keys: &[Key], atomic: bool) {
                     ops.len()
                 ]
             }
-            Err(status) => vec![Outcome::of(&status); ops.len()],
+            Err(status) => {
+                caller.denied(&status);
+                vec![Outcome::of(&status); ops.len()]
+            }
         };
         for (op, outcome) in ops.iter().zip(&outcomes) {
             caller.scene.outcome(*op, outcome);

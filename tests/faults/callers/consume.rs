@@ -1,23 +1,27 @@
 //! Consumes, acknowledges in the same stream, and takes along what it holds to the next.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use super::settling::{acked, delivered};
-use super::{ACK_WAIT, Caller, Ended, PAUSE, SILENCE};
+use super::{ACK_WAIT, Caller, Ended, PAUSE, SILENCE, showing};
+use crate::access::Bearer;
 use crate::proto::acknowledgement::Target;
 use crate::proto::consume_open::Source;
 use crate::proto::consume_request::Frame as Request;
 use crate::proto::consume_response::Frame;
 use crate::proto::{
     AckKind, Acknowledgement, ConsumeOpen, ConsumeRequest, ConsumeResponse, DeliveryRange,
-    FlowLimits, Ping, ReceivedMessage, SessionOpened, SettleFrame, SettleResult,
+    FlowLimits, Ping, ReceivedMessage, SessionOpened, SettleFrame, SettleResult, UpdateCredentials,
 };
+
+/// The ping that follows fresh credentials.
+const SHOWN: u64 = 1;
 
 /// How many deliveries may be out.
 const WINDOW: u32 = 64;
@@ -38,7 +42,8 @@ pub(super) async fn run(mut caller: Caller, role: &str) {
     let mut held = Vec::new();
     while !caller.scene.over.is_cancelled() {
         // However it ended: the next session goes on.
-        let _ = session(&caller, role, &mut held).await;
+        let ended = session(&caller, role, &mut held).await;
+        caller.ended(&ended);
         caller.move_on();
         sleep(PAUSE).await;
     }
@@ -48,6 +53,8 @@ pub(super) async fn run(mut caller: Caller, role: &str) {
 struct Session<'a> {
     caller: &'a Caller,
     number: u64,
+    bearer: Bearer,
+    shown_before: Option<Bearer>,
     requests: mpsc::Sender<ConsumeRequest>,
     held: &'a mut Vec<Held>,
     /// Which messages an answer is awaited for, by settle_id.
@@ -71,8 +78,9 @@ async fn session(caller: &Caller, role: &str, held: &mut Vec<Held>) -> Ended {
         held: held.iter().map(|held| held.token.clone()).collect(),
         ..ConsumeOpen::default()
     })))?;
+    let bearer = caller.bearer();
     let mut subscriber = caller.subscriber();
-    let call = subscriber.consume(ReceiverStream::new(outgoing));
+    let call = subscriber.consume(showing(&bearer, ReceiverStream::new(outgoing)));
     let mut frames = timeout(SILENCE, call).await??.into_inner();
     let first = timeout(SILENCE, frames.message()).await??;
     let Some(Frame::Opened(opened)) = first.and_then(|first| first.frame) else {
@@ -81,6 +89,8 @@ async fn session(caller: &Caller, role: &str, held: &mut Vec<Held>) -> Ended {
     let mut session = Session {
         number: caller.scene.session(),
         caller,
+        bearer,
+        shown_before: None,
         requests,
         held,
         asked: HashMap::new(),
@@ -121,17 +131,20 @@ impl Session<'_> {
         let mut is_draining = false;
         loop {
             self.caller.scene.awake().await;
+            self.show()?;
             if is_draining && self.asked.is_empty() {
                 return Ok(());
             }
             let answer = tokio::select! {
-                answer = timeout(SILENCE, frames.message()) => answer??,
+                biased;
                 () = over.cancelled() => return Ok(()),
+                answer = timeout(SILENCE, frames.message()) => answer??,
             };
             match answer.and_then(|answer| answer.frame) {
                 Some(Frame::Messages(batch)) => self.receive(&batch.messages)?,
                 Some(Frame::Settled(settled)) => self.settled(&settled),
                 Some(Frame::Draining(_)) => is_draining = true,
+                Some(Frame::Pong(pong)) if pong.ping_id == SHOWN => self.shown_before = None,
                 Some(Frame::Heartbeat(_)) => {
                     self.requests
                         .try_send(frame(Request::Ping(Ping::default())))?;
@@ -140,6 +153,21 @@ impl Session<'_> {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Shows what the caller shows now, where that is new. What it showed before must be good until the gateway
+    /// has heard that, which the answer to a ping tells.
+    fn show(&mut self) -> Ended {
+        if self.shown_before.is_some() || !self.caller.is_stale(&self.bearer) {
+            return Ok(());
+        }
+        let new = self.caller.bearer();
+        let bearer = new.text.to_string();
+        self.shown_before = Some(std::mem::replace(&mut self.bearer, new));
+        let credentials = Request::Credentials(UpdateCredentials { bearer });
+        self.requests.try_send(frame(credentials))?;
+        let ping = Ping { ping_id: SHOWN };
+        Ok(self.requests.try_send(frame(Request::Ping(ping)))?)
     }
 
     fn receive(&mut self, messages: &[ReceivedMessage]) -> Ended {

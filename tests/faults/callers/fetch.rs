@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::settling::{called, delivered, settle};
-use super::{Caller, DEADLINE, PAUSE, patient, within};
+use super::{Caller, DEADLINE, PAUSE, patient};
 use crate::history::Event;
 use crate::proto::FetchRequest;
 
@@ -23,7 +23,7 @@ pub(super) async fn run(mut caller: Caller, role: &str) {
         let session = caller.scene.session();
         let op = called(&caller, "Fetch");
         let mut subscriber = caller.subscriber();
-        let answer = patient(DEADLINE, subscriber.fetch(within(request, DEADLINE))).await;
+        let answer = patient(DEADLINE, subscriber.fetch(caller.within(request, DEADLINE))).await;
         caller.scene.recorder.record(Event::Returned { op });
         match answer {
             Ok(answer) => {
@@ -31,7 +31,8 @@ pub(super) async fn run(mut caller: Caller, role: &str) {
                 delivered(&caller, session, &messages);
                 settle(&mut caller, &messages).await;
             }
-            Err(_) => {
+            Err(status) => {
+                caller.denied(&status);
                 caller.move_on();
                 sleep(PAUSE).await;
             }

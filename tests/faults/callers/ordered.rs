@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Caller, Ended, PAUSE, SILENCE};
+use super::{Caller, Ended, PAUSE, SILENCE, reason, showing};
 use crate::history::Event as Happening;
 use crate::payload::content;
 use crate::proto::received_message::Payload;
@@ -21,7 +21,15 @@ pub(super) async fn run(mut caller: Caller, reader: &str) {
     let mut token = String::new();
     while !caller.scene.over.is_cancelled() {
         // However it ended: the next session goes on.
-        let _ = session(&mut caller, reader, &mut token).await;
+        let ended = session(&mut caller, reader, &mut token).await;
+        caller.ended(&ended);
+        if let Err(error) = &ended
+            && let Some(status) = error.downcast_ref()
+            && reason(status).is_some_and(|reason| reason.starts_with("RESUME_TOKEN"))
+        {
+            // Of a stream that is gone: what follows is read from its beginning.
+            token.clear();
+        }
         caller.move_on();
         sleep(PAUSE).await;
     }
@@ -35,17 +43,19 @@ async fn session(caller: &mut Caller, reader: &str, token: &mut String) -> Ended
         resume_token: token.clone(),
         ..SubscribeRequest::default()
     };
+    let bearer = caller.bearer();
     let leaves = Instant::now() + Duration::from_millis(caller.rng.u64(LASTS));
     let mut subscriber = caller.subscriber();
-    let call = subscriber.subscribe(request);
+    let call = subscriber.subscribe(showing(&bearer, request));
     let mut events = timeout(SILENCE, call).await??.into_inner();
     let over = caller.scene.over.clone();
     loop {
         caller.scene.awake().await;
         let event = tokio::select! {
-            event = timeout(SILENCE, events.message()) => event??,
-            () = tokio::time::sleep_until(leaves) => return Ok(()),
+            biased;
             () = over.cancelled() => return Ok(()),
+            () = tokio::time::sleep_until(leaves) => return Ok(()),
+            event = timeout(SILENCE, events.message()) => event??,
         };
         match event.and_then(|event| event.event) {
             Some(Event::Opened(opened)) => *token = opened.resume_token,

@@ -2,15 +2,16 @@
 //! unknown.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use super::{Caller, Ended, Outcome, PAUSE, SILENCE};
+use super::{Caller, Ended, Outcome, PAUSE, SILENCE, showing};
+use crate::access::Bearer;
 use crate::history::Key;
 use crate::payload::{content, payload};
 use crate::proto::publish_request::Payload;
@@ -18,21 +19,31 @@ use crate::proto::publish_stream_request::Frame as Request;
 use crate::proto::publish_stream_response::Frame;
 use crate::proto::{
     ItemStatus, Ping, PublishAckMode, PublishAcks, PublishFrame, PublishOpen, PublishOrdering,
-    PublishPath, PublishRequest, PublishStreamRequest, PublishStreamResponse,
+    PublishPath, PublishRequest, PublishStreamRequest, PublishStreamResponse, UpdateCredentials,
 };
+
+/// The ping that follows fresh credentials.
+const SHOWN: u64 = 1;
 
 /// How many messages may be unanswered.
 const WINDOW: usize = 64;
 
-/// How many messages a frame has at most.
+/// How many the gateway may have under way, where no message has a deadline; 0 leaves that to it.
+const UNDER_WAY: [u32; 3] = [0, 8, 32];
+
+/// How many messages a frame has, but for one in so many: that has as many as there is room for, at most.
 const FRAME: usize = 4;
+const LARGE: u32 = 8;
+
+/// The pause behind a frame is the one of so many messages, at most.
+const PAUSED: usize = 8;
 
 /// The longest time that a message takes.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a publisher asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
+pub enum Manner {
     /// An answer for each message; ids made of the numbers.
     PerMessage,
     /// The same in order.
@@ -46,14 +57,6 @@ pub(super) enum Manner {
 }
 
 impl Manner {
-    pub(super) const ALL: [Self; 5] = [
-        Self::PerMessage,
-        Self::Strict,
-        Self::CumulativeWithIds,
-        Self::Cumulative,
-        Self::StrictCumulative,
-    ];
-
     fn path(self) -> &'static str {
         match self {
             Self::PerMessage => "publish stream",
@@ -96,7 +99,8 @@ pub(super) async fn run(mut caller: Caller, manner: Manner) {
     let mut numbering = begin(&caller, manner);
     loop {
         // However it ended: what is not answered decides what is next.
-        let _ = session(&mut caller, manner, &mut numbering).await;
+        let ended = session(&mut caller, manner, &mut numbering).await;
+        caller.ended(&ended);
         for (op, _) in numbering.unanswered.values_mut() {
             if let Some(op) = op.take() {
                 caller
@@ -121,9 +125,12 @@ pub(super) async fn run(mut caller: Caller, manner: Manner) {
 
 fn begin(caller: &Caller, manner: Manner) -> Numbering {
     Numbering {
-        writer: caller
-            .scene
-            .writer(manner.path(), manner.is_strict(), manner.has_ids()),
+        writer: caller.scene.writer(
+            caller.identity,
+            manner.path(),
+            manner.is_strict(),
+            manner.has_ids(),
+        ),
         next: 0,
         producer_id: String::new(),
         unanswered: BTreeMap::new(),
@@ -134,6 +141,8 @@ fn begin(caller: &Caller, manner: Manner) -> Numbering {
 struct Session<'a> {
     caller: &'a mut Caller,
     manner: Manner,
+    bearer: Bearer,
+    shown_before: Option<Bearer>,
     numbering: &'a mut Numbering,
     requests: mpsc::Sender<PublishStreamRequest>,
     is_draining: bool,
@@ -144,8 +153,9 @@ struct Session<'a> {
 async fn session(caller: &mut Caller, manner: Manner, numbering: &mut Numbering) -> Ended {
     let (requests, outgoing) = mpsc::channel(2 * WINDOW);
     requests.try_send(frame(Request::Open(open(caller, manner, numbering))))?;
+    let bearer = caller.bearer();
     let mut publisher = caller.publisher();
-    let call = publisher.publish_stream(ReceiverStream::new(outgoing));
+    let call = publisher.publish_stream(showing(&bearer, ReceiverStream::new(outgoing)));
     let mut frames = timeout(SILENCE, call).await??.into_inner();
     let first = timeout(SILENCE, frames.message()).await??;
     let Some(Frame::Opened(opened)) = first.and_then(|first| first.frame) else {
@@ -160,6 +170,8 @@ async fn session(caller: &mut Caller, manner: Manner, numbering: &mut Numbering)
     let mut session = Session {
         caller,
         manner,
+        bearer,
+        shown_before: None,
         numbering,
         requests,
         is_draining: false,
@@ -169,7 +181,7 @@ async fn session(caller: &mut Caller, manner: Manner, numbering: &mut Numbering)
     session.serve(&mut frames).await
 }
 
-fn open(caller: &Caller, manner: Manner, numbering: &Numbering) -> PublishOpen {
+fn open(caller: &mut Caller, manner: Manner, numbering: &Numbering) -> PublishOpen {
     PublishOpen {
         stream: caller.scene.stream.clone(),
         ack_mode: match manner.is_cumulative() {
@@ -182,6 +194,10 @@ fn open(caller: &Caller, manner: Manner, numbering: &Numbering) -> PublishOpen {
             false => PublishOrdering::None,
         }
         .into(),
+        max_in_flight: match manner.deadline() {
+            Some(_) => 0,
+            None => UNDER_WAY[caller.rng.usize(..UNDER_WAY.len())],
+        },
         publish_timeout: TIMEOUT.try_into().ok(),
         heartbeat_interval: Duration::from_secs(1).try_into().ok(),
         producer_id: match (manner.has_ids(), numbering.producer_id.as_str()) {
@@ -240,8 +256,7 @@ impl Session<'_> {
 
     /// Publishes until it is enough and everything is answered, or the stream ends.
     async fn serve(mut self, frames: &mut Streaming<PublishStreamResponse>) -> Ended {
-        let pace = Duration::from_secs_f64(FRAME as f64 / 2.0 / self.caller.scene.rate);
-        let mut ticks = tokio::time::interval(pace);
+        let mut next = Instant::now();
         let mut heard = Instant::now();
         loop {
             let is_enough = self.caller.scene.enough.is_cancelled();
@@ -249,27 +264,35 @@ impl Session<'_> {
             if is_idle && (is_enough || self.is_draining) || self.is_halted {
                 return Ok(());
             }
+            self.show()?;
             if heard.elapsed() > SILENCE {
                 return Err("silence".into());
             }
             tokio::select! {
+                biased;
                 answer = frames.message() => {
                     heard = Instant::now();
                     let Some(answer) = answer? else { return Ok(()) };
                     self.take(answer)?;
                 }
-                _ = ticks.tick() => {
+                () = sleep_until(next) => {
                     let room = WINDOW.saturating_sub(self.numbering.unanswered.len());
-                    if !is_enough && !self.is_draining && room > 0 {
-                        self.publish_more(room)?;
+                    let rng = &mut self.caller.rng;
+                    let count = match rng.u32(..LARGE) {
+                        0 => rng.usize(0..=room),
+                        _ => rng.usize(1..FRAME).min(room),
+                    };
+                    let pause = count.clamp(1, PAUSED) as f64 / self.caller.scene.rate();
+                    next += Duration::from_secs_f64(pause);
+                    if !is_enough && !self.is_draining {
+                        self.publish_more(count)?;
                     }
                 }
             }
         }
     }
 
-    fn publish_more(&mut self, room: usize) -> Ended {
-        let count = self.caller.rng.usize(1..FRAME).min(room);
+    fn publish_more(&mut self, count: usize) -> Ended {
         let mut numbers = Vec::new();
         for _ in 0..count {
             let key = Key {
@@ -290,6 +313,7 @@ impl Session<'_> {
         match answer.frame {
             Some(Frame::Acks(acks)) => self.answered(&acks),
             Some(Frame::Draining(_)) => self.is_draining = true,
+            Some(Frame::Pong(pong)) if pong.ping_id == SHOWN => self.shown_before = None,
             Some(Frame::Heartbeat(_)) => {
                 self.requests
                     .try_send(frame(Request::Ping(Ping::default())))?;
@@ -297,6 +321,21 @@ impl Session<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Shows what the caller shows now, where that is new. What it showed before must be good until the gateway
+    /// has heard that, which the answer to a ping tells.
+    fn show(&mut self) -> Ended {
+        if self.shown_before.is_some() || !self.caller.is_stale(&self.bearer) {
+            return Ok(());
+        }
+        let new = self.caller.bearer();
+        let bearer = new.text.to_string();
+        self.shown_before = Some(std::mem::replace(&mut self.bearer, new));
+        let credentials = Request::Credentials(UpdateCredentials { bearer });
+        self.requests.try_send(frame(credentials))?;
+        let ping = Ping { ping_id: SHOWN };
+        Ok(self.requests.try_send(frame(Request::Ping(ping)))?)
     }
 
     fn answered(&mut self, acks: &PublishAcks) {

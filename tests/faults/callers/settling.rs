@@ -2,7 +2,7 @@
 
 use tokio::time::sleep;
 
-use super::{ACK_WAIT, Caller, DEADLINE, PAUSE, patient, within};
+use super::{ACK_WAIT, Caller, DEADLINE, PAUSE, patient};
 use crate::history::{Event, micros};
 use crate::payload::content;
 use crate::proto::acknowledgement::Target;
@@ -96,9 +96,12 @@ async fn acknowledge(caller: &Caller, items: &[(AckKind, &ReceivedMessage)]) -> 
     };
     let op = called(caller, "Acknowledge");
     let mut subscriber = caller.subscriber();
-    let call = subscriber.acknowledge(within(request, DEADLINE));
+    let call = subscriber.acknowledge(caller.within(request, DEADLINE));
     let answer = patient(DEADLINE, call).await;
     caller.scene.recorder.record(Event::Returned { op });
+    if let Err(status) = &answer {
+        caller.denied(status);
+    }
     let results = answer.map(|answer| answer.into_inner().results);
     results
         .unwrap_or_default()

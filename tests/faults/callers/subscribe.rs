@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::settling::{delivered, settle};
-use super::{Caller, Ended, PAUSE, SILENCE};
+use super::{Caller, Ended, PAUSE, SILENCE, showing};
 use crate::proto::subscribe_request::Source;
 use crate::proto::subscribe_response::Event;
 use crate::proto::{FlowLimits, SubscribeRequest};
@@ -17,7 +17,8 @@ const WINDOW: u32 = 64;
 pub(super) async fn run(mut caller: Caller, role: &str) {
     while !caller.scene.over.is_cancelled() {
         // However it ended: the next session goes on.
-        let _ = session(&mut caller, role).await;
+        let ended = session(&mut caller, role).await;
+        caller.ended(&ended);
         caller.move_on();
         sleep(PAUSE).await;
     }
@@ -35,15 +36,20 @@ async fn session(caller: &mut Caller, role: &str) -> Ended {
         ..SubscribeRequest::default()
     };
     let number = caller.scene.session();
+    let bearer = caller.bearer();
     let mut subscriber = caller.subscriber();
-    let call = subscriber.subscribe(request);
+    let call = subscriber.subscribe(showing(&bearer, request));
     let mut events = timeout(SILENCE, call).await??.into_inner();
     let over = caller.scene.over.clone();
     loop {
         caller.scene.awake().await;
+        if caller.is_stale(&bearer) {
+            return Ok(());
+        }
         let event = tokio::select! {
-            event = timeout(SILENCE, events.message()) => event??,
+            biased;
             () = over.cancelled() => return Ok(()),
+            event = timeout(SILENCE, events.message()) => event??,
         };
         let Some(event) = event else { return Ok(()) };
         if let Some(Event::Messages(batch)) = event.event {

@@ -2,7 +2,7 @@
 
 use tokio::time::sleep;
 
-use super::{Caller, DEADLINE, Outcome, PAUSE, patient, within};
+use super::{Caller, DEADLINE, Outcome, PAUSE, patient};
 use crate::history::Key;
 use crate::payload::{content, payload};
 use crate::proto::PublishRequest;
@@ -14,7 +14,7 @@ const ATTEMPTS: u32 = 30;
 /// Publishes until it is enough. With ids, what is unknown is tried again.
 pub(super) async fn run(mut caller: Caller, ids: bool) {
     let path = if ids { "unary, ids" } else { "unary" };
-    let writer = caller.scene.writer(path, false, ids);
+    let writer = caller.scene.writer(caller.identity, path, false, ids);
     let mut counter = 0;
     while caller.paced(1).await {
         publish(&mut caller, Key { writer, counter }, ids).await;
@@ -38,13 +38,16 @@ async fn publish(caller: &mut Caller, key: Key, ids: bool) {
     for _ in 0..ATTEMPTS {
         let op = caller.scene.invoke(key, hash, Some(DEADLINE), None);
         let mut publisher = caller.publisher();
-        let call = publisher.publish(within(request.clone(), DEADLINE));
+        let call = publisher.publish(caller.within(request.clone(), DEADLINE));
         let outcome = match patient(DEADLINE, call).await {
             Ok(answer) => Outcome::Stored {
                 sequence: Some(answer.get_ref().sequence),
                 duplicate: answer.get_ref().duplicate,
             },
-            Err(status) => Outcome::of(&status),
+            Err(status) => {
+                caller.denied(&status);
+                Outcome::of(&status)
+            }
         };
         caller.scene.outcome(op, &outcome);
         match outcome {

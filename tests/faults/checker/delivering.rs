@@ -25,6 +25,8 @@ struct Consumer<'a> {
     /// When the acknowledgement of each message was confirmed.
     acked: HashMap<u64, u64>,
     is_gone: bool,
+    max_deliver: Option<u32>,
+    given_up: HashSet<u64>,
 }
 
 /// Checks every consumer.
@@ -35,7 +37,8 @@ pub(super) fn check(history: &[Entry], published: &Published, verdict: &mut Verd
         check_deliveries(name, consumer, published, &is_disturbed, violations);
         check_completeness(name, consumer, published, violations);
         check_acked(name, consumer, published, &is_disturbed, violations);
-        check_attempts(name, consumer, &is_disturbed, violations);
+        check_limit(name, consumer, violations);
+        check_attempts(name, consumer, published, &is_disturbed, violations);
         let deliveries = consumer.deliveries.len() as u64;
         let different: HashSet<u64> = sequences(consumer).collect();
         verdict.figures.delivered += deliveries;
@@ -52,6 +55,17 @@ fn gather(history: &[Entry]) -> BTreeMap<&str, Consumer<'_>> {
             }
             Event::ConsumerGone { consumer } => {
                 consumers.entry(consumer).or_default().is_gone = true;
+            }
+            Event::Limited {
+                consumer,
+                max_deliver,
+            } => {
+                let entry = consumers.entry(consumer).or_default();
+                entry.max_deliver = Some(*max_deliver);
+            }
+            Event::GivenUp { consumer, sequence } => {
+                let entry = consumers.entry(consumer).or_default();
+                entry.given_up.insert(*sequence);
             }
             Event::Delivered {
                 consumer,
@@ -121,7 +135,20 @@ fn check_deliveries(
     }
 }
 
-/// Everything that is stored came at least once.
+/// No delivery is more than there may be.
+fn check_limit(name: &str, consumer: &Consumer<'_>, violations: &mut Vec<Violation>) {
+    let most = consumer.max_deliver.unwrap_or(u32::MAX);
+    let too_often = consumer.deliveries.iter().find(|it| it.attempt > most);
+    if let Some(Delivery {
+        sequence, attempt, ..
+    }) = too_often
+    {
+        let detail = format!("{name}: {sequence} came as attempt {attempt} of {most}");
+        violations.push(Violation::new(Rule::DeliveredTooOften, detail));
+    }
+}
+
+/// Everything that is stored came at least once, unless it was given up.
 fn check_completeness(
     name: &str,
     consumer: &Consumer<'_>,
@@ -133,7 +160,7 @@ fn check_completeness(
     }
     let came: HashSet<u64> = sequences(consumer).collect();
     for (sequence, _) in &published.stored {
-        if !came.contains(sequence) {
+        if !came.contains(sequence) && !consumer.given_up.contains(sequence) {
             let detail = format!("{name}: {sequence}");
             violations.push(Violation::new(Rule::NeverDelivered, detail));
         }
@@ -171,22 +198,27 @@ fn check_acked(
 }
 
 /// Each delivery of a message has a higher attempt than those before it.
+///
+/// A leader that crashes may take its count along. A delivery of before the crash may come long after it, so any
+/// crash since the message was published excuses a count that begins anew.
 fn check_attempts(
     name: &str,
     consumer: &Consumer<'_>,
+    published: &Published,
     is_disturbed: &impl Fn(u64, u64) -> bool,
     violations: &mut Vec<Violation>,
 ) {
     let mut deliveries: Vec<&Delivery<'_>> = consumer.deliveries.iter().collect();
     deliveries.sort_by_key(|delivery| delivery.consumer_sequence);
-    // The last attempt of each message, when the first came, and how many did.
-    let mut last: HashMap<u64, (u32, u64, u32)> = HashMap::new();
+    // The last attempt of each message, how many came, and when the latest did: a new leader's numbers may be
+    // lower than those of the old one.
+    let mut last: HashMap<u64, (u32, u32, u64)> = HashMap::new();
     for delivery in deliveries {
-        let since = (0, delivery.at, 0);
-        let (attempt, first_at, came) = last.entry(delivery.sequence).or_insert(since);
+        let (attempt, came, until) = last.entry(delivery.sequence).or_default();
         let is_wrong = delivery.attempt <= *attempt || delivery.attempt <= *came;
-        *first_at = delivery.at.min(*first_at);
-        if is_wrong && !is_disturbed(*first_at, delivery.at) {
+        *until = delivery.at.max(*until);
+        let published_at = published.invoked_at(delivery.content);
+        if is_wrong && !is_disturbed(published_at.unwrap_or(delivery.at), *until) {
             let detail = format!(
                 "{name}: {} came as attempt {} behind attempt {attempt}, as delivery {}",
                 delivery.sequence,

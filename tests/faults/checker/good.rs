@@ -9,6 +9,7 @@ const STEP: u64 = 10_000;
 const STEPS: u64 = 800;
 const DEADLINE: u64 = 1_000_000;
 
+pub(super) const GROUP: &str = "callers";
 pub(super) const PLAIN: u32 = 1;
 pub(super) const STRICT: u32 = 2;
 pub(super) const ATOMIC: u32 = 3;
@@ -93,6 +94,7 @@ impl World {
             let path = "any".to_owned();
             self.add(Event::Writer {
                 writer,
+                group: GROUP.to_owned(),
                 path,
                 strict: writer == STRICT,
                 ids: true,
@@ -273,6 +275,12 @@ impl World {
                 });
             }
         }
+        let what = "a certificate".to_owned();
+        self.add(Event::InForce {
+            what,
+            took: 1,
+            most: 1,
+        });
         let what = "sessions".to_owned();
         self.add(Event::Resource {
             what,

@@ -1,6 +1,7 @@
 //! Tests of the checker itself: it finds nothing in a good history, and every way to spoil one.
 
 mod received;
+mod rights;
 mod stored;
 
 use std::collections::BTreeSet;
@@ -42,7 +43,7 @@ fn end(history: &[Entry]) -> (u64, u64) {
 /// Spoils a history in one way; the rules that must be named for it, one of them at least.
 type Mutation = fn(&mut Vec<Entry>, &mut Rng) -> Rule;
 
-const MUTATIONS: [(&str, Mutation); 25] = [
+const MUTATIONS: [(&str, Mutation); 32] = [
     ("drop the first", stored::drop_first),
     ("drop one in the middle", stored::drop_middle),
     ("drop the last", stored::drop_last),
@@ -65,9 +66,16 @@ const MUTATIONS: [(&str, Mutation); 25] = [
     ("swap two deliveries", received::swap_deliveries),
     ("deliver behind the acknowledgement", received::come_back),
     ("un-mark a repetition", received::unmark_attempt_number),
+    ("allow fewer deliveries", received::allow_fewer),
     ("drop from a read", received::drop_read),
     ("repeat in a read", received::repeat_read),
     ("invent a gap", received::invent_gap),
+    ("deny a message", rights::deny),
+    ("deny a session", rights::deny_a_session),
+    ("bar a writer that goes on", rights::bar_too_early),
+    ("bar a reader that goes on", rights::bar_a_reader_too_early),
+    ("take over late", rights::take_over_late),
+    ("lose outcomes in calm", rights::interrupt),
     ("outlive a deadline", received::outlive_deadline),
     ("stay away after the fault", received::stay_away),
     ("leak", received::leak),

@@ -40,6 +40,11 @@ struct Message {
 }
 
 impl Message {
+    /// Whether it was tried again when the stream could have forgotten its id: then it may be stored twice.
+    fn outlasts(&self, window: u64) -> bool {
+        self.invoked.1 - self.invoked.0 > window
+    }
+
     /// Whether every attempt was refused.
     fn is_refused(&self) -> bool {
         self.attempts == self.refused
@@ -147,6 +152,7 @@ fn gather(history: &[Entry], verdict: &mut Verdict) -> Published {
             }
             Event::Ok { op, .. } | Event::Refused { op, .. } | Event::Unknown { op, .. } => {
                 let Some(key) = ops.get(op) else { continue };
+                let window = published.duplicate_window;
                 let message = published.message_mut(*key);
                 outcome(*at, event, message, &mut verdict.figures);
                 if let Event::Ok {
@@ -155,7 +161,7 @@ fn gather(history: &[Entry], verdict: &mut Verdict) -> Published {
                 } = event
                 {
                     let known = *message.sequence.get_or_insert(*sequence);
-                    if known != *sequence {
+                    if known != *sequence && !message.outlasts(window) {
                         let detail = format!("{key:?} was told {known}, then {sequence}");
                         let violation = Violation::new(Rule::WrongSequence, detail);
                         verdict.violations.push(violation);
@@ -201,7 +207,7 @@ fn place(published: &mut Published, violations: &mut Vec<Violation>) {
         let message = published.message_mut(key);
         let first = message.found.replace(sequence);
         if let Some(first) = first
-            && message.invoked.1 - message.invoked.0 <= window
+            && !message.outlasts(window)
         {
             let detail = format!("{key:?} is stored at {first} and at {sequence}");
             violations.push(Violation::new(Rule::StoredTwice, detail));
@@ -236,7 +242,8 @@ fn check_writer(
                 if message.is_refused() {
                     violations.push(Violation::new(Rule::StoredThoughRefused, &name));
                 }
-                if message.sequence.is_some_and(|told| told != found) {
+                let is_elsewhere = message.sequence.is_some_and(|told| told != found);
+                if is_elsewhere && !message.outlasts(published.duplicate_window) {
                     let detail = format!("{name}: told {:?}, is at {found}", message.sequence);
                     violations.push(Violation::new(Rule::WrongSequence, detail));
                 }
@@ -260,22 +267,21 @@ fn check_writer(
 
 /// An atomic batch is all there, or nothing of it.
 fn check_batches(published: &Published, violations: &mut Vec<Violation>) {
-    let mut batches: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-    for message in published
-        .writers
-        .values()
-        .flat_map(|writer| &writer.messages)
-    {
-        let Some(atomic) = message.atomic else {
-            continue;
-        };
-        let (all, found) = batches.entry(atomic).or_default();
-        *all += 1;
-        *found += u64::from(message.found.is_some());
+    let mut batches: BTreeMap<(u32, u64), (u64, u64)> = BTreeMap::new();
+    for (number, writer) in &published.writers {
+        for message in &writer.messages {
+            let Some(atomic) = message.atomic else {
+                continue;
+            };
+            let (all, found) = batches.entry((*number, atomic)).or_default();
+            *all += 1;
+            *found += u64::from(message.found.is_some());
+        }
     }
-    for (batch, (all, found)) in batches {
+    for ((writer, batch), (all, found)) in batches {
         if found != 0 && found != all && published.purged.is_none() {
-            let detail = format!("{found} of the {all} messages of batch {batch} are stored");
+            let detail =
+                format!("{found} of the {all} messages of batch {batch} of writer {writer}");
             violations.push(Violation::new(Rule::TornBatch, detail));
         }
     }

@@ -13,6 +13,9 @@ const CUTS: Duration = Duration::from_millis(700);
 
 const DELAY: Duration = Duration::from_millis(100);
 
+/// Bytes that a squeezed connection carries in a second, each way.
+const SQUEEZED: u64 = 16 << 10;
+
 impl Injection<'_> {
     /// Nothing passes between the stream's leader and the other servers; or, one way, nothing from it.
     pub(super) async fn isolate_leader(&mut self, one_way: bool) -> Result<()> {
@@ -69,6 +72,12 @@ impl Injection<'_> {
         self.each_caller(|way| way.set(Weather::default()));
     }
 
+    pub(super) async fn squeeze_callers(&mut self) {
+        self.each_caller(|way| way.set(Weather::squeezed(SQUEEZED)));
+        self.hold(6, 9).await;
+        self.each_caller(|way| way.set(Weather::default()));
+    }
+
     fn each_caller(&self, what: impl Fn(&Proxy)) {
         self.stage
             .gateways
@@ -110,17 +119,24 @@ impl Injection<'_> {
         self.each_server(|way| way.set(Weather::default()));
     }
 
+    pub(super) async fn squeeze_servers(&mut self) {
+        self.each_server(|way| way.set(Weather::squeezed(SQUEEZED)));
+        self.hold(6, 9).await;
+        self.each_server(|way| way.set(Weather::default()));
+    }
+
     pub(super) async fn isolate_gateway(&mut self) {
         let gateway = self.rng.usize(..self.stage.gateways.len());
         let refused = Weather {
             refuses: true,
             ..Weather::default()
         };
-        self.set_servers_of(gateway, refused);
-        self.stage.gateways[gateway]
-            .servers
-            .iter()
-            .for_each(Proxy::cut);
+        let ways = &self.stage.gateways[gateway].servers;
+        let count = self.rng.usize(1..=ways.len());
+        for way in self.rng.choose_multiple(ways, count) {
+            way.set(refused);
+            way.cut();
+        }
         self.hold(5, 9).await;
         self.set_servers_of(gateway, Weather::default());
     }

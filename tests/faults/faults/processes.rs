@@ -117,6 +117,29 @@ impl Injection<'_> {
         self.stage.gateways[gateway].program.signal(Signal::CONT);
     }
 
+    pub(super) async fn kill_edge(&mut self) -> Result<()> {
+        if let Some(edge) = &mut self.stage.edge {
+            edge.program.kill().await?;
+        }
+        self.hold(1, 4).await;
+        match &mut self.stage.edge {
+            Some(edge) => edge.program.start(),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn pause_edge(&mut self) {
+        self.signal_edge(Signal::STOP);
+        self.hold(5, 9).await;
+        self.signal_edge(Signal::CONT);
+    }
+
+    fn signal_edge(&self, signal: Signal) {
+        if let Some(edge) = &self.stage.edge {
+            edge.program.signal(signal);
+        }
+    }
+
     pub(super) async fn roll_gateways(&mut self) -> Result<()> {
         for gateway in &mut self.stage.gateways {
             gateway.program.terminate().await?;

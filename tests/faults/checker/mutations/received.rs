@@ -25,6 +25,23 @@ pub(super) fn drop_deliveries(history: &mut Vec<Entry>, rng: &mut Rng) -> Rule {
     Rule::NeverDelivered
 }
 
+pub(super) fn allow_fewer(history: &mut Vec<Entry>, rng: &mut Rng) -> Rule {
+    let place = any_place(history, rng, |event| {
+        matches!(event, Event::Delivered { attempt: 2.., .. })
+    });
+    if let Event::Delivered {
+        consumer, attempt, ..
+    } = &history[place].event
+    {
+        let event = Event::Limited {
+            consumer: consumer.clone(),
+            max_deliver: attempt - 1,
+        };
+        history.insert(0, Entry { at: 0, event });
+    }
+    Rule::DeliveredTooOften
+}
+
 pub(super) fn swap_deliveries(history: &mut Vec<Entry>, rng: &mut Rng) -> Rule {
     let places = places(
         history,
