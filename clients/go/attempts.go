@@ -11,7 +11,8 @@ import (
 
 // attempt makes a call that publishes, and again while that is safe and may help. An attempt that may have stored something is
 // not taken back by later ones that fail: only an answer makes the outcome known.
-func attempt[R any](ctx context.Context, messageID string, isRepeatable bool, call func(grpc.CallOption) (R, error)) (R, error) {
+// wasOpen says of an answer whether one before it may have stored something.
+func attempt[R any](ctx context.Context, messageID string, isRepeatable bool, call func(grpc.CallOption) (R, error)) (response R, wasOpen bool, err error) {
 	var retries backoff
 	var openSince time.Time
 	for {
@@ -19,7 +20,7 @@ func attempt[R any](ctx context.Context, messageID string, isRepeatable bool, ca
 		var gateway peer.Peer
 		response, err := call(grpc.Peer(&gateway))
 		if err == nil {
-			return response, nil
+			return response, !openSince.IsZero(), nil
 		}
 		failed := newError(err)
 		isOpen := failed.leavesOpen(gateway.Addr != nil)
@@ -28,7 +29,7 @@ func attempt[R any](ctx context.Context, messageID string, isRepeatable bool, ca
 		}
 		mayRepeat := failed.Code == codes.Unavailable && (isRepeatable || !isOpen)
 		if !mayRepeat || retries.wait(ctx, failed) != nil || mayBeForgotten(openSince, usualWindow) {
-			return response, failed.judged(!openSince.IsZero(), messageID)
+			return response, !openSince.IsZero(), failed.judged(!openSince.IsZero(), messageID)
 		}
 	}
 }
@@ -48,6 +49,7 @@ func (e *Error) judged(mayBeStored bool, messageID string) error {
 		return e
 	}
 	unknown := outcomeUnknown(e.Error(), messageID)
+	unknown.cause = e
 	if e.Code == codes.DeadlineExceeded || e.Code == codes.Canceled {
 		unknown.Code = e.Code
 	}

@@ -157,6 +157,32 @@ func TestWhatTheStreamMayHaveForgottenIsNotSentAgain(t *testing.T) {
 	}
 }
 
+func TestARefusalDoesNotTakeBackThatAnEarlierAttemptMayHaveStoredTheMessage(t *testing.T) {
+	p := &Publisher{ledger: newLedger(), room: make(chan struct{}), producer: "p"}
+	var futures [2]Future
+	for i := range futures {
+		p.ledger.add(&jetgatev1.PublishRequest{}, &futures[i], 1)
+	}
+	p.ledger.take(1, 100, time.Now())
+	p.ledger.rewind()
+	p.ledger.take(2, 100, time.Now())
+	refused := &jetgatev1.ItemStatus{Code: int32(codes.ResourceExhausted), Reason: jetgatev1.ErrorReason_ERROR_REASON_STREAM_FULL}
+	p.take(&jetgatev1.PublishAcks{Failed: []*jetgatev1.PublishFailure{{FirstNumber: 1, LastNumber: 2, Status: refused}}})
+	_, again := futures[0].Wait(context.Background())
+	_, once := futures[1].Wait(context.Background())
+	var failed *Error
+	if !OutcomeUnknown(again) || !errors.As(again, &failed) || failed.Metadata["message_id"] != "p:1" {
+		t.Fatal(again)
+	}
+	var cause *Error
+	if !errors.As(failed.Unwrap(), &cause) || cause.Reason != "STREAM_FULL" {
+		t.Fatal(cause)
+	}
+	if !errors.As(once, &failed) || failed.Reason != "STREAM_FULL" {
+		t.Fatal(once)
+	}
+}
+
 func TestAReasonThatIsYoungerThanTheClientIsJudgedByItsCode(t *testing.T) {
 	for code, want := range map[codes.Code]Retry{
 		codes.Unavailable: RetryLater, codes.ResourceExhausted: RetryLater, codes.Aborted: RetryAfterRead, codes.NotFound: RetryNever,
@@ -177,7 +203,7 @@ func attemptsOf(t *testing.T, isRepeatable bool, ends ...codes.Code) error {
 	made := 0
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	_, err := attempt(ctx, "id", isRepeatable, func(option grpc.CallOption) (*jetgatev1.PublishResponse, error) {
+	_, _, err := attempt(ctx, "id", isRepeatable, func(option grpc.CallOption) (*jetgatev1.PublishResponse, error) {
 		if made == 0 {
 			option.(grpc.PeerCallOption).PeerAddr.Addr = &net.TCPAddr{}
 		} else {

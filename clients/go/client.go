@@ -198,14 +198,7 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 type backoff struct{ failures int }
 
 func (b *backoff) wait(ctx context.Context, err error) error {
-	delay := min(50*time.Millisecond<<min(b.failures, 6), 2*time.Second)
-	b.failures++
-	delay = delay/2 + jitter(delay)
-	var failed *Error
-	if errors.As(err, &failed) && failed.RetryDelay > delay {
-		delay = failed.RetryDelay
-	}
-	timer := time.NewTimer(delay)
+	timer := time.NewTimer(b.next(err))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -213,4 +206,16 @@ func (b *backoff) wait(ctx context.Context, err error) error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+// next is how long to wait now.
+func (b *backoff) next(err error) time.Duration {
+	delay := min(50*time.Millisecond<<min(b.failures, 6), 2*time.Second)
+	b.failures++
+	delay = delay/2 + jitter(delay)
+	var failed *Error
+	if errors.As(err, &failed) && failed.RetryDelay > delay {
+		delay = failed.RetryDelay
+	}
+	return delay
 }

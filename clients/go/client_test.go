@@ -293,3 +293,43 @@ func TestExamples(t *testing.T) {
 		t.Fatalf("%d lines", lines)
 	}
 }
+
+// example runs one to its end and returns what it printed.
+func example(t *testing.T, servers *world, name string, environment ...string) string {
+	t.Helper()
+	program := exec.Command("go", "run", "./examples/"+name)
+	program.Env = append(append(os.Environ(), "JETGATE_URL="+servers.facts.Gateways[0]), environment...)
+	output, err := program.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	return string(output)
+}
+
+func TestATraceGoesFromThePublisherToTheConsumer(t *testing.T) {
+	t.Parallel()
+	servers := startWorld(t, nil)
+	client := connect(t, servers)
+	createStream(t, client)
+	createConsumer(t, client, 30*time.Second)
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	said := example(t, servers, "tracing", "STREAM_NAME=USERS", "CONSUMER_NAME=worker", "TRACEPARENT="+trace)
+	if want := "published in " + trace + "\nada goes on in " + trace + "\n"; said != want {
+		t.Fatal(said)
+	}
+}
+
+func TestAPaymentIsBookedOnceHoweverOftenTheProgramRuns(t *testing.T) {
+	t.Parallel()
+	servers := startWorld(t, nil)
+	ledger := "LEDGER=" + t.TempDir() + "/ledger"
+	first := example(t, servers, "exactly_once", ledger)
+	if strings.Count(first, "published before: false") != 3 || strings.Count(first, "booked before: false") != 3 {
+		t.Fatal(first)
+	}
+	// Another consumer gets everything again, as this one would where it had crashed before its acknowledgement.
+	again := example(t, servers, "exactly_once", ledger, "CONSUMER_NAME=again")
+	if strings.Count(again, "published before: true") != 3 || strings.Count(again, "booked before: true") != 3 {
+		t.Fatal(again)
+	}
+}

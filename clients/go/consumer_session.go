@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -20,9 +21,18 @@ func (c *Consumer) run(ctx context.Context, open *jetgatev1.ConsumeOpen, first c
 	defer c.cancel()
 	var retries backoff
 	var once sync.Once
+	var session *consumeSession
 	for {
-		err := c.runSession(ctx, open, func() { retries.failures = 0; once.Do(func() { close(first) }) })
-		if c.isOver(ctx, err) || retries.wait(ctx, err) != nil {
+		var err error
+		if session == nil {
+			session, err = c.openSession(ctx, open)
+		}
+		if session != nil {
+			retries.failures = 0
+			once.Do(func() { close(first) })
+			session, err = c.serve(ctx, open, session)
+		}
+		if session == nil && (c.isOver(ctx, err) || retries.wait(ctx, err) != nil) {
 			break
 		}
 	}
@@ -51,34 +61,74 @@ func (c *Consumer) isOver(ctx context.Context, err error) bool {
 	return isOver
 }
 
-// runSession is one stream from its opening to its end.
-func (c *Consumer) runSession(ctx context.Context, open *jetgatev1.ConsumeOpen, isOpen func()) error {
+// consumeSession is a session that is open, or is being opened.
+type consumeSession struct {
+	stream consumeStream
+	cancel context.CancelFunc
+	alive  *watchdog
+	// offered is what it was asked to take over, by these tokens; there may be fresh ones since.
+	offered []*Received
+	tokens  []string
+	opened  *jetgatev1.SessionOpened
+	// ended has why the stream ended, and is closed then.
+	ended chan error
+	// retiring has something when the gateway is about to end the session.
+	retiring chan struct{}
+}
+
+func (c *Consumer) openSession(ctx context.Context, open *jetgatev1.ConsumeOpen) (*consumeSession, error) {
+	session, err := c.dial(ctx, open, c.offer(open))
+	if err == nil {
+		c.begin(session)
+	}
+	return session, err
+}
+
+// dial opens a session that is asked to take over what is offered.
+func (c *Consumer) dial(ctx context.Context, open *jetgatev1.ConsumeOpen, offered []*Received) (*consumeSession, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	alive := newWatchdog(cancel)
-	defer alive.stop()
-	offered := c.offer(open)
-	stream, err := c.client.subscriber.Consume(ctx)
+	session := &consumeSession{
+		cancel: cancel, alive: newWatchdog(cancel), offered: offered, tokens: open.Held,
+		ended: make(chan error, 1), retiring: make(chan struct{}, 1),
+	}
+	if err := session.dial(ctx, c.client.subscriber, open); err != nil {
+		session.end()
+		return nil, session.alive.explain(fromRPC(err))
+	}
+	return session, nil
+}
+
+func (s *consumeSession) dial(ctx context.Context, subscriber jetgatev1.SubscriberServiceClient, open *jetgatev1.ConsumeOpen) error {
+	stream, err := subscriber.Consume(ctx)
 	if err != nil {
-		return fromRPC(err)
+		return err
 	}
 	if err := stream.Send(&jetgatev1.ConsumeRequest{Frame: &jetgatev1.ConsumeRequest_Open{Open: open}}); err != nil && err != io.EOF {
-		return fromRPC(err)
+		return err
 	}
 	response, err := stream.Recv()
 	if err != nil {
-		return alive.explain(fromRPC(err))
+		return err
 	}
-	opened := response.GetOpened()
-	session := c.begin(offered, opened)
-	isOpen()
-	ended := make(chan error, 1)
-	retiring := make(chan struct{}, 1)
+	s.stream, s.opened = stream, response.GetOpened()
+	return nil
+}
+
+func (s *consumeSession) end() {
+	s.alive.stop()
+	s.cancel()
+}
+
+// leave lets the gateway end the session: everything is with the next one.
+func (s *consumeSession) leave() {
+	_ = s.stream.CloseSend()
 	go func() {
-		ended <- c.receive(stream, session, alive, retiring)
-		close(ended)
+		defer s.end()
+		select {
+		case <-s.ended:
+		case <-time.After(lastAnswers):
+		}
 	}()
-	return alive.explain(c.send(stream, newSpeaking(session, opened), retiring, ended))
 }
 
 func (c *Consumer) offer(open *jetgatev1.ConsumeOpen) []*Received {
@@ -92,40 +142,51 @@ func (c *Consumer) offer(open *jetgatev1.ConsumeOpen) []*Received {
 	return offered
 }
 
-func (c *Consumer) begin(offered []*Received, opened *jetgatev1.SessionOpened) uint64 {
+// begin goes over to a session that was opened: what the one before did not answer is said to this one.
+func (c *Consumer) begin(session *consumeSession) {
 	c.lock.Lock()
-	defer c.lock.Unlock()
-	for _, lost := range c.book.adopted(offered, opened) {
+	c.book.moved()
+	for _, lost := range c.book.adopted(session.offered, session.tokens, session.opened) {
 		c.queue = slices.DeleteFunc(c.queue, func(waiting *Received) bool { return waiting == lost })
 	}
 	c.session++
 	c.opened = true
-	return c.session
+	number := c.session
+	c.lock.Unlock()
+	go func() {
+		session.ended <- session.alive.explain(c.receive(session, number))
+		close(session.ended)
+	}()
 }
 
 // receive takes what comes until the stream ends; nil is its end in order.
-func (c *Consumer) receive(stream consumeStream, session uint64, alive *watchdog, retiring chan<- struct{}) error {
+func (c *Consumer) receive(session *consumeSession, number uint64) error {
+	isRetiring := false
 	for {
-		response, err := stream.Recv()
+		response, err := session.stream.Recv()
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return fromRPC(err)
 		}
-		alive.heard()
+		session.alive.heard()
 		switch frame := response.Frame.(type) {
 		case *jetgatev1.ConsumeResponse_Messages:
-			c.take(frame.Messages.Messages, session)
+			c.take(frame.Messages.Messages, number)
 		case *jetgatev1.ConsumeResponse_Settled:
 			c.lock.Lock()
 			c.book.answered(frame.Settled)
 			c.lock.Unlock()
+			if isRetiring {
+				c.wake() // the next session waits for this
+			}
 		case *jetgatev1.ConsumeResponse_Heartbeat:
 			c.hear(frame.Heartbeat)
 		case *jetgatev1.ConsumeResponse_Draining:
+			isRetiring = true
 			select {
-			case retiring <- struct{}{}:
+			case session.retiring <- struct{}{}:
 			default:
 			}
 		}

@@ -52,6 +52,8 @@ type Error struct {
 	Violations map[string]string
 	// RetryDelay is how long to wait before a retry, where the gateway says so.
 	RetryDelay time.Duration
+	// cause is what the last attempt said, where that does not tell the outcome.
+	cause error
 }
 
 // Error is for people.
@@ -61,6 +63,9 @@ func (e *Error) Error() string {
 	}
 	return fmt.Sprintf("jetgate: %s %s: %s", codeName(e.Code), e.Reason, e.Message)
 }
+
+// Unwrap is what the last attempt said, where the outcome of all of them is unknown.
+func (e *Error) Unwrap() error { return e.cause }
 
 // GRPCStatus lets status.Code and status.FromError understand the error.
 func (e *Error) GRPCStatus() *status.Status { return status.New(e.Code, e.Message) }

@@ -12,8 +12,15 @@ type entry struct {
 	future  *Future
 	size    int
 	// sentAt is when it went out for the first time; zero: never.
-	sentAt   time.Time
+	sentAt time.Time
+	// isOpen: an earlier stream had it, and ended without an answer.
+	isOpen   bool
 	answered bool
+}
+
+// failed is the error of a message that was refused. Where it was sent before, that may have stored it.
+func (e *entry) failed(status *jetgatev1.ItemStatus, messageID string) error {
+	return newError(fromItem(status)).judged(e.isOpen, messageID)
 }
 
 // ledger keeps the messages of a publisher that are not answered, by their numbers, which follow one another. It does no
@@ -93,7 +100,12 @@ func (l *ledger) forget() {
 }
 
 // rewind makes everything that is not answered wait to be sent again.
-func (l *ledger) rewind() { l.sent = 0 }
+func (l *ledger) rewind() {
+	for i := range l.sent {
+		l.entries[i].isOpen = true
+	}
+	l.sent = 0
+}
 
 // giveUp takes out what would not be safe to send again, of what went out over any stream. What never did is always safe.
 func (l *ledger) giveUp(isSafe func(*entry) bool, with func(uint64, *entry)) {

@@ -19,7 +19,7 @@ func (c *Client) Publish(ctx context.Context, message Message) (Result, error) {
 		// An id that only the gateway knows would not make the retries of this library safe.
 		request.MessageId = newMessageID()
 	}
-	response, err := attempt(ctx, request.MessageId, true, func(option grpc.CallOption) (*jetgatev1.PublishResponse, error) {
+	response, _, err := attempt(ctx, request.MessageId, true, func(option grpc.CallOption) (*jetgatev1.PublishResponse, error) {
 		return c.publisher.Publish(ctx, request, option)
 	})
 	if err != nil {
@@ -59,7 +59,7 @@ func (c *Client) PublishBatch(ctx context.Context, mode BatchMode, messages ...M
 		request.Messages[i] = messages[i].request()
 		isRepeatable = isRepeatable && messages[i].MessageID != ""
 	}
-	response, err := attempt(ctx, "", isRepeatable, func(option grpc.CallOption) (*jetgatev1.PublishBatchResponse, error) {
+	response, wasOpen, err := attempt(ctx, "", isRepeatable, func(option grpc.CallOption) (*jetgatev1.PublishBatchResponse, error) {
 		return c.publisher.PublishBatch(ctx, request, option)
 	})
 	if err != nil {
@@ -67,7 +67,9 @@ func (c *Client) PublishBatch(ctx context.Context, mode BatchMode, messages ...M
 	}
 	results := make([]BatchResult, len(response.Results))
 	for i, result := range response.Results {
-		if results[i].Err = fromItem(result.Status); results[i].Err == nil {
+		if failed := fromItem(result.Status); failed != nil {
+			results[i].Err = newError(failed).judged(wasOpen, messages[i].MessageID)
+		} else {
 			results[i].Result = resultOf(result.Published)
 		}
 	}

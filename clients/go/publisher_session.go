@@ -127,7 +127,12 @@ func (p *Publisher) session(ctx context.Context, open *jetgatev1.PublishOpen, re
 	if err == nil {
 		err = <-ended
 	}
-	return alive.explain(err)
+	select {
+	case <-draining:
+		return nil // an end that was announced, with everything answered, says nothing of the next stream
+	default:
+		return alive.explain(err)
+	}
 }
 
 func (p *Publisher) isOver() bool {
@@ -256,7 +261,7 @@ func (p *Publisher) take(acks *jetgatev1.PublishAcks) {
 	for _, failed := range acks.Failed {
 		for number := failed.FirstNumber; number <= failed.LastNumber; number++ {
 			if found := p.ledger.answer(number); found != nil {
-				found.future.resolve(Result{}, fromItem(failed.Status))
+				found.future.resolve(Result{}, found.failed(failed.Status, p.messageID(number, found)))
 			}
 		}
 	}

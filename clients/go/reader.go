@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -238,22 +239,26 @@ func (r *Reader) runSession(ctx context.Context, open *jetgatev1.ConsumeOpen, sk
 		}
 		alive.heard()
 		var next batch
+		isEnding := false
 		switch frame := response.Frame.(type) {
 		case *jetgatev1.ConsumeResponse_Messages:
 			next = batch{messages: frame.Messages.Messages, token: frame.Messages.ResumeToken}
 		case *jetgatev1.ConsumeResponse_Heartbeat:
 			next.token = frame.Heartbeat.ResumeToken
 		case *jetgatev1.ConsumeResponse_Draining:
+			isEnding = true
 			next.token = frame.Draining.ResumeToken
 		case *jetgatev1.ConsumeResponse_Gap:
 			r.note(frame.Gap, skip)
 		}
-		if next.token == "" {
-			continue
+		if next.token != "" {
+			open.ResumeToken = next.token
+			if !r.pass(ctx, alive, next, skip) {
+				return ctx.Err()
+			}
 		}
-		open.ResumeToken = next.token
-		if !r.pass(ctx, alive, next, skip) {
-			return ctx.Err()
+		if isEnding {
+			return &Error{Code: codes.Unavailable, Message: "the gateway ends the session"}
 		}
 	}
 }

@@ -1,84 +1,126 @@
 package jetgate_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jetgate/jetgate/clients/go/jetgatev1"
 )
 
-// TestReadme compiles every snippet of the README; the first is a program, and is run.
+// TestReadme runs every snippet of the README as it stands there, but for the addresses: the first is a program, the others
+// are functions of one.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	snippets := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(snippets) < 6 {
-		t.Fatalf("only %d snippets", len(snippets))
+	if len(snippets) != 6 {
+		t.Fatalf("%d snippets", len(snippets))
+	}
+	servers := startWorld(t, map[string]any{"gateways": 2})
+	client := connect(t, servers)
+	ctx := within(t, time.Minute)
+	stream := &jetgatev1.StreamConfig{Name: "USER_EVENTS", Subjects: []string{"users.*", "users.*.events"}}
+	if _, err := client.CreateStream(ctx, stream); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.CreateConsumer(ctx, "USER_EVENTS", &jetgatev1.ConsumerConfig{DurableName: "user-event-processor"}); err != nil {
+		t.Fatal(err)
 	}
 	folder, err := os.MkdirTemp(".", "readme-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	for i, snippet := range snippets[1:] {
-		write(t, filepath.Join(folder, "snippets", "snippet"+string(rune('a'+i))+".go"), asFunction(i, snippet[1]))
+	authority := certificate(t)
+	places := strings.NewReplacer("127.0.0.1:50051", servers.facts.Gateways[0], "gateway-1:50051", servers.facts.Gateways[0],
+		"gateway-2:50051", servers.facts.Gateways[1], "/etc/jetgate/ca.crt", authority)
+	write(t, filepath.Join(folder, "first", "main.go"), places.Replace(snippets[0][1]))
+	program := "package main\n\nimport (\n\t\"context\"\n\t\"errors\"\n\t\"fmt\"\n\t\"os\"\n\t\"time\"\n\n" +
+		"\tjetgate \"github.com/jetgate/jetgate/clients/go\"\n\t\"github.com/jetgate/jetgate/clients/go/jetgatev1\"\n)\n"
+	for number, snippet := range snippets[1:] {
+		program += asFunction(number, places.Replace(snippet[1]))
 	}
-	if output, err := exec.Command("go", "build", "-o", os.DevNull, "./"+folder+"/snippets").CombinedOutput(); err != nil {
-		t.Fatalf("%s", output)
+	program += fmt.Sprintf(mainOfSnippets, servers.facts.Gateways[0])
+	write(t, filepath.Join(folder, "others", "main.go"), program)
+	if said := runProgram(t, folder, "first"); !strings.Contains(said, "ORDERS 1 false order-1") {
+		t.Fatal(said)
 	}
-	servers := startWorld(t, nil)
-	client := connect(t, servers)
-	createStream(t, client)
-	program := strings.Replace(snippets[0][1], "127.0.0.1:50051", servers.facts.Gateways[0], 1)
-	write(t, filepath.Join(folder, "program", "main.go"), program)
-	output, err := exec.Command("go", "run", "./"+folder+"/program").CombinedOutput()
-	if err != nil || !strings.Contains(string(output), "USERS 1 false") {
-		t.Fatalf("%v: %s", err, output)
+	said := runProgram(t, folder, "others")
+	for _, part := range []string{"users.login: ", "1 users.login", "STREAM_EXISTS never map["} {
+		if !strings.Contains(said, part) {
+			t.Errorf("%q is not in %s", part, said)
+		}
 	}
 }
 
-// asFunction wraps statements so that they compile: what they do not declare are parameters.
+// What a snippet does not declare itself are parameters.
+const mainOfSnippets = `
+func main() {
+	client, err := jetgate.Connect(%q)
+	if err != nil {
+		panic(err)
+	}
+	for number, snippet := range []func(context.Context, *jetgate.Client, []byte) error{snippet0, snippet1, snippet2, snippet3, snippet4} {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		if number == 2 { // it consumes until its context ends
+			ctx, cancel = context.WithTimeout(context.Background(), 4*time.Second)
+		}
+		if err := snippet(ctx, client, []byte("{}")); err != nil {
+			panic(fmt.Sprint(number, err))
+		}
+		cancel()
+	}
+	_, _ = errors.ErrUnsupported, os.Args
+}
+`
+
+// asFunction makes a function of statements.
 func asFunction(number int, statements string) string {
-	name := string(rune('A' + number))
-	imports := []string{`"context"`, `jetgate "github.com/jetgate/jetgate/clients/go"`}
-	for use, path := range map[string]string{
-		"os.": `"os"`, "fmt.": `"fmt"`, "errors.": `"errors"`, "jetgatev1.": `"github.com/jetgate/jetgate/clients/go/jetgatev1"`,
-	} {
-		if strings.Contains(statements, use) {
-			imports = append(imports, path)
-		}
-	}
 	var before, after string
-	if !strings.Contains(statements, "client, err :=") {
-		before = "client := new(jetgate.Client)\n_ = client\n"
-	}
-	if strings.Contains(statements, "Payload: payload") {
-		before += "payload := []byte{}\n"
-	}
-	for _, unused := range []string{"client", "result"} {
-		if strings.Contains(statements, unused+", err :=") {
-			after += "_ = " + unused + "\n"
+	for _, declared := range []string{"client", "result"} {
+		if strings.Contains(statements, declared+", err :=") {
+			after += "_ = " + declared + "\n"
 		}
 	}
-	if !strings.HasSuffix(strings.TrimSpace(statements), "})") || !strings.Contains(statements, "return consumer") {
+	// The last one's stream exists with other settings.
+	if strings.Contains(statements, "result, err :=") || strings.Contains(statements, "client, err :=") {
+		after += "if err != nil {\nreturn err\n}\n"
+	}
+	if !strings.Contains(statements, "return consumer") {
 		after += "return nil\n"
 	}
-	if strings.Contains(statements, "err := client.CreateStream") || strings.Contains(statements, "client, err :=") || strings.Contains(statements, "result, err :=") {
-		after = "_ = err\n" + after
+	if !strings.Contains(statements, "client, err :=") {
+		before = "_ = client\n"
 	}
-	return "package main\n\nimport (\n" + strings.Join(imports, "\n") + "\n)\n\nfunc snippet" + name +
-		"(ctx context.Context) error {\n" + before + statements + after + "}\n" + mainOnce(number)
+	parameters := "(ctx context.Context, client *jetgate.Client, payload []byte) error {\n"
+	if before == "" {
+		parameters = "(ctx context.Context, _ *jetgate.Client, payload []byte) error {\n"
+	}
+	return "\nfunc snippet" + fmt.Sprint(number) + parameters + before + statements + after + "}\n"
 }
 
-func mainOnce(number int) string {
-	if number == 0 {
-		return "\nfunc main() {}\n"
+func runProgram(t *testing.T, folder, name string) string {
+	t.Helper()
+	output, err := exec.Command("go", "run", "./"+folder+"/"+name).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, output)
 	}
-	return ""
+	return string(output)
+}
+
+// certificate is the authority of a gateway with TLS.
+func certificate(t *testing.T) string {
+	t.Helper()
+	return startWorld(t, map[string]any{"tls": true}).facts.CAFile
 }
 
 func write(t *testing.T, path, content string) {

@@ -54,6 +54,7 @@ type scenario struct {
 	t          *testing.T
 	world      *world
 	clients    map[string]*jetgate.Client
+	timeouts   map[string]time.Duration
 	consumers  map[string]*jetgate.Consumer
 	readers    map[string]*jetgate.Reader
 	positions  map[string]string
@@ -70,7 +71,7 @@ func runScenario(t *testing.T, content []byte) {
 		t.Fatal(err)
 	}
 	s := &scenario{
-		t: t, world: startWorld(t, what.World), clients: map[string]*jetgate.Client{},
+		t: t, world: startWorld(t, what.World), clients: map[string]*jetgate.Client{}, timeouts: map[string]time.Duration{},
 		consumers: map[string]*jetgate.Consumer{}, readers: map[string]*jetgate.Reader{},
 		positions:  map[string]string{},
 		receivedAt: map[uint64]time.Time{}, background: map[string]chan error{},
@@ -110,8 +111,12 @@ func (s *scenario) step(step step) error {
 	if step.Within != nil {
 		within = seconds(*step.Within)
 	}
+	limit := max(within, 10*time.Second)
+	if timeout, has := s.timeouts[step.Client]; has {
+		limit = timeout
+	}
 	run := func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), max(within, 10*time.Second))
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		return act(s, ctx, step, within)
 	}
@@ -167,14 +172,31 @@ func (s *scenario) connect(step step) error {
 		}
 	}
 	var options []jetgate.Option
-	if s.world.facts.CAFile != "" {
-		options = append(options, jetgate.WithCAFile(s.world.facts.CAFile))
+	if authority := map[string]string{"": s.world.facts.CAFile, "other": s.world.facts.OtherCAFile}[step.CA]; authority != "" {
+		options = append(options, jetgate.WithCAFile(authority))
+	}
+	if step.Token != nil {
+		token, err := s.world.token(step.Token)
+		if err != nil {
+			return err
+		}
+		options = append(options, jetgate.WithTokenSource(func(context.Context) (string, error) { return token, nil }))
 	}
 	key := s.world.facts.APIKey
 	if step.APIKey != "" {
 		key = step.APIKey
 	}
-	if key != "" && key != "none" {
+	switch key {
+	case "", "none":
+	case "renewed":
+		begun := time.Now()
+		options = append(options, jetgate.WithTokenSource(func(context.Context) (string, error) {
+			if time.Since(begun) < 2*time.Second {
+				return s.world.facts.ShortKey, nil
+			}
+			return s.world.facts.APIKey, nil
+		}))
+	default:
 		options = append(options, jetgate.WithAPIKey(key))
 	}
 	client, err := jetgate.Connect(strings.Join(addresses, ","), options...)
@@ -182,6 +204,9 @@ func (s *scenario) connect(step step) error {
 		return err
 	}
 	s.clients[step.As] = client
+	if step.CallTimeout > 0 {
+		s.timeouts[step.As] = seconds(step.CallTimeout)
+	}
 	return nil
 }
 

@@ -162,15 +162,15 @@ func (s *settlements) offer(most int) []*Received {
 	return offered
 }
 
-// adopted takes the answer to an offer: new tokens, and what the session does not hold.
-func (s *settlements) adopted(offered []*Received, opened *jetgatev1.SessionOpened) (lost []*Received) {
+// adopted takes the answer to an offer by these tokens: new ones, and what the session does not hold.
+func (s *settlements) adopted(offered []*Received, by []string, opened *jetgatev1.SessionOpened) (lost []*Received) {
 	refused := make(map[string]bool, len(opened.NotHeld))
 	for _, token := range opened.NotHeld {
 		refused[token] = true
 	}
 	tokens := opened.Held
-	for _, message := range offered {
-		if refused[message.token] {
+	for i, message := range offered {
+		if refused[by[i]] {
 			lost = append(lost, message)
 			delete(s.held, message)
 		} else if len(tokens) > 0 {

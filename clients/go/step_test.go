@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,6 +25,9 @@ type step struct {
 	What           string             `json:"what"`
 	Gateways       []int              `json:"gateways"`
 	APIKey         string             `json:"api_key"`
+	CA             string             `json:"ca"`
+	CallTimeout    float64            `json:"call_timeout"`
+	Token          map[string]any     `json:"token"`
 	Config         config             `json:"config"`
 	Stream         string             `json:"stream"`
 	Consumer       string             `json:"consumer"`
@@ -179,6 +183,10 @@ type failure struct {
 	Code     string            `json:"code"`
 	Retry    string            `json:"retry"`
 	Metadata map[string]string `json:"metadata"`
+	Says     string            `json:"says"`
+
+	Violations []string `json:"violations"`
+	RetryDelay *float64 `json:"retry_delay"`
 }
 
 func (f failure) check(err error) error {
@@ -188,6 +196,9 @@ func (f failure) check(err error) error {
 	}
 	holds := (f.Reason == "" || f.Reason == failed.Reason) && (f.Retry == "" || f.Retry == string(failed.Retry())) &&
 		(f.Code == "" || strings.HasPrefix(err.Error(), "jetgate: "+f.Code))
+	holds = holds && strings.Contains(strings.ToLower(failed.Message), f.Says)
+	holds = holds && (f.RetryDelay == nil || seconds(*f.RetryDelay) == failed.RetryDelay)
+	holds = holds && (f.Violations == nil || slices.Equal(f.Violations, slices.Sorted(maps.Keys(failed.Violations))))
 	for name, value := range f.Metadata {
 		holds = holds && failed.Metadata[name] == value
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,8 +26,11 @@ type world struct {
 type facts struct {
 	Gateways []string `json:"gateways"`
 	Nats     []string `json:"nats"`
-	CAFile   string   `json:"ca_file"`
 	APIKey   string   `json:"api_key"`
+	ShortKey string   `json:"short_key"`
+
+	CAFile      string `json:"ca_file"`
+	OtherCAFile string `json:"other_ca_file"`
 }
 
 func scenarios(t testing.TB) string {
@@ -104,6 +108,21 @@ func (w *world) do(command map[string]any) (json.RawMessage, error) {
 		return nil, errors.New(outcome.Error)
 	}
 	return answer, nil
+}
+
+// token is one of the world's issuer, by the fields of the command.
+func (w *world) token(fields map[string]any) (string, error) {
+	command := map[string]any{"do": "token"}
+	maps.Copy(command, fields)
+	answer, err := w.do(command)
+	if err != nil {
+		return "", err
+	}
+	var said struct {
+		Token string `json:"token"`
+	}
+	err = json.Unmarshal(answer, &said)
+	return said.Token, err
 }
 
 func (w *world) mustDo(t testing.TB, command map[string]any) {

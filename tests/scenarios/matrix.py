@@ -1,6 +1,7 @@
 """Writes the table of scenarios in clients/README.md from the reports of the clients' test runs.
 
-With --check it writes nothing, and fails where a report has a failure or lacks a scenario.
+With --check it writes nothing, and fails where a report has a failure or lacks a scenario, or the table says something
+else. Clients without a report are left out of that, unless CI=true.
 """
 
 from __future__ import annotations
@@ -52,18 +53,42 @@ def complaints(found: dict[str, Report]) -> list[str]:
     ]
 
 
-def write(found: dict[str, Report]) -> None:
+def stale(found: dict[str, Report]) -> list[str]:
+    """What the page says otherwise than the reports, column by column."""
+    _, _, written = parts()
+    says, is_so = columns(written), columns(table(found))
+    missing = says.keys() - is_so.keys() if os.environ.get("CI") == "true" else set()
+    different = [name for name, column in is_so.items() if says.get(name) != column]
+    return [f"{name}: no report" for name in sorted(missing)] + [
+        f"{PAGE.name}: the column {name!r} is not what came out; `python3 tests/scenarios/matrix.py` writes the table"
+        for name in different
+    ]
+
+
+def columns(text: str) -> dict[str, list[str]]:
+    """The columns of a table by their heads; that of the scenarios is among them."""
+    rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines()]
+    return {head: list(cells) for head, *cells in zip(*rows, strict=True)}
+
+
+def parts() -> tuple[str, str, str]:
+    """The page before and behind the table, and the table."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+    written, _, after = rest.partition(END)
+    return before, after, written
+
+
+def write(found: dict[str, Report]) -> None:
+    before, after, _ = parts()
     PAGE.write_text(before + BEGIN + table(found) + END + after)
 
 
 def main() -> None:
     found = reports()
+    if sys.argv[1:] == ["--check"]:
+        sys.exit("\n".join(complaints(found) + stale(found)) or None)
     if not found:
         sys.exit("no reports: run the tests of a client first")
-    if sys.argv[1:] == ["--check"]:
-        sys.exit("\n".join(complaints(found)) or None)
     write(found)
 
 

@@ -6,6 +6,7 @@ everything ends and is removed. README.md has the commands.
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ from typing import Any
 
 import certificates
 from servers import START_WITHIN, Gateway, NatsServer, WorldError, free_ports
+from tokens import Issuer
 from wire import Wire, raw
 
 # How often to try with other ports when someone else takes one between choosing and using it.
@@ -32,6 +34,7 @@ class World:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jetgate-world-"))
         self.nats: list[NatsServer] = []
         self.gateways: list[Gateway] = []
+        self.issuer: Issuer | None = None
         self.facts: dict[str, Any] = {}
 
     def start(
@@ -40,6 +43,8 @@ class World:
         gateways: int = 1,
         tls: bool = False,
         api_key: bool = False,
+        short_key: float = 0.0,
+        tokens: bool = False,
         console: bool = False,
         config: dict[str, str] | None = None,
     ) -> dict[str, Any]:
@@ -49,9 +54,14 @@ class World:
         if tls:
             files = certificates.make(self.folder)
             settings |= {"tls.cert_file": files["cert"], "tls.key_file": files["key"]}
-            self.facts["ca_file"] = files["ca"]
+            self.facts |= {"ca_file": files["ca"], "other_ca_file": files["other_ca"]}
         if api_key:
-            settings["auth.api_keys_file"] = str(self._make_api_key())
+            settings["auth.api_keys_file"] = str(self._make_api_keys(short_key))
+        if tokens:
+            self.issuer = Issuer(self.folder)
+            issuers = self.folder / "issuers.toml"
+            issuers.write_text(self.issuer.configuration())
+            settings["auth.token_issuers_file"] = str(issuers)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._start_servers(nats, gateways, console, settings)
@@ -69,6 +79,12 @@ class World:
             "nats": [f"nats://127.0.0.1:{server.port}" for server in self.nats],
             **self.facts,
         }
+
+    def token(self, algorithm: str = "RS256", expires_in: float = 600.0, unknown_key: bool = False) -> dict[str, Any]:
+        """A token of the issuer whose keys the gateways know."""
+        if self.issuer is None:
+            raise WorldError("the world has no issuer of tokens")
+        return {"token": self.issuer.token(algorithm, expires_in, unknown_key)}
 
     def kill_gateway(self, gateway: int = 0) -> None:
         self.gateways[gateway].kill()
@@ -111,6 +127,8 @@ class World:
 
     def close(self) -> None:
         self._kill_all()
+        if self.issuer is not None:
+            self.issuer.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start_servers(self, nats: int, gateways: int, console: bool, settings: dict[str, str]) -> None:
@@ -133,14 +151,15 @@ class World:
             self.gateways.append(gateway)
             gateway.start()
 
-    def _make_api_key(self) -> pathlib.Path:
-        made = subprocess.run(
-            [required("JETGATE_BIN"), "api-key", "scenarios"], check=True, capture_output=True, text=True
-        )
+    def _make_api_keys(self, short_key: float) -> pathlib.Path:
+        """One that lasts, and where it is asked for one of the same caller that expires after so many seconds."""
+        self.facts["api_key"], entries = _make_api_key()
+        if short_key:
+            self.facts["short_key"], entry = _make_api_key()
+            end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=short_key)
+            entries += f"{entry}expires = {end.isoformat(timespec='milliseconds')}\n"
         file = self.folder / "keys.toml"
-        file.write_text(made.stdout)
-        # The entry goes to stdout and the key itself, with a word of explanation, to stderr.
-        self.facts["api_key"] = made.stderr.split()[-1]
+        file.write_text(entries)
         return file
 
     def _native(self, act: Any) -> dict[str, Any]:
@@ -166,6 +185,13 @@ class World:
 COMMANDS = [
     name for name, what in vars(World).items() if callable(what) and not name.startswith("_") and name != "close"
 ]
+
+
+def _make_api_key() -> tuple[str, str]:
+    """A key, and its entry for the gateway's file."""
+    made = subprocess.run([required("JETGATE_BIN"), "api-key", "scenarios"], check=True, capture_output=True, text=True)
+    # The entry goes to stdout and the key itself, with a word of explanation, to stderr.
+    return made.stderr.split()[-1], made.stdout
 
 
 def required(variable: str) -> str:

@@ -31,7 +31,8 @@ export function findBrowser(): string | undefined {
   try {
     const script = path.join(ROOT, "clients/typescript/scripts/chromium.sh");
     return execFileSync("bash", [script], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
-  } catch {
+  } catch (error) {
+    if (process.env["CI"] === "true") throw error;
     return undefined;
   }
 }

@@ -266,6 +266,9 @@ const (
 	// The messages of an atomic batch belong to more than one stream; metadata "item" has the place of
 	// the first that does not go with those before it.
 	ErrorReason_ERROR_REASON_BATCH_SPANS_STREAMS ErrorReason = 56
+	// NATS refuses the login that the gateway has for the caller's tenant, or its credentials cannot be read;
+	// metadata "tenant" has the tenant's name. Only the operator can mend that; calls work as soon as it is.
+	ErrorReason_ERROR_REASON_NATS_LOGIN_FAILED ErrorReason = 57
 	// The operator has not configured dead letters for this gateway (section dead_letters).
 	ErrorReason_ERROR_REASON_DEAD_LETTERS_NOT_CONFIGURED ErrorReason = 58
 	// The letter has no message, so there is nothing to replay: the message was gone, or too large, when
@@ -286,6 +289,12 @@ const (
 	// gateway's configuration ("requests_per_second"), "max" its value; QuotaFailure says the same for people,
 	// and RetryInfo when to come again.
 	ErrorReason_ERROR_REASON_CALLER_LIMIT ErrorReason = 65
+	// The gateway has as many tenants at work as it may have (tenants.max_open), and the caller's is not among
+	// them.
+	ErrorReason_ERROR_REASON_TOO_MANY_TENANTS ErrorReason = 66
+	// The gateway holds as many bytes of messages as it may (memory.max_buffered_bytes), for all callers together,
+	// and has no room for the request. Nothing of it was done; RetryInfo says when to come again.
+	ErrorReason_ERROR_REASON_BUFFERS_FULL ErrorReason = 67
 	// The gateway's NATS user may not publish or subscribe there.
 	ErrorReason_ERROR_REASON_NATS_PERMISSION_DENIED ErrorReason = 70
 	// The operator of the gateway has switched this setting off; metadata "switch" has the key of the
@@ -295,6 +304,8 @@ const (
 	// for another caller. Metadata "permission" names what is missing ("publish", "streams.view"), "stream",
 	// "consumer" and "subjects" for what, and "decision_id" is in the gateway's audit log, too.
 	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 72
+	// The caller is of none of the gateway's tenants, and the gateway serves no others (tenants.required).
+	ErrorReason_ERROR_REASON_NO_TENANT ErrorReason = 73
 	// The caller did not prove who it is: the call has no API key, token or client certificate, or one that
 	// is not known or has expired.
 	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 75
@@ -364,6 +375,7 @@ var (
 		50:  "ERROR_REASON_CONSUMER_WITHOUT_ACKS",
 		55:  "ERROR_REASON_PRIORITY_MISMATCH",
 		56:  "ERROR_REASON_BATCH_SPANS_STREAMS",
+		57:  "ERROR_REASON_NATS_LOGIN_FAILED",
 		58:  "ERROR_REASON_DEAD_LETTERS_NOT_CONFIGURED",
 		59:  "ERROR_REASON_DEAD_LETTER_WITHOUT_MESSAGE",
 		60:  "ERROR_REASON_JETSTREAM_LIMIT",
@@ -372,9 +384,12 @@ var (
 		63:  "ERROR_REASON_TOO_MANY_REQUESTS",
 		64:  "ERROR_REASON_TOO_MANY_SESSIONS",
 		65:  "ERROR_REASON_CALLER_LIMIT",
+		66:  "ERROR_REASON_TOO_MANY_TENANTS",
+		67:  "ERROR_REASON_BUFFERS_FULL",
 		70:  "ERROR_REASON_NATS_PERMISSION_DENIED",
 		71:  "ERROR_REASON_DISABLED_BY_OPERATOR",
 		72:  "ERROR_REASON_PERMISSION_DENIED",
+		73:  "ERROR_REASON_NO_TENANT",
 		75:  "ERROR_REASON_UNAUTHENTICATED",
 		80:  "ERROR_REASON_NATS_DISCONNECTED",
 		81:  "ERROR_REASON_JETSTREAM_UNAVAILABLE",
@@ -424,6 +439,7 @@ var (
 		"ERROR_REASON_CONSUMER_WITHOUT_ACKS":       50,
 		"ERROR_REASON_PRIORITY_MISMATCH":           55,
 		"ERROR_REASON_BATCH_SPANS_STREAMS":         56,
+		"ERROR_REASON_NATS_LOGIN_FAILED":           57,
 		"ERROR_REASON_DEAD_LETTERS_NOT_CONFIGURED": 58,
 		"ERROR_REASON_DEAD_LETTER_WITHOUT_MESSAGE": 59,
 		"ERROR_REASON_JETSTREAM_LIMIT":             60,
@@ -432,9 +448,12 @@ var (
 		"ERROR_REASON_TOO_MANY_REQUESTS":           63,
 		"ERROR_REASON_TOO_MANY_SESSIONS":           64,
 		"ERROR_REASON_CALLER_LIMIT":                65,
+		"ERROR_REASON_TOO_MANY_TENANTS":            66,
+		"ERROR_REASON_BUFFERS_FULL":                67,
 		"ERROR_REASON_NATS_PERMISSION_DENIED":      70,
 		"ERROR_REASON_DISABLED_BY_OPERATOR":        71,
 		"ERROR_REASON_PERMISSION_DENIED":           72,
+		"ERROR_REASON_NO_TENANT":                   73,
 		"ERROR_REASON_UNAUTHENTICATED":             75,
 		"ERROR_REASON_NATS_DISCONNECTED":           80,
 		"ERROR_REASON_JETSTREAM_UNAVAILABLE":       81,
@@ -665,7 +684,7 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"\vRETRY_NEVER\x10\x01\x12\x0f\n" +
 	"\vRETRY_LATER\x10\x02\x12\x16\n" +
 	"\x12RETRY_WITH_SAME_ID\x10\x03\x12\x14\n" +
-	"\x10RETRY_AFTER_READ\x10\x04*\xf4\x14\n" +
+	"\x10RETRY_AFTER_READ\x10\x04*\x9e\x16\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12*\n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x1a\b\xe2\xc7\x18\x04\b\x03\x10\x01\x12,\n" +
@@ -707,7 +726,8 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"\x1aERROR_REASON_LEASE_EXPIRED\x101\x1a\b\xe2\xc7\x18\x04\b\t\x10\x01\x120\n" +
 	"\"ERROR_REASON_CONSUMER_WITHOUT_ACKS\x102\x1a\b\xe2\xc7\x18\x04\b\t\x10\x01\x12,\n" +
 	"\x1eERROR_REASON_PRIORITY_MISMATCH\x107\x1a\b\xe2\xc7\x18\x04\b\t\x10\x01\x12.\n" +
-	" ERROR_REASON_BATCH_SPANS_STREAMS\x108\x1a\b\xe2\xc7\x18\x04\b\t\x10\x01\x126\n" +
+	" ERROR_REASON_BATCH_SPANS_STREAMS\x108\x1a\b\xe2\xc7\x18\x04\b\t\x10\x01\x12,\n" +
+	"\x1eERROR_REASON_NATS_LOGIN_FAILED\x109\x1a\b\xe2\xc7\x18\x04\b\t\x10\x01\x126\n" +
 	"(ERROR_REASON_DEAD_LETTERS_NOT_CONFIGURED\x10:\x1a\b\xe2\xc7\x18\x04\b\t\x10\x01\x126\n" +
 	"(ERROR_REASON_DEAD_LETTER_WITHOUT_MESSAGE\x10;\x1a\b\xe2\xc7\x18\x04\b\t\x10\x01\x12*\n" +
 	"\x1cERROR_REASON_JETSTREAM_LIMIT\x10<\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12&\n" +
@@ -715,10 +735,13 @@ const file_jetgate_v1_error_proto_rawDesc = "" +
 	"\x1fERROR_REASON_TOO_MANY_CONSUMERS\x10>\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12,\n" +
 	"\x1eERROR_REASON_TOO_MANY_REQUESTS\x10?\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12,\n" +
 	"\x1eERROR_REASON_TOO_MANY_SESSIONS\x10@\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12'\n" +
-	"\x19ERROR_REASON_CALLER_LIMIT\x10A\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x121\n" +
+	"\x19ERROR_REASON_CALLER_LIMIT\x10A\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12+\n" +
+	"\x1dERROR_REASON_TOO_MANY_TENANTS\x10B\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x12'\n" +
+	"\x19ERROR_REASON_BUFFERS_FULL\x10C\x1a\b\xe2\xc7\x18\x04\b\b\x10\x02\x121\n" +
 	"#ERROR_REASON_NATS_PERMISSION_DENIED\x10F\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12/\n" +
 	"!ERROR_REASON_DISABLED_BY_OPERATOR\x10G\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12,\n" +
-	"\x1eERROR_REASON_PERMISSION_DENIED\x10H\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12*\n" +
+	"\x1eERROR_REASON_PERMISSION_DENIED\x10H\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12$\n" +
+	"\x16ERROR_REASON_NO_TENANT\x10I\x1a\b\xe2\xc7\x18\x04\b\a\x10\x01\x12*\n" +
 	"\x1cERROR_REASON_UNAUTHENTICATED\x10K\x1a\b\xe2\xc7\x18\x04\b\x10\x10\x01\x12,\n" +
 	"\x1eERROR_REASON_NATS_DISCONNECTED\x10P\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x120\n" +
 	"\"ERROR_REASON_JETSTREAM_UNAVAILABLE\x10Q\x1a\b\xe2\xc7\x18\x04\b\x0e\x10\x02\x12#\n" +

@@ -199,7 +199,10 @@ type GetInfoResponse struct {
 	// is asked.
 	Identity string `protobuf:"bytes,11,opt,name=identity,proto3" json:"identity,omitempty"`
 	// When this replica was started.
-	StartTime     *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// The caller's tenant; empty where it is of none. Where it has a login of its own, the state, the NATS
+	// server and the dead letters are the tenant's, and gateway_id is one of this tenant alone.
+	Tenant        string `protobuf:"bytes,13,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,6 +291,13 @@ func (x *GetInfoResponse) GetStartTime() *timestamppb.Timestamp {
 		return x.StartTime
 	}
 	return nil
+}
+
+func (x *GetInfoResponse) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
 }
 
 // The NATS server behind a gateway.
@@ -1202,7 +1212,7 @@ const file_jetgate_v1_gateway_proto_rawDesc = "" +
 	"\n" +
 	"\x18jetgate/v1/gateway.proto\x12\n" +
 	"jetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16jetgate/v1/error.proto\x1a\x1djetgate/v1/live_session.proto\"\x10\n" +
-	"\x0eGetInfoRequest\"\xe6\x02\n" +
+	"\x0eGetInfoRequest\"\xfe\x02\n" +
 	"\x0fGetInfoResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
@@ -1214,7 +1224,8 @@ const file_jetgate_v1_gateway_proto_rawDesc = "" +
 	" \x01(\v2\x1a.jetgate.v1.DeadLetterInfoR\vdeadLetters\x12\x1a\n" +
 	"\bidentity\x18\v \x01(\tR\bidentity\x129\n" +
 	"\n" +
-	"start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xab\x03\n" +
+	"start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x16\n" +
+	"\x06tenant\x18\r \x01(\tR\x06tenant\"\xab\x03\n" +
 	"\bNatsInfo\x12\x1f\n" +
 	"\vserver_name\x18\x01 \x01(\tR\n" +
 	"serverName\x12%\n" +

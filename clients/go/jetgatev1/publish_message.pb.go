@@ -483,9 +483,12 @@ func (*Schedule_Cron) isSchedule_When() {}
 
 // Conditions that JetStream checks before it stores a message.
 //
-// It checks them before it looks for a duplicate. So a message that is sent again with its
-// message_id after PUBLISH_OUTCOME_UNKNOWN can fail with ABORTED because it was stored the first
-// time: read the message of "actual_sequence" and compare its id.
+// Where a stream has one replica, JetStream checks sequences before it looks for a duplicate
+// (nats-server 2.15.1). So a message that is sent there again with its message_id after
+// PUBLISH_OUTCOME_UNKNOWN can fail with ABORTED because it was stored the first time: read the
+// message of "actual_sequence" and compare its id. Where a stream has more replicas, or the message
+// is part of a batch, JetStream looks for a duplicate first; last_message_id is always checked after
+// that.
 type Expectation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The stream that must take the subject; another one is FAILED_PRECONDITION WRONG_STREAM.

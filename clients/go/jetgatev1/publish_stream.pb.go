@@ -1295,9 +1295,9 @@ func (x *PublishFailure) GetStatus() *ItemStatus {
 	return nil
 }
 
-// Another window is in force, because all publish streams of this gateway together have as much on
-// their way as they may (publish.max_total_in_flight_bytes), or those of the caller have
-// (limits.max_in_flight), or no longer have.
+// Another window is in force, because the gateway holds as many bytes of messages as it may for all callers
+// together (memory.max_buffered_bytes), or the caller's streams have as many messages on their way as they
+// may (limits.max_in_flight), or no longer do.
 type PublishFlow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many bytes may be on their way from now on; below the window of `opened`, each message counts

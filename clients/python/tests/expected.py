@@ -53,9 +53,17 @@ def check_result(result: jetgate.PublishResult, expected: dict[str, Any]) -> Non
 
 def check_error(error: Any, expected: dict[str, Any]) -> None:
     assert isinstance(error, jetgate.JetgateError), f"{error!r} instead of an error"
-    facts = {"reason": error.reason, "code": error.code, "retry": error.retry.value}
+    facts = {
+        "reason": error.reason,
+        "code": error.code,
+        "retry": error.retry.value,
+        "retry_delay": error.retry_delay,
+        "violations": list(error.violations),
+    }
     for name, value in expected.items():
         if name == "metadata":
             assert value.items() <= error.metadata.items(), f"metadata is {error.metadata}"
+        elif name == "says":
+            assert value in str(error).lower(), f"{error!r} does not speak of the {value}"
         else:
             assert facts[name] == value, f"{error!r} has the {name} {facts[name]}"

@@ -34,6 +34,7 @@ class Scenario:
         self._what = what
         self._loop = asyncio.new_event_loop() if is_async else None
         self._clients: dict[str, Any] = {}
+        self._timeouts: dict[str, float] = {}
         self._open: dict[str, Any] = {}
         self._positions: dict[str, str] = {}
         self._received: list[Any] = []
@@ -91,14 +92,28 @@ class Scenario:
         else:
             asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def connect(self, as_: str, gateways: list[int] | None = None, api_key: str | None = None) -> None:
+    async def connect(
+        self,
+        as_: str,
+        gateways: list[int] | None = None,
+        api_key: str | None = None,
+        token: dict[str, Any] | None = None,
+        ca: str = "",
+        call_timeout: float | None = None,
+    ) -> None:
         facts = self._world.facts
         addresses = facts["gateways"]
         chosen = addresses if gateways is None else [addresses[number] for number in gateways]
         key = facts.get("api_key") if api_key is None else None if api_key == "none" else api_key
-        credentials = jetgate.Credentials(api_key=key, ca=facts.get("ca_file"))
+        source: Any = renewed(facts["short_key"], facts["api_key"]) if key == "renewed" else None
+        if token is not None:
+            source = fixed(self._world.do("token", **token)["token"])
+        authority = facts.get(f"{ca}_ca_file" if ca else "ca_file")
+        credentials = jetgate.Credentials(api_key=None if source else key, token=source, ca=authority)
         connect: Any = jetgate.connect if self._loop is None else jetgate.aio.connect
         self._clients[as_] = connect(chosen, credentials)
+        if call_timeout is not None:
+            self._timeouts[as_] = call_timeout
 
     async def create_stream(self, config: dict[str, Any]) -> None:
         made = jetgate.StreamConfig(**with_durations(config, "duplicate_window"))
@@ -110,7 +125,7 @@ class Scenario:
 
     async def stream_info(self, stream: str, **wanted: dict[str, int]) -> None:
         async def look() -> dict[str, Any]:
-            return dict(vars((await done(self._main.stream_info(stream))).state))
+            return dict(vars((await done(self._main.stream_info(stream, self._timeouts.get(self._client)))).state))
 
         await self._until(look, **wanted)
 
@@ -122,7 +137,8 @@ class Scenario:
         await self._until(look, **wanted)
 
     async def publish(self, message: dict[str, Any], expect: dict[str, Any] | None = None) -> None:
-        result = await done(self._main.publish_message(outgoing(message), timeout=self._within))
+        timeout = self._timeouts.get(self._client, self._within)
+        result = await done(self._main.publish_message(outgoing(message), timeout=timeout))
         check_result(result, expect or {})
 
     async def publish_many(
@@ -263,6 +279,17 @@ class Scenario:
 
 async def done(made: Any) -> Any:
     return await made if inspect.iscoroutine(made) else made
+
+
+def renewed(before: str, after: str) -> Callable[[], str]:
+    """A source of tokens that renews the one it has."""
+    begun = time.monotonic()
+    return lambda: before if time.monotonic() - begun < 2 else after
+
+
+def fixed(token: str) -> Callable[[], str]:
+    """A source of one token."""
+    return lambda: token
 
 
 def outcome_of(future: Any) -> Any:

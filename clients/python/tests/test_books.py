@@ -20,7 +20,7 @@ from jetgate._link import Link
 from jetgate._settlements import Delivery, Settlements, Word, by_token, ranges
 from jetgate._transport import Transport, is_passing
 from jetgate.credentials import Credentials
-from jetgate.v1 import consume_pb2, error_pb2, publish_stream_pb2, session_pb2, stream_config_pb2
+from jetgate.v1 import consume_pb2, error_pb2, publish_stream_pb2, publisher_pb2, session_pb2, stream_config_pb2
 
 FAR = 1e9
 
@@ -119,6 +119,38 @@ def test_what_the_stream_may_have_forgotten_is_not_sent_again() -> None:
     assert (bool(frame), late, ledger.messages) == (True, [], 2)
 
 
+def test_a_refusal_does_not_take_back_that_an_earlier_attempt_may_have_stored_the_message() -> None:
+    ledger = Ledger()
+    ledger.producer_id = "p"
+    for _ in range(2):
+        ledger.add(entry())
+    ledger.take(1, 1000, 1.0)
+    assert (ledger.broken(), len(list(ledger.again(10, 1000)))) == ([], 1)
+    ledger.take(1, 1000, 2.0)
+    status = error_pb2.ItemStatus(code=8, reason="ERROR_REASON_STREAM_FULL")
+    failure = publish_stream_pb2.PublishFailure(first_number=1, last_number=2, status=status)
+    (again, once) = ledger.answered(publish_stream_pb2.PublishAcks(failed=[failure]), 3.0)
+    assert isinstance(again[1], jetgate.PublishOutcomeUnknownError)
+    assert again[1].metadata == {"message_id": "p:1"}
+    assert isinstance(again[1].__cause__, jetgate.LimitReachedError)
+    assert isinstance(once[1], jetgate.LimitReachedError)
+
+
+def test_a_batch_that_is_repeated_does_not_take_back_that_its_messages_may_be_stored() -> None:
+    call = _calls.publish_batch([jetgate.OutgoingMessage("a", message_id=f"m{n}") for n in range(2)], "independent")
+    results = [
+        publisher_pb2.PublishResult(status=error_pb2.ItemStatus(code=5, reason="ERROR_REASON_STREAM_NOT_FOUND")),
+        publisher_pb2.PublishResult(published=publisher_pb2.PublishResponse(sequence=7, duplicate=True)),
+    ]
+    response = publisher_pb2.PublishBatchResponse(results=results)
+    attempts = Attempts(Transport(["http://127.0.0.1:9"], Credentials(), ()), call, 60.0)
+    assert isinstance(attempts.read(response)[0], jetgate.NotFoundError)
+    attempts.failed(Broken(grpc.StatusCode.UNAVAILABLE, "Socket closed"))
+    refused, stored = attempts.read(response)
+    assert isinstance(refused, jetgate.PublishOutcomeUnknownError)
+    assert (refused.metadata["message_id"], isinstance(stored, jetgate.PublishResult)) == ("m0", True)
+
+
 def test_what_waited_too_long_to_be_sent_again_is_given_up() -> None:
     ledger = Ledger()
     ledger.add(entry("own"))
@@ -172,7 +204,7 @@ def test_what_a_session_did_not_answer_is_said_again_by_token() -> None:
     assert len(list(book.frames())) == 2
     book.moved()
     asked = book.held()
-    assert book.adopted(asked, ["new3"], ["t4"]) == {deliveries[3]}
+    assert book.adopted([(one, one.ack_token) for one in asked], ["new3"], ["t4"]) == {deliveries[3]}
     assert [one.ack_token for one in book.held()] == ["new3"]
     frames = list(book.frames())
     tokens = [[item.ack_token for item in frame.acknowledgements] for frame in frames]
@@ -302,7 +334,7 @@ def test_later_attempts_do_not_take_back_that_a_message_may_be_stored() -> None:
     late = Broken(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
     call = _calls.publish(jetgate.OutgoingMessage("a"))
 
-    def attempts(timeout: float) -> Attempts:
+    def attempts(timeout: float) -> Attempts[jetgate.PublishResult]:
         return Attempts(Transport(["http://127.0.0.1:9"], Credentials(), ()), call, timeout)
 
     several = attempts(60.0)

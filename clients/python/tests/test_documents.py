@@ -7,11 +7,12 @@ import pathlib
 import re
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 
 import pytest
 from world import World
+
+import jetgate
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -54,23 +55,29 @@ def test_an_order_is_billed_once_however_often_the_programs_run(world: World, tm
     assert run(world, consumer, **names).count("billed before") == 10
 
 
-def test_the_package_brings_its_stubs_and_types(tmp_path: pathlib.Path) -> None:
-    build = [
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(tmp_path),
-        str(ROOT),
-    ]
-    subprocess.run([sys.executable, *build], check=True, timeout=100)
-    (wheel,) = tmp_path.glob("jetgate-*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"jetgate/py.typed", "jetgate/aio/client.py", "jetgate/v1/publish_stream_pb2.pyi"} <= names
-    path = {**os.environ, "PYTHONPATH": str(wheel)}
-    subprocess.run(
-        [sys.executable, "-c", "import jetgate.aio, jetgate.v1.types_pb2"], env=path, check=True, timeout=100
-    )
+def test_a_trace_goes_from_the_publisher_to_the_consumer(world: World) -> None:
+    with jetgate.connect(world.gateways) as client:
+        client.create_stream(jetgate.StreamConfig("USERS", ["users.*"]))
+        client.create_consumer("USERS", jetgate.ConsumerConfig(durable_name="worker"))
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    names = {"STREAM_NAME": "USERS", "CONSUMER_NAME": "worker", "TRACEPARENT": trace}
+    said = run(world, str(ROOT / "examples" / "tracing.py"), **names)
+    assert said == f"published in {trace}\nada goes on in {trace}\n"
+
+
+def test_what_the_readme_installs_runs_its_first_snippet(tmp_path: pathlib.Path) -> None:
+    """Into an empty folder and without a download, as what the package needs is here."""
+    readme = (ROOT / "README.md").read_text()
+    ((command, *words),) = (line.split() for line in re.findall(r"```sh\n(.*?)```", readme, re.DOTALL))
+    assert command == "pip"
+    there = tmp_path / "installed"
+    words += ["--quiet", "--no-deps", "--no-build-isolation", "--target", str(there)]
+    subprocess.run([sys.executable, "-m", "pip", *words], cwd=ROOT.parents[1], check=True, timeout=100)
+    for file in ("py.typed", "aio/client.py", "v1/publish_stream_pb2.pyi"):
+        assert (there / "jetgate" / file).is_file()
+    first = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[0]
+    (tmp_path / "first.py").write_text(f"{first}print(jetgate.__file__)\n")
+    with World() as world:
+        printed = run(world, str(tmp_path / "first.py"), PYTHONPATH=str(there))
+    assert "orders.new hello" in printed
+    assert str(there) in printed

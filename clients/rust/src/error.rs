@@ -44,6 +44,7 @@ struct Details {
     violations: Vec<(String, String)>,
     retry_delay: Option<Duration>,
     is_unsent: bool,
+    cause: Option<Error>,
 }
 
 impl Error {
@@ -141,6 +142,7 @@ impl Error {
             violations: Vec::new(),
             retry_delay: None,
             is_unsent: false,
+            cause: None,
         }))
     }
 
@@ -172,6 +174,16 @@ impl Error {
         Self::with_reason(ErrorReason::PublishOutcomeUnknown, Code::Unavailable, text)
     }
 
+    /// What this failure comes to where an earlier attempt may have stored the message.
+    pub(crate) fn in_doubt(&self) -> Self {
+        if self.is_outcome_unknown() {
+            return self.clone();
+        }
+        let mut unknown = Self::outcome_unknown(&self.to_string());
+        Arc::make_mut(&mut unknown.0).cause = Some(self.clone());
+        unknown
+    }
+
     /// The same error; where the outcome is unknown, with the id to publish the message again with.
     pub(crate) fn with_id(mut self, id: &str) -> Self {
         if self.is_outcome_unknown() {
@@ -194,6 +206,7 @@ impl Error {
             violations: Vec::new(),
             retry_delay: None,
             is_unsent: false,
+            cause: None,
         })))
     }
 }
@@ -215,6 +228,7 @@ impl From<Status> for Error {
             violations: violations.unwrap_or_default(),
             retry_delay: details.retry_info().and_then(|info| info.retry_delay),
             is_unsent: is_unsent(&status),
+            cause: None,
         }))
     }
 }
@@ -275,7 +289,13 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// What the last attempt said, where the outcome of all of them is unknown.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let cause = self.0.cause.as_ref();
+        cause.map(|cause| cause as &(dyn std::error::Error + 'static))
+    }
+}
 
 #[cfg(test)]
 mod tests {

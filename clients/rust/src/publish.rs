@@ -176,8 +176,8 @@ impl Client {
 impl Failed {
     /// Only a gateway knows that a message was not stored, and only of its own attempt.
     fn of_publish(self) -> Error {
-        match self.may_be_done && !self.error.is_outcome_unknown() {
-            true => Error::outcome_unknown(&self.error.to_string()),
+        match self.may_be_done {
+            true => self.error.in_doubt(),
             false => self.error,
         }
     }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use jetgate_client::{Code, Delivery, Error, Expect, Message, Published, Retry};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Text, or the bytes that are written as base64.
 pub(crate) fn bytes(written: &Value) -> Vec<u8> {
@@ -72,6 +72,18 @@ pub(crate) fn error(error: &Error, expected: &Value) {
             "reason" => assert_eq!(error.reason_name(), value, "{error:?}"),
             "code" => assert_eq!(&code(error.code()), value, "{error:?}"),
             "retry" => assert_eq!(retry(error.retry()), value, "{error:?}"),
+            "violations" => {
+                let fields: Vec<_> = error.violations().map(|(field, _)| field).collect();
+                assert_eq!(&json!(fields), value, "{error:?}");
+            }
+            "retry_delay" => {
+                let seconds = error.retry_delay().map(|delay| delay.as_secs_f64());
+                assert_eq!(seconds, value.as_f64(), "{error:?}");
+            }
+            "says" => {
+                let said = error.message().to_lowercase();
+                assert!(said.contains(value.as_str().unwrap()), "{error:?}");
+            }
             "metadata" => {
                 for (fact, value) in value.as_object().unwrap() {
                     assert_eq!(&error.metadata()[fact], value, "{error:?}");

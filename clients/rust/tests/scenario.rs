@@ -1,6 +1,7 @@
 //! One run of one scenario (tests/scenarios) through the public interface.
 
 use std::collections::{BTreeSet, HashMap};
+use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +32,9 @@ enum Got {
     Received(Received),
     Delivery(Delivery),
 }
+
+/// A token, or why there is none.
+type Token = Result<String, Box<dyn std::error::Error + Send + Sync>>;
 
 type Sources = HashMap<String, Arc<Mutex<Option<Source>>>>;
 
@@ -154,16 +158,46 @@ impl Scenario {
                 .collect();
         }
         let key = match step.text("api_key") {
-            Some("none") => None,
+            Some("none" | "renewed") => None,
             Some(key) => Some(key),
             None => self.world.api_key(),
         };
-        let client = self.world.builder(&addresses, key).connect()?;
+        let mut builder = match step.text("ca") {
+            Some(authority) => {
+                let file = self.world.fact(&format!("{authority}_ca_file"));
+                self.world.trusting(&addresses, key, Some(&file))
+            }
+            None => self.world.builder(&addresses, key),
+        };
+        if let Some(fields) = step.get("token") {
+            let mut command = fields.clone();
+            command["do"] = json!("token");
+            let answer = self.world.tell(command).await;
+            let token = answer["token"].as_str().unwrap().to_owned();
+            builder = builder.token(move || ready(Token::Ok(token.clone())));
+        }
+        if let Some(timeout) = step.time("call_timeout") {
+            builder = builder.call_timeout(timeout);
+        }
+        if step.text("api_key") == Some("renewed") {
+            builder = builder.token(self.renewed());
+        }
+        let client = builder.connect()?;
         self.clients
             .lock()
             .await
             .insert(step.text("as").unwrap().to_owned(), client);
         Ok(())
+    }
+
+    /// A source of tokens that renews the one it has after two seconds.
+    fn renewed(&self) -> impl Fn() -> Ready<Token> + Send + Sync + use<> {
+        let begun = Instant::now();
+        let [before, after] = ["short_key", "api_key"].map(|name| self.world.fact(name));
+        move || {
+            let is_old = begun.elapsed() >= Duration::from_secs(2);
+            ready(Ok(if is_old { &after } else { &before }.clone()))
+        }
     }
 
     async fn open(&self, step: &Step, client: &Client) -> Result<(), Error> {

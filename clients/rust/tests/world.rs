@@ -85,6 +85,11 @@ impl World {
         self.facts["api_key"].as_str()
     }
 
+    /// What the world said at its beginning.
+    pub(crate) fn fact(&self, name: &str) -> String {
+        self.facts[name].as_str().unwrap().to_owned()
+    }
+
     pub(crate) fn client(&self) -> Client {
         self.builder(&self.gateways(), self.api_key())
             .connect()
@@ -109,11 +114,21 @@ impl World {
         client
     }
 
-    /// A client of these gateways. A machine that builds and tests at once is slow.
+    /// A client of these gateways.
     pub(crate) fn builder(&self, addresses: &[String], key: Option<&str>) -> ClientBuilder {
+        self.trusting(addresses, key, self.facts["ca_file"].as_str())
+    }
+
+    /// One that trusts this authority alone. A machine that builds and tests at once is slow.
+    pub(crate) fn trusting(
+        &self,
+        addresses: &[String],
+        key: Option<&str>,
+        authority: Option<&str>,
+    ) -> ClientBuilder {
         let mut builder =
             Client::builder(&addresses.join(",")).call_timeout(Duration::from_secs(60));
-        if let Some(file) = self.facts["ca_file"].as_str() {
+        if let Some(file) = authority {
             builder = builder.ca_file(file);
         }
         match key {

@@ -1,9 +1,15 @@
 // What the attempts of one unary call come to: whether another may help, and what their failures say together.
 
-import type { DescMessage, DescMethod, MessageInitShape } from "@bufbuild/protobuf";
-import { Code, type JetgateError, outcomeUnknown } from "./errors.js";
+import { type DescMessage, type DescMethod, type Message, type MessageInitShape, isMessage } from "@bufbuild/protobuf";
+import { Code, type JetgateError, inDoubt } from "./errors.js";
+import { ErrorReason } from "./gen/jetgate/v1/error_pb.js";
 import { type PublishRequest, PublishRequestSchema } from "./gen/jetgate/v1/publish_message_pb.js";
-import { type PublishBatchRequest, PublishBatchMode, PublishBatchRequestSchema } from "./gen/jetgate/v1/publisher_pb.js";
+import {
+  type PublishBatchRequest,
+  PublishBatchMode,
+  PublishBatchRequestSchema,
+  PublishBatchResponseSchema,
+} from "./gen/jetgate/v1/publisher_pb.js";
 import { safeForMs } from "./publishing/window.js";
 
 /** What may be done twice: reading, and what the contract calls idempotent. */
@@ -26,6 +32,8 @@ interface Effect {
   repeatable: boolean;
   /** The id of its one message; empty where it has several, or none. */
   messageId: string;
+  /** Those of a batch. */
+  messageIds: string[];
 }
 
 /** The attempts of one call. */
@@ -57,8 +65,19 @@ export class Attempts {
   verdict(error: JetgateError): JetgateError {
     const { publishes, messageId } = this.effect;
     if (!publishes || this.openSince === undefined) return error;
-    if (error.outcomeUnknown && (error.metadata.message_id || !messageId)) return error;
-    return outcomeUnknown(error.message, messageId, error);
+    return inDoubt(error, messageId);
+  }
+
+  /** What an answer says. Of a batch, an earlier attempt may have stored what this one refuses. */
+  answered(response: Message): void {
+    if (this.openSince === undefined || !isMessage(response, PublishBatchResponseSchema)) return;
+    for (const [at, { status }] of response.results.entries()) {
+      if (!status?.code || status.reason === ErrorReason.PUBLISH_OUTCOME_UNKNOWN) continue;
+      status.message = `the message may be stored: ${status.message}`;
+      status.code = Code.UNAVAILABLE;
+      status.reason = ErrorReason.PUBLISH_OUTCOME_UNKNOWN;
+      status.metadata = { message_id: this.effect.messageIds[at] };
+    }
   }
 }
 
@@ -72,13 +91,14 @@ function effectOf(method: DescMethod, request: MessageInitShape<DescMessage>): E
   const { typeName } = method.input;
   if (typeName === PublishRequestSchema.typeName) {
     const { messageId = "", validateOnly = false } = request as Partial<PublishRequest>;
-    return { publishes: !validateOnly, repeatable: validateOnly || messageId !== "", messageId };
+    return { publishes: !validateOnly, repeatable: validateOnly || messageId !== "", messageId, messageIds: [] };
   }
   if (typeName === PublishBatchRequestSchema.typeName) {
     const { mode, messages = [] } = request as Partial<PublishBatchRequest>;
     // A message with an id is stored once, however often it is published.
     const repeatable = mode !== PublishBatchMode.ATOMIC && messages.every((message) => message.messageId);
-    return { publishes: true, repeatable, messageId: "" };
+    const messageIds = messages.map((message) => message.messageId ?? "");
+    return { publishes: true, repeatable, messageId: "", messageIds };
   }
-  return { publishes: false, repeatable: REPEATABLE.test(method.name), messageId: "" };
+  return { publishes: false, repeatable: REPEATABLE.test(method.name), messageId: "", messageIds: [] };
 }

@@ -30,6 +30,9 @@ const DEFAULT_LEASE_MS = 600_000;
 /** How long a gateway may take, in the end, to answer what was said, and to end the session. */
 const ANSWERING_MS = 5_000;
 
+/** How long the gateway may take to answer what was said before the next session is opened all the same. */
+const LAST_TOKENS_MS = 2_000;
+
 /** What is said in the end of messages that nobody has seen. If it is not heard, they come again after ack_wait. */
 const GIVEN_BACK: Settlement = { kind: SettlementKind.NAK, done: () => undefined };
 
@@ -47,6 +50,13 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   private readonly backoff = new Backoff(50, 2_000);
   private session: Session | undefined;
   private open = false;
+  /** The session that is being opened beside one that its gateway is about to end. */
+  private next: Session | undefined;
+  /** When the end of the session was announced; then it says nothing of the next. */
+  private retiredAt: number | undefined;
+  private moving: ReturnType<typeof setTimeout> | undefined;
+  /** When another attempt to open it is worth while. */
+  private notBefore = 0;
   private scheduled = false;
   private resumeToken = "";
   /** How long a message may wait here, where no lease is extended; 0 is any time. */
@@ -54,7 +64,8 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   /** How often tokens are renewed while a session comes to its end; 0 is once, as where no lease is extended. */
   private renewEveryMs = 0;
   private renewing: ReturnType<typeof setInterval> | undefined;
-  private offered: Message[] = [];
+  /** What the session that is being opened was asked to take over, by these tokens; there may be fresh ones since. */
+  private offered: { message: Message; token: string }[] = [];
   private stopping = false;
   private drainAsked = false;
   private closing: Promise<boolean> | undefined;
@@ -154,6 +165,7 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   private async leave(): Promise<boolean> {
     this.stopping = true;
     clearTimeout(this.retrying);
+    clearTimeout(this.moving);
     for (const message of this.inbox.close()) {
       message.settled = true;
       this.settle(message, GIVEN_BACK);
@@ -213,22 +225,40 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   }
 
   private connect(): void {
-    this.session = this.openSession(this.openFrame(), this, {
-      opened: (opened) => this.opened(opened),
+    this.session = this.begin();
+  }
+
+  private begin(): Session {
+    const isCurrent = () => session === this.session;
+    const session: Session = this.openSession(this.openFrame(), this, {
+      opened: (opened) => {
+        if (session === this.next) this.goOver(session);
+        this.opened(opened);
+      },
       messages: (batch) => this.received(batch),
       settled: (id, results) => this.answered(id, results),
-      heartbeat: ({ resumeToken }) => void (this.resumeToken = resumeToken || this.resumeToken),
+      heartbeat: ({ resumeToken }) => {
+        if (isCurrent()) this.resumeToken = resumeToken || this.resumeToken;
+      },
       gap: (gap) => this.options.onGap?.(gap),
-      draining: (draining) => this.draining(draining),
-      closed: (error) => this.lost(error),
+      draining: (draining) => {
+        if (isCurrent()) this.draining(draining);
+      },
+      closed: (error) => {
+        if (isCurrent()) this.lost(error);
+        else if (session === this.next) this.notOpened(error);
+      },
     });
+    return session;
   }
 
   private openFrame(): ConsumeOpen {
     const { options, source } = this;
     const maxOutstandingMessages = options.maxOutstanding ?? DEFAULT_WINDOW;
     const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
-    this.offered = [...this.adopted].filter((message) => message.token).slice(0, maxOutstandingMessages);
+    const held = [...this.adopted, ...this.deliveries.values()];
+    const offered = held.filter((message) => message.token).slice(0, maxOutstandingMessages);
+    this.offered = offered.map((message) => ({ message, token: message.token }));
     return create(ConsumeOpenSchema, {
       stream: this.stream,
       source:
@@ -242,7 +272,7 @@ export class Consumer implements AsyncIterable<Message>, Settler {
       onSessionEnd: { delayed: OnSessionEnd.NAK_DELAYED, now: OnSessionEnd.NAK, leave: OnSessionEnd.LEAVE }[
         options.onSessionEnd ?? "delayed"
       ],
-      held: this.offered.map((message) => message.token),
+      held: this.offered.map(({ token }) => token),
       resumeToken: this.resumeToken,
       lease: leaseMs > 0 ? { autoExtend: true, max: durationFromMs(Math.max(1_000, leaseMs)) } : undefined,
       priority: options.priority,
@@ -266,8 +296,8 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   private adopt(opened: SessionOpened): void {
     const lost = new Set(opened.notHeld);
     let at = 0;
-    for (const message of this.offered) {
-      if (!lost.has(message.token)) message.renewedToken = opened.held[at++] ?? message.token;
+    for (const { message, token } of this.offered) {
+      if (!lost.has(token)) message.renewedToken = opened.held[at++] ?? message.token;
       else if (this.adopted.delete(message)) this.inbox.remove(message);
     }
     this.offered = [];
@@ -294,6 +324,53 @@ export class Consumer implements AsyncIterable<Message>, Settler {
     this.renew(end);
     clearInterval(this.renewing);
     if (this.renewEveryMs > 0) this.renewing = setInterval(() => this.renew(end), this.renewEveryMs);
+    this.retiredAt ??= Date.now();
+    this.flush();
+    this.moveOn();
+    this.moving ??= setTimeout(() => this.moveOn(), LAST_TOKENS_MS);
+  }
+
+  /**
+   * Opens the next session beside one that its gateway is about to end, once what was said is answered and the tokens are
+   * fresh. What concerns messages waits until that has taken over.
+   */
+  private moveOn(): void {
+    if (this.retiredAt === undefined || this.next || this.stopping || !this.open || Date.now() < this.notBefore) return;
+    if (!this.settlements.heard && Date.now() < this.retiredAt + LAST_TOKENS_MS) return;
+    const next = (this.next = this.begin());
+    // Tokens that have expired meanwhile would not be taken over: then it is tried again with fresh ones.
+    if (this.renewEveryMs === 0 || this.offered.length === 0) return;
+    clearTimeout(this.moving);
+    this.moving = setTimeout(() => {
+      if (this.next === next) next.abort("no gateway opens the session in time");
+    }, 2 * this.renewEveryMs);
+  }
+
+  /** Everything is with the next session. */
+  private goOver(next: Session): void {
+    const before = this.session;
+    clearInterval(this.renewing);
+    clearTimeout(this.moving);
+    this.moving = undefined;
+    this.retiredAt = undefined;
+    this.next = undefined;
+    this.session = next;
+    this.unbind();
+    before?.end();
+    if (before) setTimeout(() => before.cancel(), ANSWERING_MS).unref?.();
+  }
+
+  private notOpened(error: JetgateError | undefined): void {
+    this.next = undefined;
+    const wait = this.backoff.next(error?.retryDelayMs);
+    if (!this.session) {
+      this.retrying = setTimeout(() => this.connect(), wait);
+      return;
+    }
+    this.notBefore = Date.now() + wait;
+    clearTimeout(this.moving);
+    this.moving = setTimeout(() => this.moveOn(), wait + 1);
+    this.flush();
   }
 
   /** Asks for fresh tokens of what is held, but for those that outlast the session by far. */
@@ -305,13 +382,14 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   }
 
   private flush(): void {
-    if (!this.open || this.settlements.sent) return;
+    if (!this.open || this.next || this.settlements.sent) return;
     for (const frame of this.settlements.frames()) this.session!.settle(frame);
   }
 
   private answered(settleId: number, results: ItemStatus[]): void {
     this.settlements.answered(settleId).forEach((item, at) => this.judge(item, results[at]));
     this.wakeSettled();
+    this.moveOn();
   }
 
   private judge({ settlement, messages }: Item, result: ItemStatus | undefined): void {
@@ -331,14 +409,20 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   /** The session is over. What is held is taken along to the next; what was said and not answered is said again. */
   private lost(error: JetgateError | undefined): void {
     const wasOpen = this.open;
+    const wasAnnounced = this.retiredAt !== undefined;
     clearInterval(this.renewing);
+    clearTimeout(this.moving);
+    this.moving = undefined;
+    this.retiredAt = undefined;
     this.session = undefined;
     this.open = false;
     if (this.stopping && (!error || this.inbox.closed)) return this.finish(undefined);
     if (!error && typeof this.source !== "string") return this.finish(undefined);
-    if (error && !worthReconnecting(error) && !this.anotherConsumer(error)) return this.finish(error);
+    const goesOn = !error || wasAnnounced || worthReconnecting(error) || this.anotherConsumer(error);
+    if (!goesOn) return this.finish(error);
     this.unbind();
     if (wasOpen) this.options.onDisconnected?.(error);
+    if (this.next) return;
     this.retrying = setTimeout(() => this.connect(), this.backoff.next(error?.retryDelayMs));
   }
 
@@ -364,6 +448,8 @@ export class Consumer implements AsyncIterable<Message>, Settler {
   private finish(error: JetgateError | undefined): void {
     if (this.over) return;
     this.over = true;
+    this.next?.cancel();
+    this.next = undefined;
     this.inbox.end(error);
     const left = this.settlements.takeAll();
     for (const { message, settlement } of left) {

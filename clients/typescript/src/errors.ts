@@ -128,6 +128,12 @@ export function outcomeUnknown(why: string, messageId: string, cause?: JetgateEr
   });
 }
 
+/** What a failure comes to where an earlier attempt may have stored the message. */
+export function inDoubt(error: JetgateError, messageId: string): JetgateError {
+  if (error.outcomeUnknown && (error.metadata.message_id || !messageId)) return error;
+  return outcomeUnknown(error.message, messageId, error);
+}
+
 /** The name of a status code. */
 export function codeName(code: number): string {
   const found = Object.entries(Code).find(([, value]) => value === code);

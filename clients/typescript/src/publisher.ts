@@ -4,7 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { Backoff } from "./backoff.js";
 import type { Channel } from "./channel.js";
-import { Code, JetgateError, fromItem, outcomeUnknown } from "./errors.js";
+import { Code, JetgateError, fromItem, inDoubt, outcomeUnknown } from "./errors.js";
 import {
   PublishAckMode,
   PublishOnError,
@@ -165,8 +165,9 @@ export class Publisher {
   /** With `strict`: goes on after a failure. Messages that are published from now on are stored again. */
   resume(): void {
     if (!this.halted) return;
+    this.refuseBehind();
     this.halted = false;
-    if (this.state === "open") this.session!.resume(this.book.last);
+    if (this.state === "open") this.session!.resume();
     this.sendWhatFits();
   }
 
@@ -242,7 +243,7 @@ export class Publisher {
     const { book, session, opened } = this;
     if (this.state !== "open" || !session || !opened) return;
     this.giveUpForgotten(opened);
-    while (session.writable && book.unsentMessages > 0) {
+    while (session.writable && book.unsentMessages > 0 && !this.halted) {
       const room = opened.maxInFlight - book.inFlightMessages;
       const roomBytes = session.windowBytes - book.inFlightBytes;
       // Small room is not worth a frame while answers are under way that make it larger.
@@ -258,13 +259,24 @@ export class Publisher {
         this.reject(run.first, tooLarge(run.bytes, opened.maxMessageBytes));
       } else session.send(run);
     }
+    this.refuseBehind();
+  }
+
+  /** Behind a failure nothing is sent, over this stream or the next, until `resume()`. */
+  private refuseBehind(): void {
+    if (!this.halted) return;
+    for (const pending of this.book.all()) {
+      if (pending.inFlight) continue;
+      if (pending.firstSentAt) this.rejectOpen(pending, "a message before this one failed");
+      else this.reject(pending.number, precedingFailed());
+    }
+    this.wake();
   }
 
   private answered(answers: Answers): void {
     for (const range of answers.stored) this.stored(range);
     for (const { first, last, status } of answers.failed) {
       const error = fromItem(status) ?? new JetgateError({ code: Code.INTERNAL, message: "a failure without a status" });
-      if (this.options.ordering === "strict") this.halted = true;
       for (let number = first; number <= last; number++) this.reject(number, error);
     }
     if (this.options.acks === "cumulative") this.settled(answers.settledThrough);
@@ -293,23 +305,35 @@ export class Publisher {
   }
 
   private reject(number: number, error: JetgateError): void {
-    this.book.take(number)?.reject(error);
+    this.halt();
+    const pending = this.book.take(number);
+    // Where it was sent before, that may have stored it.
+    pending?.reject(pending.inDoubt ? inDoubt(error, this.idOf(pending)) : error);
+  }
+
+  /** A message has failed. */
+  private halt(): void {
+    if (this.options.ordering === "strict") this.halted = true;
   }
 
   /** The stream has ended: what is not answered is sent again over the next one, where that stores nothing twice. */
   private lost(error: JetgateError | undefined): void {
+    // An end that was announced, with everything answered, says nothing of the next stream.
+    const wasAnnounced = this.state === "draining";
     this.session = undefined;
     this.state = "waiting";
     if (this.onceEnded) return this.onceEnded();
-    if (error && !worthReconnecting(error)) return this.fail(error);
+    if (error && !wasAnnounced && !worthReconnecting(error)) return this.fail(error);
     this.book.rewind();
+    const wasHalted = this.halted;
     for (const pending of this.book.all()) {
       if (pending.abandoned) this.book.take(pending.number);
-      else if (this.halted) this.reject(pending.number, precedingFailed());
+      else if (wasHalted) this.reject(pending.number, precedingFailed());
       else if (pending.firstSentAt && !this.idOf(pending)) {
         this.rejectOpen(pending, error?.message ?? "the stream has ended", error);
       }
     }
+    this.refuseBehind();
     this.wake();
     if (this.book.messages === 0) {
       this.state = "idle";
@@ -333,7 +357,8 @@ export class Publisher {
 
   /** It was sent, and whether it is stored is not known. */
   private rejectOpen(pending: Pending, why: string, cause?: JetgateError): void {
-    this.book.take(pending.number);
+    this.halt();
+    this.book.take(pending.number); // it may be out of the book already
     pending.reject(outcomeUnknown(why, this.idOf(pending), cause));
   }
 
@@ -356,12 +381,14 @@ export class Publisher {
       if (pending.abandoned) continue;
       if (!pending.firstSentAt) this.reject(pending.number, expiredError());
       else {
+        this.halt();
         pending.reject(outcomeUnknown("no answer came in time", this.idOf(pending)));
         // Its answer may still come over the session that has it.
         if (pending.inFlight) pending.abandoned = true;
         else this.book.take(pending.number);
       }
     }
+    this.refuseBehind();
     if (this.book.messages === 0) {
       clearInterval(this.sweeping);
       this.sweeping = undefined;

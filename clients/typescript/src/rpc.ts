@@ -64,7 +64,10 @@ async function unary(
   init: MessageInitShape<DescMessage>,
   options?: RpcOptions,
 ): Promise<MessageShape<DescMessage>> {
-  return fromBinary(method.output, await unaryBytes(channel, method, init, options));
+  const attempts = new Attempts(method, init);
+  const response = fromBinary(method.output, await unaryBytes(channel, method, init, options, attempts));
+  attempts.answered(response);
+  return response;
 }
 
 /** Calls a unary method, and again while that is safe and may help; its answer as it came. */
@@ -73,10 +76,10 @@ export async function unaryBytes(
   method: DescMethod,
   init: MessageInitShape<DescMessage>,
   options: RpcOptions = {},
+  attempts = new Attempts(method, init),
 ): Promise<Uint8Array> {
   const request = toBinary(method.input, create(method.input, init));
   const expires = Date.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  const attempts = new Attempts(method, init);
   const backoff = new Backoff(50, 1_000);
   for (;;) {
     const begun = Date.now();

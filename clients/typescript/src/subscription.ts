@@ -135,7 +135,11 @@ export class Subscription implements AsyncIterable<Message> {
       messages: (batch) => this.received(batch),
       heartbeat: ({ resumeToken }) => this.seen(resumeToken),
       gap: (gap) => this.gap(gap),
-      draining: ({ resumeToken }) => this.seen(resumeToken),
+      draining: ({ resumeToken }) => {
+        this.seen(resumeToken);
+        // Nothing is to be settled: the next session goes on at once.
+        this.session!.abort("the gateway ends the session");
+      },
       settled: () => undefined,
       closed: (error) => this.lost(error),
     });

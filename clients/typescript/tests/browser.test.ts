@@ -1,28 +1,21 @@
 // The client in a real browser, against a real gateway by gRPC-Web.
 
 import * as assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { type Server, createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { test } from "node:test";
 import { buildSync } from "esbuild";
+import { Page, findBrowser } from "./support/page.js";
 import { ROOT, World } from "./support/world.js";
 
 const PACKAGE = path.join(ROOT, "clients/typescript");
 
 test("a page publishes, consumes and administers by gRPC-Web", { timeout: 240_000 }, async (context) => {
   const browser = findBrowser();
-  if (!browser) {
-    console.error("LEFT OUT: the browser test of the TypeScript client, as no Chromium is found or can be installed");
-    return context.skip("LEFT OUT: no Chromium");
-  }
+  if (!browser) return context.skip("LEFT OUT: no Chromium");
   const page = await Page.serve();
   try {
     await using world = await World.start({ config: { "web.origins": page.origin } });
-    const results = await page.visit(browser, `http://${world.gateways[0]}`);
+    const results = await page.visit(browser, program(`http://${world.gateways[0]}`));
     for (const [check, result] of Object.entries(results)) {
       await context.test(check, () => assert.equal(result, "ok"));
     }
@@ -32,89 +25,16 @@ test("a page publishes, consumes and administers by gRPC-Web", { timeout: 240_00
   }
 });
 
-/** An address that leads to this machine, which the browser does not know: as from another machine without TLS. */
-const FAR = "10.1.2.3";
-
-/** A page, and the server that it comes from and reports to. */
-class Page {
-  private gateway = "";
-  private reported!: (results: Record<string, string>) => void;
-  private readonly folder = mkdtempSync(path.join(tmpdir(), "jetgate-page-"));
-  private process: ChildProcess | undefined;
-
-  private constructor(private readonly server: Server) {}
-
-  static async serve(): Promise<Page> {
-    const server = createServer();
-    const page = new Page(server);
-    server.on("request", (request, response) => {
-      if (request.method === "POST") {
-        let body = "";
-        request.on("data", (chunk: Buffer) => (body += chunk.toString()));
-        request.on("end", () => page.reported(JSON.parse(body) as Record<string, string>));
-        return response.end();
-      }
-      response.setHeader("content-type", "text/html; charset=utf-8");
-      response.end(`<!doctype html><title>jetgate</title><script type="module">${page.script()}</script>`);
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return page;
-  }
-
-  get origin(): string {
-    return `http://${FAR}:${(this.server.address() as AddressInfo).port}`;
-  }
-
-  /** Opens the page in a browser and waits for its report. */
-  async visit(browser: string, gateway: string): Promise<Record<string, string>> {
-    this.gateway = gateway;
-    const quiet = ["--no-first-run", "--no-proxy-server", "--disable-background-networking", "--disable-component-update"];
-    const far = `--host-resolver-rules=MAP ${FAR} 127.0.0.1`;
-    const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${this.folder}`, far, ...quiet];
-    // A group of its own: a browser is many processes.
-    this.process = spawn(browser, [...flags, "--remote-debugging-port=0", this.origin], {
-      stdio: ["ignore", "ignore", "pipe"],
-      detached: true,
-    });
-    let log = "";
-    this.process.stderr!.on("data", (chunk: Buffer) => (log += chunk.toString()));
-    return new Promise((resolve, reject) => {
-      this.reported = resolve;
-      this.process!.once("error", reject);
-      this.process!.once("exit", (code) => reject(new Error(`the browser ended with ${code}: ${log}`)));
-    });
-  }
-
-  close(): void {
-    this.process?.removeAllListeners("exit");
-    this.process?.stderr?.destroy();
-    if (this.process?.pid) process.kill(-this.process.pid, "SIGKILL");
-    this.server.closeAllConnections();
-    this.server.close();
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
-  }
-
-  /** The page's program in one piece, as a web site would ship it. */
-  private script(): string {
-    const built = buildSync({
-      absWorkingDir: PACKAGE,
-      entryPoints: ["tests/browser/page.ts"],
-      bundle: true,
-      write: false,
-      format: "esm",
-      platform: "browser",
-      define: { GATEWAY: JSON.stringify(this.gateway) },
-    });
-    return built.outputFiles[0].text.replaceAll("</script", "<\\/script");
-  }
-}
-
-/** A Chromium that is installed, or can be. */
-function findBrowser(): string | undefined {
-  try {
-    const script = path.join(PACKAGE, "scripts/chromium.sh");
-    return execFileSync("bash", [script], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
-  } catch {
-    return undefined;
-  }
+/** The page's program in one piece, as a web site would ship it. */
+function program(gateway: string): string {
+  const built = buildSync({
+    absWorkingDir: PACKAGE,
+    entryPoints: ["tests/browser/page.ts"],
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "browser",
+    define: { GATEWAY: JSON.stringify(gateway) },
+  });
+  return built.outputFiles[0].text;
 }

@@ -76,6 +76,19 @@ describe("publisher", { concurrency: 3 }, () => {
     assert.equal((await publisher.publish(subject, "five")).sequence, 2n);
   });
 
+  test("what is too large halts a strict publisher as any failure does", async () => {
+    const subject = await stream("STRICTLY");
+    await using publisher = client.publisher({ stream: "STRICTLY", ordering: "strict" });
+    const wrong = publisher.publish(subject, new Uint8Array(12 << 20));
+    const behind = publisher.publish(subject, "behind");
+    await Promise.all([rejects(wrong, "MESSAGE_TOO_LARGE"), rejects(behind, "PRECEDING_FAILED")]);
+    const refused = rejects(publisher.publish(subject, "refused"), "PRECEDING_FAILED");
+    // What was published before belongs to what the failure has halted.
+    publisher.resume();
+    await refused;
+    assert.equal((await publisher.publish(subject, "on")).sequence, 1n);
+  });
+
   test("a stream that does not exist ends the publisher", async () => {
     const publisher = client.publisher({ stream: "MISSING" });
     await rejects(publisher.publish("missing.new", "x"), "STREAM_NOT_FOUND");
@@ -199,6 +212,7 @@ describe("publisher and gateways that die", { concurrency: 2 }, () => {
     await publisher.publish("orders.new", "before");
     await world.command({ do: "pause_nats" });
     const sent = publisher.publish("orders.new", "sent");
+    sent.catch(() => undefined); // it may fail before the caller of this looks
     await inFlight(client);
     await world.command({ do: "kill_gateway" });
     await world.command({ do: "resume_nats" });
@@ -227,6 +241,39 @@ describe("publisher and gateways that die", { concurrency: 2 }, () => {
     const found = await stored(client, "ORDERS");
     eachOnce(found);
     assert.deepEqual([found.get("before"), found.get("unsent")], [1, 1]);
+  });
+
+  test("a strict publisher stays halted over a reconnect, until it is resumed", async () => {
+    await using world = await World.start();
+    await using client = world.connect();
+    await client.streams.create({ name: "ORDERS", subjects: ["orders.*"] });
+    const publisher = client.publisher({ stream: "ORDERS", ordering: "strict" });
+    await publisher.publish("orders.new", "one");
+    await rejects(publisher.publish("orders.new", "two", { expect: { lastSequence: 77 } }), "WRONG_LAST_SEQUENCE");
+    await world.command({ do: "kill_gateway" });
+    await world.command({ do: "start_gateway" });
+    await rejects(publisher.publish("orders.new", "three"), "PRECEDING_FAILED");
+    publisher.resume();
+    assert.equal((await publisher.publish("orders.new", "four")).sequence, 2n);
+    await publisher.close();
+  });
+
+  test("an unknown outcome halts a strict publisher", async () => {
+    await using world = await World.start();
+    await using client = world.connect();
+    await client.streams.create({ name: "ORDERS", subjects: ["orders.*"] });
+    const publisher = client.publisher({ stream: "ORDERS", ordering: "strict", mintIds: false });
+    const { sent } = await leaveOpen(world, client, publisher);
+    const unknown = rejects(sent, "PUBLISH_OUTCOME_UNKNOWN");
+    const behind = rejects(publisher.publish("orders.new", "behind"), "PRECEDING_FAILED");
+    await world.command({ do: "start_gateway" });
+    await Promise.all([unknown, behind]);
+    publisher.resume();
+    await publisher.publish("orders.new", "on");
+    await publisher.close();
+    const found = await stored(client, "ORDERS");
+    eachOnce(found);
+    assert.deepEqual([found.get("behind"), found.get("on")], [undefined, 1]);
   });
 
   test("a message is sent again as long as the stream of now remembers its id", async () => {

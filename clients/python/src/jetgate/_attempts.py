@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 
@@ -27,15 +27,15 @@ def perform(transport: Transport, call: Call[T], timeout: float | None) -> T:
     attempts = Attempts(transport, call, timeout)
     while True:
         try:
-            return call.read(attempts.begin().result())
+            return attempts.read(attempts.begin().result())
         except grpc.RpcError as problem:
             time.sleep(attempts.failed(problem))
 
 
-class Attempts:
+class Attempts(Generic[T]):
     """The attempts of one call. `begin` makes one; `failed` says how long to wait before the next, or raises."""
 
-    def __init__(self, transport: Transport, call: Call[Any], timeout: float | None) -> None:
+    def __init__(self, transport: Transport, call: Call[T], timeout: float | None) -> None:
         self._transport = transport
         self._call = call
         self._deadline = time.monotonic() + (timeout if timeout is not None else DEFAULT_TIMEOUT)
@@ -51,6 +51,16 @@ class Attempts:
         self._begun = time.monotonic()
         left = max(0.05, self._deadline - self._begun)
         return method.future(self._call.request, timeout=left + _GRACE, metadata=self._transport.metadata())
+
+    def read(self, response: Any) -> T:
+        """What an answer says. Of a batch, an earlier attempt may have stored what this one refuses."""
+        result = self._call.read(response)
+        if self._call.publishes and self._open_since is not None and isinstance(result, list):
+            request: Any = self._call.request
+            for place, message in enumerate(request.messages):
+                if isinstance(result[place], JetgateError):
+                    result[place] = errors.in_doubt(result[place], message.message_id)
+        return result
 
     def failed(self, problem: grpc.RpcError) -> float:
         error = errors.from_rpc(problem)
@@ -73,11 +83,9 @@ class Attempts:
 
     def _verdict(self, error: JetgateError) -> JetgateError:
         """What all attempts together come to."""
-        if not self._call.publishes or self._open_since is None or error.outcome_unknown:
+        if not self._call.publishes or self._open_since is None:
             return error
-        code = "DEADLINE_EXCEEDED" if error.code == "DEADLINE_EXCEEDED" else "UNAVAILABLE"
-        message_id = getattr(self._call.request, "message_id", "")
-        return errors.outcome_unknown(str(error), code=code, message_id=message_id)
+        return errors.in_doubt(error, getattr(self._call.request, "message_id", ""))
 
 
 def _is_open(error: JetgateError) -> bool:

@@ -30,6 +30,34 @@ _LAST_ANSWERS = 5.0
 _LAST_CALLS = 10.0
 
 
+# How long the gateway may take to answer what was said before the next session is opened all the same, in seconds.
+_LAST_TOKENS = 2.0
+
+
+class Session:
+    """What was agreed of a session that is open."""
+
+    def __init__(self, link: Link, opened: session_pb2.SessionOpened) -> None:
+        self.link = link
+        self.ping_every = opened.ping_within.ToTimedelta().total_seconds() / 3
+        self.renew_every = opened.ack_wait.ToTimedelta().total_seconds() / 4
+        self.renewed: float | None = None
+        """When fresh tokens were asked for, as the gateway is about to end it."""
+        self.idle = False
+        """Its sender waits for something to say."""
+
+    @property
+    def offer_lasts(self) -> float:
+        """For how long another session may be opened with the tokens of this one."""
+        return max(0.5, 2 * self.renew_every)
+
+    def wants_tokens(self, now: float) -> bool:
+        """Whether fresh tokens are due."""
+        if self.link.announced is None or not self.renew_every:
+            return False
+        return self.renewed is None or now >= self.renewed + self.renew_every
+
+
 # Makes what is handed out of a message.
 Make = Callable[[session_pb2.ReceivedMessage, "Consuming"], Delivery]
 
@@ -59,13 +87,11 @@ class Consuming:
         self._book = Settlements()
         self._transport = transport
         self._line = Line(transport, _METHOD, consume_pb2.ConsumeResponse, self, "consumer")
-        self._opened: session_pb2.SessionOpened | None = None
+        # The session that is open.
+        self._session: Session | None = None
         self._was_opened = False
-        self._asked: list[Delivery] = []
-        self._sender_idle = False
+        self._asked: list[tuple[Delivery, str]] = []
         self._blocked = False
-        # When fresh tokens are asked for: the gateway is about to end the session.
-        self._renew_at: float | None = None
         self._draining = False
         self._half_closed = False
         self._last_error: JetgateError | None = None
@@ -177,7 +203,7 @@ class Consuming:
             self._empty_queue()
             self._work.notify()
             self._changed.notify_all()
-            is_open = self._opened is not None
+            is_open = self._session is not None
         if not (is_open and self._line.join(_LAST_ANSWERS)):
             self._line.stop()
             self._line.join(_LAST_ANSWERS + _LAST_CALLS)
@@ -201,22 +227,25 @@ class Consuming:
 
     def requests(self, link: Link) -> Iterator[bytes]:
         with self._lock:
-            self._asked = self._book.held()[: self._window]
-            self._open.held[:] = [delivery.ack_token for delivery in self._asked]
-            self._renew_at = None
+            self._asked = [(delivery, delivery.ack_token) for delivery in self._book.held()[: self._window]]
+            self._open.held[:] = [token for _, token in self._asked]
             opening = consume_pb2.ConsumeRequest(open=self._open).SerializeToString()
+            # Tokens that expire meanwhile would not be taken over: then it is tried again with fresh ones.
+            before = self._session
+            patience = before.offer_lasts if before is not None and self._asked else OPEN_WITHIN
         yield opening
         with self._lock:
-            self._work.wait_for(lambda: self._opened is not None or link.over, OPEN_WITHIN)
-            if self._opened is None:
+            self._work.wait_for(lambda: self._is_of(link) or link.over, patience)
+            session = self._session
+            if session is None or session.link is not link:
                 link.cut()
                 return
             is_draining = self._draining
         if is_draining:
             yield _drain()
         while True:
-            yield from self._next_frames(link, is_draining)
-            if link.over or (self._half_closed and not self._book.unsaid):
+            yield from self._next_frames(session, is_draining)
+            if self._session is not session or link.over or (self._half_closed and not self._book.unsaid):
                 return
             is_draining = self._draining
 
@@ -229,17 +258,16 @@ class Consuming:
                 with self._lock:
                     self._book.answered(response.settled)
                     self._changed.notify_all()
+                    if link.announced is not None:
+                        self._work.notify()  # the next session waits for this
             case "heartbeat":
                 self._heartbeat = response.heartbeat
                 self._mark(response.heartbeat.resume_token)
             case "opened":
-                self._take_opened(response.opened)
+                self._take_opened(link, response.opened)
             case "draining":
                 self._mark(response.draining.resume_token)
-                with self._lock:
-                    if self._opened is not None and self._opened.HasField("ack_wait"):
-                        self._renew_at = time.monotonic()
-                    self._work.notify()
+                self._take_draining(link, response.draining.reason)
             case "gap":
                 self.gaps.append(response.gap)
                 if response.gap.stream_recreated:
@@ -247,7 +275,7 @@ class Consuming:
 
     def broken(self, link: Link, error: JetgateError) -> float | None:
         with self._lock:
-            self._opened = None
+            self._session = None
             self._last_error = error
             self._book.moved()
             if self._marks:
@@ -294,19 +322,32 @@ class Consuming:
                 self._changed.wait_for(lambda: len(self.queue) <= self._window // 2 or self._over or self._half_closed)
                 self._blocked = False
 
-    def _take_opened(self, opened: session_pb2.SessionOpened) -> None:
+    def _take_opened(self, link: Link, opened: session_pb2.SessionOpened) -> None:
         with self._lock:
+            self._book.moved()
             for delivery in self._book.adopted(self._asked, opened.held, opened.not_held):
                 if delivery in self.queue:
                     self.queue.remove(delivery)
             self._asked = []
-            self._opened = opened
+            self._session = Session(link, opened)
             self._was_opened = True
             if opened.resume_token and not self._marks:
                 self._marks.append((self._received, opened.resume_token))
-            self._work.notify()
+            self._work.notify_all()
             self._changed.notify_all()
         self._ready()
+
+    def _take_draining(self, link: Link, reason: session_pb2.DrainingReason) -> None:
+        with self._lock:
+            link.announced = link.announced or time.monotonic()
+            self._work.notify()
+        if reason == session_pb2.DRAINING_REASON_SHUTDOWN:
+            self._transport.failed(link.number)
+        if not self._acks:
+            link.cut()  # nothing is to be settled: the next session goes on at once
+
+    def _is_of(self, link: Link) -> bool:
+        return self._session is not None and self._session.link is link
 
     def _mark(self, token: str) -> None:
         """Everything received so far lies before this token."""
@@ -314,47 +355,74 @@ class Consuming:
             if token and self._marks:
                 self._marks.append((self._received, token))
 
-    def _next_frames(self, link: Link, is_draining: bool) -> list[bytes]:
+    def _next_frames(self, session: Session, is_draining: bool) -> list[bytes]:
         """The next frames to send, once there are some; a ping when there are none for a while."""
+        link = session.link
         with self._lock:
-            opened = self._opened
-            if opened is None:
-                return []
-            ping_at = time.monotonic() + opened.ping_within.ToTimedelta().total_seconds() / 3
+            ping_at = time.monotonic() + session.ping_every
             lingering_until: float | None = None
-            while not link.over:
+            while self._session is session and not link.over:
                 now = time.monotonic()
                 if self._draining and not is_draining:
                     return [_drain()]
-                if renewals := self._renewals(opened, now):
-                    return renewals
-                if self._book.unsaid:
-                    lingering_until = lingering_until or now + _LINGER
-                    if now >= lingering_until or self._hurries():
-                        return [_settle(frame) for frame in self._book.frames()]
-                if self._half_closed:
-                    return []
+                if not self._moves_on(session, now):
+                    if renewals := self._renewals(session, now):
+                        return renewals
+                    if self._book.unsaid:
+                        lingering_until = lingering_until or now + _LINGER
+                        if now >= lingering_until or self._hurries():
+                            return [_settle(frame) for frame in self._book.frames()]
+                    if self._half_closed:
+                        return []
                 if link.silent() and not self._blocked:
                     link.cut()
                     return []
                 if now >= ping_at:
                     return [_ping()]
-                wake = min(ping_at, lingering_until or ping_at, self._renew_at or ping_at)
-                self._sender_idle = True
-                self._work.wait(max(0.0, wake - now))
-                self._sender_idle = False
+                wake = [at for at in (lingering_until, *self._moments(session)) if at is not None and at > now]
+                session.idle = True
+                self._work.wait(max(0.0, min([ping_at, *wake]) - now))
+                session.idle = False
             return []
 
-    def _renewals(self, opened: session_pb2.SessionOpened, now: float) -> list[bytes]:
+    def _moves_on(self, session: Session, now: float) -> bool:
+        """Whether the next session is asked to take over everything; what concerns messages waits meanwhile.
+
+        That begins when the gateway is about to end this one, once what was said is answered and the tokens are fresh.
+        """
+        announced = session.link.announced
+        if announced is None:
+            return False
+        if self._line.succeeds:
+            return True
+        if self._draining or now < self._line.next_attempt or session.wants_tokens(now):
+            return False
+        if now < announced + _LAST_TOKENS and (self._book.unsaid or self._book.unanswered):
+            return False
+        self._line.succeed(self._decided)
+        return True
+
+    def _decided(self) -> None:
+        with self._lock:
+            self._work.notify_all()
+
+    def _moments(self, session: Session) -> tuple[float | None, ...]:
+        """When there may be something to do for a session that comes to its end."""
+        announced, renewed = session.link.announced, session.renewed
+        if announced is None or self._line.succeeds:
+            return ()
+        return (renewed and renewed + session.renew_every, announced + _LAST_TOKENS, self._line.next_attempt)
+
+    def _renewals(self, session: Session, now: float) -> list[bytes]:
         """Tokens are renewed until the session ends, whatever else there is to say, so that the next takes over all."""
-        if self._renew_at is None or now < self._renew_at or self._half_closed:
+        if self._half_closed or not session.wants_tokens(now):
             return []
-        self._renew_at = now + opened.ack_wait.ToTimedelta().total_seconds() / 4
+        session.renewed = now
         return [_settle(frame) for frame in self._book.renewals()]
 
     def _said(self, urgent: bool) -> None:
         unsaid = self._book.unsaid
-        if self._sender_idle and (urgent or unsaid == 1 or unsaid * 2 >= self._window):
+        if self._session is not None and self._session.idle and (urgent or unsaid == 1 or unsaid * 2 >= self._window):
             self._work.notify()
         if self._draining:
             self._changed.notify_all()

@@ -30,7 +30,7 @@ SAFE = 0.9
 class Entry:
     """A message that is not answered yet."""
 
-    __slots__ = ("expires", "head", "message_id", "payload", "sent_at", "size")
+    __slots__ = ("expires", "head", "in_doubt", "message_id", "payload", "sent_at", "size")
 
     def __init__(self, head: bytes, payload: bytes, message_id: str, expires: float) -> None:
         self.head = head
@@ -40,6 +40,8 @@ class Entry:
         self.size = len(head) + len(payload) + OVERHEAD
         # When it was sent for the first time; 0.0: never.
         self.sent_at = 0.0
+        # It was sent and not answered before: that may have stored it, whatever later attempts say.
+        self.in_doubt = False
 
 
 Settled = list[tuple[Entry, Outcome]]
@@ -110,6 +112,7 @@ class Ledger:
                 taken = []
             if not taken:
                 first, left = number, size
+            entry.in_doubt = True
             taken.append((entry.head, entry.payload))
             left -= entry.size
             last = number
@@ -134,7 +137,7 @@ class Ledger:
             for number in range(failure.first_number, failure.last_number + 1):
                 entry = under_way.pop(number, None)
                 if entry is not None and not self._try_later(number, entry, failure.status, now):
-                    settled.append((entry, errors.from_item(failure.status)))
+                    settled.append((entry, self._refused(number, entry, errors.from_item(failure.status))))
         if self._cumulative:
             self._settle_through(acks.settled_through, settled)
         self._forget(settled)
@@ -157,6 +160,8 @@ class Ledger:
         sent = list(self._under_way.values())
         self._under_way.clear()
         again = [entry for entry in sent if entry.message_id]
+        for entry in again:
+            entry.in_doubt = True
         self._waiting.extendleft(reversed(again))
         self.waiting_bytes += sum(entry.size for entry in again)
         settled: Settled = [(entry, _unanswered(entry)) for entry in sent if not entry.message_id]
@@ -228,8 +233,13 @@ class Ledger:
                 return False
             entry.message_id = error.metadata.get("message_id") or f"{self.producer_id}:{number}"
             entry.head = _frames.with_message_id(entry.head, entry.message_id)
+        entry.in_doubt = entry.in_doubt or error.outcome_unknown
         heapq.heappush(self._put_off, (at, next(self._tie), entry))
         return True
+
+    def _refused(self, number: int, entry: Entry, error: JetgateError) -> JetgateError:
+        """The error of a message that was refused. Where it was sent before, that may have stored it."""
+        return errors.in_doubt(error, self._named(number, entry).message_id) if entry.in_doubt else error
 
     def _named(self, number: int, entry: Entry) -> Entry:
         """With the id that its number has made, for a program that wants to send it again itself."""

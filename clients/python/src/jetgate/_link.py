@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import grpc
@@ -24,13 +24,22 @@ SILENCE = 2.5 * HEARTBEAT
 OPEN_WITHIN = 15.0
 
 
+# How long a call that another one follows may take to end, in seconds.
+_LEAVE_WITHIN = 5.0
+
+
 class Link:
     """One such call, from its beginning to its end."""
 
     def __init__(self) -> None:
         self.call: Any = None
+        self.number = -1
+        """The gateway's, in the transport."""
         self.over = False
+        self.ended = threading.Event()
         self.heard = time.monotonic()
+        self.announced: float | None = None
+        """When the gateway said that it will end the call. Then its status says nothing of the next one."""
 
     def silent(self) -> bool:
         return time.monotonic() - self.heard > SILENCE
@@ -43,7 +52,10 @@ class Link:
 
 
 class Peer(Protocol):
-    """What the two ends of a call have to do with it. Everything but `requests` runs in one thread."""
+    """What the two ends of a call have to do with it.
+
+    Everything but `requests` runs in one thread; only the first frame of a call that follows another comes beside it.
+    """
 
     def requests(self, link: Link) -> Iterator[bytes]:
         """The frames to send, encoded; ending is the half-close. It must end soon once `link.over` is set."""
@@ -58,6 +70,15 @@ class Peer(Protocol):
         """There will be no other call: all was said, or an error that does not pass."""
 
 
+class Succession:
+    """The call that is opened beside one that its gateway is about to end."""
+
+    def __init__(self) -> None:
+        self.link = Link()
+        self.worked = False
+        self.decided = threading.Event()
+
+
 class Line:
     """Keeps a peer connected by one call after the other, in a thread of its own."""
 
@@ -68,6 +89,12 @@ class Line:
         self._peer = peer
         self._stopped = threading.Event()
         self._link: Link | None = None
+        # Guards the two below and the end of a call.
+        self._lock = threading.Lock()
+        self._succession: Succession | None = None
+        self._patience = Backoff()
+        self.next_attempt = 0.0
+        """When `succeed` is worth another attempt."""
         self._thread = threading.Thread(target=self._run, name=f"jetgate-{name}", daemon=True)
 
     def start(self) -> None:
@@ -76,22 +103,41 @@ class Line:
     def stop(self) -> None:
         """Ends the call at once, and makes no other."""
         self._stopped.set()
-        if self._link is not None:
-            self._link.cut()
+        for link in (self._link, self._succession.link if self._succession is not None else None):
+            if link is not None:
+                link.cut()
 
     def join(self, timeout: float | None = None) -> bool:
         if self._thread is not threading.current_thread() and self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    @property
+    def succeeds(self) -> bool:
+        """Whether another call is being opened beside the present one."""
+        return self._succession is not None
+
+    def succeed(self, decided: Callable[[], None]) -> None:
+        """Opens another call beside the present one, which the peer ends once that is open."""
+        with self._lock:
+            if self._succession is not None or self._link is None or self._link.over or self._stopped.is_set():
+                return
+            self._succession = Succession()
+            work = (self._succession, self._link, decided)
+        threading.Thread(target=self._open_next, args=work, name=f"{self._thread.name}-next", daemon=True).start()
+
     def _run(self) -> None:
         backoff = Backoff()
+        link = Link()
         while True:
-            link = Link()
             self._link = link
             error = self._converse(link, backoff)
-            link.over = True
-            if error is None or self._stopped.is_set() or not is_passing(error):
+            following = self._end(link)
+            if following is not None:
+                link = following
+                continue
+            goes_on = error is not None and (is_passing(error) or link.announced is not None)
+            if error is None or not goes_on or self._stopped.is_set():
                 return self._peer.ended(None if self._stopped.is_set() else error)
             longest = self._peer.broken(link, error)
             if longest is None:
@@ -101,14 +147,55 @@ class Line:
                 self._stopped.wait(min(backoff.pause(), longest))
             if self._stopped.is_set():
                 return self._peer.ended(None)
+            link = Link()
+
+    def _end(self, link: Link) -> Link | None:
+        """Returns what follows a call that has ended, where that is open."""
+        with self._lock:
+            link.over = True
+            link.ended.set()
+            succession = self._succession
+        if succession is None:
+            return None
+        succession.decided.wait()
+        self._succession = None
+        return succession.link if succession.worked else None
+
+    def _open_next(self, succession: Succession, present: Link, decided: Callable[[], None]) -> None:
+        link = succession.link
+        try:
+            self._begin(link)
+            response = next(link.call)
+        except (grpc.RpcError, JetgateError, StopIteration, ValueError) as problem:
+            if isinstance(problem, grpc.RpcError):
+                self._transport.failed(link.number)
+            link.cut()
+            log.info("the next session is not open yet: %r", problem)
+            with self._lock:
+                self.next_attempt = time.monotonic() + self._patience.pause()
+                if not present.over:
+                    self._succession = None
+            succession.decided.set()
+            decided()
+            return
+        self._patience.reset()
+        link.heard = time.monotonic()
+        self._peer.received(link, response)
+        succession.worked = True
+        succession.decided.set()
+        if not present.ended.wait(_LEAVE_WITHIN):
+            present.cut()
+
+    def _begin(self, link: Link) -> None:
+        link.number, link.call = self._transport.duplex(self._method, self._response, self._peer.requests(link))
+        if self._stopped.is_set():
+            link.cut()
 
     def _converse(self, link: Link, backoff: Backoff) -> JetgateError | None:
         """One call. None when it ended in order."""
-        number = -1
         try:
-            number, link.call = self._transport.duplex(self._method, self._response, self._peer.requests(link))
-            if self._stopped.is_set():
-                link.cut()
+            if link.call is None:
+                self._begin(link)
             for response in link.call:
                 link.heard = time.monotonic()
                 backoff.reset()
@@ -117,7 +204,7 @@ class Line:
         except grpc.RpcError as problem:
             error = errors.from_rpc(problem)
             if is_passing(error):
-                self._transport.failed(number)
+                self._transport.failed(link.number)
             return error
         except JetgateError as error:
             return error

@@ -170,6 +170,9 @@ class Publishing:
             self._report(settled)
             if settled:
                 link.cut()
+        elif response.HasField("draining"):
+            # It takes no more. What it has is answered before it ends the stream, and the next one goes on.
+            link.announced = time.monotonic()
         # The other frames show that the gateway lives, which the line has noticed.
 
     def broken(self, link: Link, error: JetgateError) -> float | None:
@@ -229,7 +232,7 @@ class Publishing:
             while not link.over:
                 now = time.monotonic()
                 ledger.due(now)
-                if ledger.waiting:
+                if ledger.waiting and link.announced is None:
                     lingering_until = lingering_until or now + options.linger
                     if self._is_batch() or self._hurry or self._full or now >= lingering_until:
                         taken = ledger.take(options.batch_messages, options.batch_bytes, now)

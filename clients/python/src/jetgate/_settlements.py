@@ -156,11 +156,16 @@ class Settlements:
         for word in self._words:
             word.delivery.number = 0
 
-    def adopted(self, asked: Sequence[Delivery], held: Sequence[str], not_held: Sequence[str]) -> set[Delivery]:
-        """The new session has taken over what it could. Returns what somebody else may get now."""
+    def adopted(
+        self, asked: Sequence[tuple[Delivery, str]], held: Sequence[str], not_held: Sequence[str]
+    ) -> set[Delivery]:
+        """The new session has taken over what it could. Returns what somebody else may get now.
+
+        What it was asked goes by the tokens of then: there may be fresh ones by now.
+        """
         lost_tokens = set(not_held)
-        lost = {delivery for delivery in asked if delivery.ack_token in lost_tokens}
-        kept = [delivery for delivery in asked if delivery not in lost]
+        lost = {delivery for delivery, token in asked if token in lost_tokens}
+        kept = [delivery for delivery, _ in asked if delivery not in lost]
         for delivery, token in zip(kept, held, strict=False):
             delivery.token = token
         for delivery in lost:

@@ -197,6 +197,16 @@ def outcome_unknown(why: str, *, code: str = "UNAVAILABLE", message_id: str = ""
     return PublishOutcomeUnknownError(text, code=code, reason=OUTCOME_UNKNOWN, metadata=facts)
 
 
+def in_doubt(error: JetgateError, message_id: str) -> JetgateError:
+    """What a failure comes to where an earlier attempt may have stored the message."""
+    if error.outcome_unknown:
+        return error
+    code = "DEADLINE_EXCEEDED" if error.code == "DEADLINE_EXCEEDED" else "UNAVAILABLE"
+    unknown = outcome_unknown(str(error), code=code, message_id=message_id)
+    unknown.__cause__ = error
+    return unknown
+
+
 def _reason(number: int) -> str:
     """The reason's word; one that is younger than this client has its number only."""
     if not number:

@@ -33,6 +33,7 @@ class PublishFuture(Entry):
         self.expires = expires
         self.size = len(head) + len(payload) + OVERHEAD
         self.sent_at = 0.0
+        self.in_doubt = False
         self._publisher = publisher
         self._outcome: Outcome | None = None
         self._callbacks: list[Callable[[PublishFuture], object]] | None = None

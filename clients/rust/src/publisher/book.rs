@@ -21,6 +21,8 @@ pub(super) struct Book {
     cursor: u64,
     /// What has this number, or a later one, has never left.
     sent: u64,
+    /// What has a lower number, and is not answered, left over an earlier stream already.
+    doubted: u64,
     /// What ids are made of with the numbers; none where they are not.
     producer: Option<Arc<str>>,
     /// How many are not answered, and their bytes.
@@ -42,6 +44,7 @@ impl Book {
             next: 1,
             cursor: 1,
             sent: 1,
+            doubted: 1,
             producer: None,
             messages: 0,
             bytes: 0,
@@ -170,9 +173,15 @@ impl Book {
         self.answer(self.first()..=last, |_, _| Some(Ok(stored.clone())));
     }
 
-    /// These messages have failed.
+    /// These messages have failed. Where one was sent before, that may have stored it.
     pub(super) fn failed(&mut self, numbers: RangeInclusive<u64>, error: &Error) {
-        self.answer(numbers, |_, _| Some(Err(error.clone())));
+        let (doubted, unknown) = (self.doubted, self.unknown(&error.in_doubt()));
+        self.answer(numbers, |number, has_id| {
+            Some(Err(match number < doubted {
+                true => unknown(number, has_id),
+                false => error.clone(),
+            }))
+        });
     }
 
     /// The stream is over: prepares everything that is not answered to be sent again. What has left without an id, its own
@@ -182,6 +191,7 @@ impl Book {
             let failed = |_, has_id: bool| (!has_id).then(|| Err(why.clone()));
             self.answer(self.first()..=self.sent - 1, failed);
         }
+        self.doubted = self.doubted.max(self.cursor);
         self.cursor = self.first();
         self.in_flight = 0;
         self.in_flight_bytes = 0;

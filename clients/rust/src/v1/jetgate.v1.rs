@@ -2016,6 +2016,9 @@ pub enum ErrorReason {
     /// The messages of an atomic batch belong to more than one stream; metadata "item" has the place of
     /// the first that does not go with those before it.
     BatchSpansStreams = 56,
+    /// NATS refuses the login that the gateway has for the caller's tenant, or its credentials cannot be read;
+    /// metadata "tenant" has the tenant's name. Only the operator can mend that; calls work as soon as it is.
+    NatsLoginFailed = 57,
     /// The operator has not configured dead letters for this gateway (section dead_letters).
     DeadLettersNotConfigured = 58,
     /// The letter has no message, so there is nothing to replay: the message was gone, or too large, when
@@ -2036,6 +2039,12 @@ pub enum ErrorReason {
     /// gateway's configuration ("requests_per_second"), "max" its value; QuotaFailure says the same for people,
     /// and RetryInfo when to come again.
     CallerLimit = 65,
+    /// The gateway has as many tenants at work as it may have (tenants.max_open), and the caller's is not among
+    /// them.
+    TooManyTenants = 66,
+    /// The gateway holds as many bytes of messages as it may (memory.max_buffered_bytes), for all callers together,
+    /// and has no room for the request. Nothing of it was done; RetryInfo says when to come again.
+    BuffersFull = 67,
     /// The gateway's NATS user may not publish or subscribe there.
     NatsPermissionDenied = 70,
     /// The operator of the gateway has switched this setting off; metadata "switch" has the key of the
@@ -2045,6 +2054,8 @@ pub enum ErrorReason {
     /// for another caller. Metadata "permission" names what is missing ("publish", "streams.view"), "stream",
     /// "consumer" and "subjects" for what, and "decision_id" is in the gateway's audit log, too.
     PermissionDenied = 72,
+    /// The caller is of none of the gateway's tenants, and the gateway serves no others (tenants.required).
+    NoTenant = 73,
     /// The caller did not prove who it is: the call has no API key, token or client certificate, or one that
     /// is not known or has expired.
     Unauthenticated = 75,
@@ -2117,6 +2128,7 @@ impl ErrorReason {
             Self::ConsumerWithoutAcks => "ERROR_REASON_CONSUMER_WITHOUT_ACKS",
             Self::PriorityMismatch => "ERROR_REASON_PRIORITY_MISMATCH",
             Self::BatchSpansStreams => "ERROR_REASON_BATCH_SPANS_STREAMS",
+            Self::NatsLoginFailed => "ERROR_REASON_NATS_LOGIN_FAILED",
             Self::DeadLettersNotConfigured => "ERROR_REASON_DEAD_LETTERS_NOT_CONFIGURED",
             Self::DeadLetterWithoutMessage => "ERROR_REASON_DEAD_LETTER_WITHOUT_MESSAGE",
             Self::JetstreamLimit => "ERROR_REASON_JETSTREAM_LIMIT",
@@ -2125,9 +2137,12 @@ impl ErrorReason {
             Self::TooManyRequests => "ERROR_REASON_TOO_MANY_REQUESTS",
             Self::TooManySessions => "ERROR_REASON_TOO_MANY_SESSIONS",
             Self::CallerLimit => "ERROR_REASON_CALLER_LIMIT",
+            Self::TooManyTenants => "ERROR_REASON_TOO_MANY_TENANTS",
+            Self::BuffersFull => "ERROR_REASON_BUFFERS_FULL",
             Self::NatsPermissionDenied => "ERROR_REASON_NATS_PERMISSION_DENIED",
             Self::DisabledByOperator => "ERROR_REASON_DISABLED_BY_OPERATOR",
             Self::PermissionDenied => "ERROR_REASON_PERMISSION_DENIED",
+            Self::NoTenant => "ERROR_REASON_NO_TENANT",
             Self::Unauthenticated => "ERROR_REASON_UNAUTHENTICATED",
             Self::NatsDisconnected => "ERROR_REASON_NATS_DISCONNECTED",
             Self::JetstreamUnavailable => "ERROR_REASON_JETSTREAM_UNAVAILABLE",
@@ -2180,6 +2195,7 @@ impl ErrorReason {
             "ERROR_REASON_CONSUMER_WITHOUT_ACKS" => Some(Self::ConsumerWithoutAcks),
             "ERROR_REASON_PRIORITY_MISMATCH" => Some(Self::PriorityMismatch),
             "ERROR_REASON_BATCH_SPANS_STREAMS" => Some(Self::BatchSpansStreams),
+            "ERROR_REASON_NATS_LOGIN_FAILED" => Some(Self::NatsLoginFailed),
             "ERROR_REASON_DEAD_LETTERS_NOT_CONFIGURED" => {
                 Some(Self::DeadLettersNotConfigured)
             }
@@ -2192,9 +2208,12 @@ impl ErrorReason {
             "ERROR_REASON_TOO_MANY_REQUESTS" => Some(Self::TooManyRequests),
             "ERROR_REASON_TOO_MANY_SESSIONS" => Some(Self::TooManySessions),
             "ERROR_REASON_CALLER_LIMIT" => Some(Self::CallerLimit),
+            "ERROR_REASON_TOO_MANY_TENANTS" => Some(Self::TooManyTenants),
+            "ERROR_REASON_BUFFERS_FULL" => Some(Self::BuffersFull),
             "ERROR_REASON_NATS_PERMISSION_DENIED" => Some(Self::NatsPermissionDenied),
             "ERROR_REASON_DISABLED_BY_OPERATOR" => Some(Self::DisabledByOperator),
             "ERROR_REASON_PERMISSION_DENIED" => Some(Self::PermissionDenied),
+            "ERROR_REASON_NO_TENANT" => Some(Self::NoTenant),
             "ERROR_REASON_UNAUTHENTICATED" => Some(Self::Unauthenticated),
             "ERROR_REASON_NATS_DISCONNECTED" => Some(Self::NatsDisconnected),
             "ERROR_REASON_JETSTREAM_UNAVAILABLE" => Some(Self::JetstreamUnavailable),
@@ -2242,6 +2261,10 @@ pub struct GetInfoResponse {
     /// When this replica was started.
     #[prost(message, optional, tag = "12")]
     pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The caller's tenant; empty where it is of none. Where it has a login of its own, the state, the NATS
+    /// server and the dead letters are the tenant's, and gateway_id is one of this tenant alone.
+    #[prost(string, tag = "13")]
+    pub tenant: ::prost::alloc::string::String,
 }
 /// The NATS server behind a gateway.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3051,9 +3074,12 @@ pub mod schedule {
 }
 /// Conditions that JetStream checks before it stores a message.
 ///
-/// It checks them before it looks for a duplicate. So a message that is sent again with its
-/// message_id after PUBLISH_OUTCOME_UNKNOWN can fail with ABORTED because it was stored the first
-/// time: read the message of "actual_sequence" and compare its id.
+/// Where a stream has one replica, JetStream checks sequences before it looks for a duplicate
+/// (nats-server 2.15.1). So a message that is sent there again with its message_id after
+/// PUBLISH_OUTCOME_UNKNOWN can fail with ABORTED because it was stored the first time: read the
+/// message of "actual_sequence" and compare its id. Where a stream has more replicas, or the message
+/// is part of a batch, JetStream looks for a duplicate first; last_message_id is always checked after
+/// that.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Expectation {
     /// The stream that must take the subject; another one is FAILED_PRECONDITION WRONG_STREAM.
@@ -3368,9 +3394,9 @@ pub struct PublishFailure {
     #[prost(message, optional, tag = "3")]
     pub status: ::core::option::Option<ItemStatus>,
 }
-/// Another window is in force, because all publish streams of this gateway together have as much on
-/// their way as they may (publish.max_total_in_flight_bytes), or those of the caller have
-/// (limits.max_in_flight), or no longer have.
+/// Another window is in force, because the gateway holds as many bytes of messages as it may for all callers
+/// together (memory.max_buffered_bytes), or the caller's streams have as many messages on their way as they
+/// may (limits.max_in_flight), or no longer do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishFlow {
     /// How many bytes may be on their way from now on; below the window of `opened`, each message counts

@@ -16,6 +16,8 @@ export class Pending implements Entry {
   firstSentAt = 0;
   /** It was sent over the session that is open now. */
   inFlight = false;
+  /** An earlier session had it, and ended without an answer. */
+  inDoubt = false;
   /** Its promise is settled; an answer may still come. */
   abandoned = false;
 
@@ -128,7 +130,11 @@ export class Book {
 
   /** The session is lost: what is not answered is to be sent again, under the same numbers. */
   rewind(): void {
-    for (const pending of this.all()) if (pending.inFlight) this.landed(pending);
+    for (const pending of this.all()) {
+      if (!pending.inFlight) continue;
+      pending.inDoubt = true;
+      this.landed(pending);
+    }
     this.cursor = this.ring.base;
   }
 

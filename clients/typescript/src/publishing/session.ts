@@ -38,6 +38,8 @@ export class PublishSession {
   private liveness: Liveness | undefined;
   private readonly opening: NodeJS.Timeout;
   private gone: JetgateError | undefined;
+  /** The number of the last message that was sent; 0: none. */
+  private lastSent = 0;
   /** How many bytes may be on their way, as the gateway last said. */
   windowBytes = 0;
   /** The transport has room. */
@@ -67,13 +69,15 @@ export class PublishSession {
 
   /** Sends messages. */
   send(run: Run): void {
+    this.lastSent = run.first + run.count - 1;
     this.liveness?.spoke();
     this.writable = this.call.send(frameHead(run.first, run.bytes), ...run.parts);
   }
 
-  /** Goes on behind messages that failed. */
-  resume(through: number): void {
-    this.say({ case: "resume", value: { $typeName: "jetgate.v1.PublishResume", through: BigInt(through) } });
+  /** Goes on behind messages that failed, of those that were sent. */
+  resume(): void {
+    if (this.lastSent === 0) return;
+    this.say({ case: "resume", value: { $typeName: "jetgate.v1.PublishResume", through: BigInt(this.lastSent) } });
   }
 
   /** No more comes from us: what is in flight is answered, then the stream ends. */

@@ -4,6 +4,7 @@ import * as assert from "node:assert/strict";
 import {
   type Client,
   Consumer,
+  type Credentials,
   DiscardPolicy,
   type Message,
   type Payload,
@@ -24,6 +25,7 @@ interface Received {
 /** The state of one scenario. */
 export class Interpreter {
   private readonly clients = new Map<string, Client>();
+  private readonly timeouts = new Map<Client, number>();
   private readonly sources = new Map<string, Source>();
   private readonly background = new Map<string, Promise<unknown>>();
   private readonly received: Received[] = [];
@@ -73,6 +75,12 @@ export class Interpreter {
     return client;
   }
 
+  /** What a call of the client is made with. */
+  options(fields: Json): { timeoutMs?: number } {
+    const timeoutMs = this.timeouts.get(this.client(fields));
+    return timeoutMs === undefined ? {} : { timeoutMs };
+  }
+
   source(name: unknown): Source {
     const source = this.sources.get(name as string);
     assert.ok(source, `${String(name)} is open`);
@@ -93,13 +101,19 @@ export class Interpreter {
   }
 
   static readonly verbs: Record<string, Verb> = {
-    connect(fields) {
-      onlyKnown(fields, ["as", "gateways", "api_key"], "connect");
+    async connect(fields) {
+      onlyKnown(fields, ["as", "gateways", "api_key", "token", "ca", "call_timeout"], "connect");
       const key = fields.api_key as string | undefined;
-      const credentials = key === undefined ? {} : { apiKey: key === "none" ? undefined : key };
-      const client = this.world.connect(fields.gateways as number[] | undefined, credentials);
+      const keys = key === undefined ? {} : { apiKey: key === "none" ? undefined : key };
+      const credentials: Credentials = key === "renewed" ? this.world.renewed() : keys;
+      if (fields.token) {
+        const { token } = await this.world.command({ ...(fields.token as Json), do: "token" });
+        credentials.token = () => Promise.resolve(token as string);
+      }
+      const trust = fields.ca === "other" ? { tls: { ca: this.world.otherCa } } : {};
+      const client = this.world.connect(fields.gateways as number[] | undefined, { ...credentials, ...trust });
       this.clients.set(fields.as as string, client);
-      return Promise.resolve();
+      if (fields.call_timeout) this.timeouts.set(client, (fields.call_timeout as number) * 1000);
     },
 
     async create_stream(fields) {
@@ -135,7 +149,7 @@ export class Interpreter {
     async stream_info(fields, limitMs) {
       onlyKnown(fields, ["stream", "expect", "at_least", "client"], "stream_info");
       await until(fields, limitMs, async () => {
-        const { state } = await this.client(fields).streams.get(fields.stream as string);
+        const { state } = await this.client(fields).streams.get(fields.stream as string, this.options(fields));
         return { messages: Number(state!.messages), last_sequence: Number(state!.lastSequence) };
       });
     },
@@ -155,7 +169,7 @@ export class Interpreter {
     async publish(fields) {
       onlyKnown(fields, ["message", "expect", "client"], "publish");
       const { subject, payload, options } = message(fields.message as Json);
-      const result = await this.client(fields).publish(subject, payload, options);
+      const result = await this.client(fields).publish(subject, payload, { ...options, ...this.options(fields) });
       if (fields.expect) checkResult(result, fields.expect as Json);
     },
 

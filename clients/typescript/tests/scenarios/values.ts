@@ -45,12 +45,18 @@ export function message(json: Json): { subject: string; payload: Uint8Array | st
 
 /** Checks an error against a subset of what it says. */
 export function checkError(error: unknown, expected: Json): void {
-  onlyKnown(expected, ["reason", "code", "retry", "metadata"], "an error");
+  onlyKnown(expected, ["reason", "code", "retry", "metadata", "says", "violations", "retry_delay"], "an error");
   if (!(error instanceof JetgateError)) throw error;
   const said = `${error.codeName} ${error.reason}: ${error.message}`;
   if (expected.reason !== undefined) assert.equal(error.reason, expected.reason, said);
   if (expected.code !== undefined) assert.equal(error.codeName, expected.code, said);
   if (expected.retry !== undefined) assert.equal(error.retry, expected.retry, said);
+  if (expected.violations !== undefined) {
+    const fields = error.violations.map(({ field }) => field);
+    assert.deepEqual(fields, expected.violations, said);
+  }
+  if (expected.retry_delay !== undefined) assert.equal(error.retryDelayMs, (expected.retry_delay as number) * 1000, said);
+  if (expected.says !== undefined) assert.ok(error.message.toLowerCase().includes(expected.says as string), said);
   for (const [key, value] of Object.entries((expected.metadata as Json) ?? {})) assert.equal(error.metadata[key], value);
 }
 

@@ -16,6 +16,8 @@ export interface WorldOptions {
   gateways?: number;
   tls?: boolean;
   api_key?: boolean;
+  short_key?: number;
+  tokens?: boolean;
   console?: boolean;
   config?: Record<string, string>;
 }
@@ -29,7 +31,9 @@ export class World {
   consoles: string[] = [];
   nats: string[] = [];
   apiKey: string | undefined;
+  shortKey: string | undefined;
   ca: Buffer | undefined;
+  otherCa: Buffer | undefined;
 
   private readonly waiting: ((line: string | undefined) => void)[] = [];
   private log = "";
@@ -50,8 +54,17 @@ export class World {
     world.consoles = answer.consoles as string[];
     world.nats = answer.nats as string[];
     world.apiKey = answer.api_key as string | undefined;
+    world.shortKey = answer.short_key as string | undefined;
     world.ca = answer.ca_file ? readFileSync(answer.ca_file as string) : undefined;
+    world.otherCa = answer.other_ca_file ? readFileSync(answer.other_ca_file as string) : undefined;
     return world;
+  }
+
+  /** A token that is renewed after two seconds, by one that lasts. */
+  renewed(): Credentials {
+    const begun = Date.now();
+    const token = () => Promise.resolve((Date.now() - begun < 2_000 ? this.shortKey : this.apiKey)!);
+    return { apiKey: undefined, token };
   }
 
   /** A client of all gateways, or of some, with what they ask for. */

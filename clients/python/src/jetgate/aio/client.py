@@ -202,7 +202,7 @@ class Client:
         attempts = Attempts(self._transport, call, timeout)
         while True:
             try:
-                return call.read(await _answer(attempts.begin()))
+                return attempts.read(await _answer(attempts.begin()))
             except grpc.RpcError as problem:
                 await asyncio.sleep(attempts.failed(problem))
 

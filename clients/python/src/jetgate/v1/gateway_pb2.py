@@ -28,7 +28,7 @@ from jetgate.v1 import error_pb2 as jetgate_dot_v1_dot_error__pb2
 from jetgate.v1 import live_session_pb2 as jetgate_dot_v1_dot_live__session__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18jetgate/v1/gateway.proto\x12\njetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16jetgate/v1/error.proto\x1a\x1djetgate/v1/live_session.proto\"\x10\n\x0eGetInfoRequest\"\x9b\x02\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x12\n\ngateway_id\x18\x02 \x01(\t\x12\'\n\x05state\x18\x03 \x01(\x0e\x32\x18.jetgate.v1.GatewayState\x12\"\n\x04nats\x18\x04 \x01(\x0b\x32\x14.jetgate.v1.NatsInfo\x12\"\n\x06limits\x18\x05 \x01(\x0b\x32\x12.jetgate.v1.Limits\x12\x30\n\x0c\x64\x65\x61\x64_letters\x18\n \x01(\x0b\x32\x1a.jetgate.v1.DeadLetterInfo\x12\x10\n\x08identity\x18\x0b \x01(\t\x12.\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc6\x02\n\x08NatsInfo\x12\x13\n\x0bserver_name\x18\x01 \x01(\t\x12\x16\n\x0eserver_version\x18\x02 \x01(\t\x12\x11\n\tapi_level\x18\x03 \x01(\r\x12\x0e\n\x06\x64omain\x18\x04 \x01(\t\x12\x0f\n\x07streams\x18\x05 \x01(\x04\x12\x11\n\tconsumers\x18\x06 \x01(\x04\x12%\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0b\x32\x13.jetgate.v1.Feature\x12\'\n\x05usage\x18\x08 \x01(\x0b\x32\x18.jetgate.v1.AccountUsage\x12.\n\x05tiers\x18\t \x03(\x0b\x32\x1f.jetgate.v1.NatsInfo.TiersEntry\x1a\x46\n\nTiersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.jetgate.v1.AccountUsage:\x02\x38\x01\"=\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tapi_level\x18\x02 \x01(\r\x12\x11\n\tavailable\x18\x03 \x01(\x08\"\xc9\x01\n\x0c\x41\x63\x63ountUsage\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x04\x12\x15\n\rstorage_bytes\x18\x02 \x01(\x04\x12\x1d\n\x15reserved_memory_bytes\x18\x03 \x01(\x04\x12\x1e\n\x16reserved_storage_bytes\x18\x04 \x01(\x04\x12\x0f\n\x07streams\x18\x05 \x01(\x04\x12\x11\n\tconsumers\x18\x06 \x01(\x04\x12)\n\x06limits\x18\x07 \x01(\x0b\x32\x19.jetgate.v1.AccountLimits\"\xe8\x01\n\rAccountLimits\x12\x18\n\x10max_memory_bytes\x18\x01 \x01(\x03\x12\x19\n\x11max_storage_bytes\x18\x02 \x01(\x03\x12\x13\n\x0bmax_streams\x18\x03 \x01(\x03\x12\x15\n\rmax_consumers\x18\x04 \x01(\x03\x12\x17\n\x0fmax_ack_pending\x18\x05 \x01(\x03\x12\x1f\n\x17memory_max_stream_bytes\x18\x06 \x01(\x03\x12 \n\x18storage_max_stream_bytes\x18\x07 \x01(\x03\x12\x1a\n\x12max_bytes_required\x18\x08 \x01(\x08\"\xd9\x03\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x04\x12\x19\n\x11max_request_bytes\x18\x02 \x01(\x04\x12\x1a\n\x12max_response_bytes\x18\x03 \x01(\x04\x12$\n\x1c\x64\x65\x66\x61ult_outstanding_messages\x18\x04 \x01(\r\x12!\n\x19\x64\x65\x66\x61ult_outstanding_bytes\x18\x05 \x01(\x04\x12 \n\x18max_outstanding_messages\x18\x06 \x01(\r\x12\x1d\n\x15max_outstanding_bytes\x18\x07 \x01(\x04\x12\x14\n\x0cmax_sessions\x18\x08 \x01(\r\x12\x17\n\x0fmax_connections\x18\t \x01(\r\x12\x1e\n\x16max_concurrent_streams\x18\n \x01(\r\x12(\n\x05\x64rain\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x61llow_republish\x18\x0c \x01(\x08\x12\x1e\n\x16\x61llow_external_sources\x18\r \x01(\x08\x12\x17\n\x0f\x61llow_placement\x18\x0e \x01(\x08\x12(\n\x06\x63\x61ller\x18\x0f \x01(\x0b\x32\x18.jetgate.v1.CallerLimits\"\xa0\x01\n\x0c\x43\x61llerLimits\x12\x1b\n\x13requests_per_second\x18\x01 \x01(\r\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x04\x12\x11\n\tmax_calls\x18\x03 \x01(\r\x12\x14\n\x0cmax_sessions\x18\x04 \x01(\r\x12\x15\n\rmax_in_flight\x18\x05 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x06 \x01(\x04\"\x83\x01\n\x0e\x44\x65\x61\x64LetterInfo\x12\x0f\n\x07letters\x18\x01 \x01(\t\x12\x12\n\nadvisories\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.jetgate.v1.DeadLetterState\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0f\n\x07pending\x18\x05 \x01(\x04\"\x19\n\x17ListErrorReasonsRequest\"H\n\x18ListErrorReasonsResponse\x12,\n\x07reasons\x18\x01 \x03(\x0b\x32\x1b.jetgate.v1.ErrorReasonInfo\"\xa5\x01\n\x0f\x45rrorReasonInfo\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.jetgate.v1.ErrorReason\x12\x0c\n\x04name\x18\x02 \x01(\t\x12$\n\x04\x63ode\x18\x03 \x01(\x0e\x32\x16.jetgate.v1.StatusCode\x12 \n\x05retry\x18\x04 \x01(\x0e\x32\x11.jetgate.v1.Retry\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t*\xa2\x01\n\x0cGatewayState\x12\x1d\n\x19GATEWAY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16GATEWAY_STATE_STARTING\x10\x01\x12\x17\n\x13GATEWAY_STATE_READY\x10\x02\x12\"\n\x1eGATEWAY_STATE_NATS_UNAVAILABLE\x10\x03\x12\x1a\n\x16GATEWAY_STATE_DRAINING\x10\x04*\x95\x01\n\x0f\x44\x65\x61\x64LetterState\x12!\n\x1d\x44\x45\x41\x44_LETTER_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44\x45\x41\x44_LETTER_STATE_STARTING\x10\x01\x12 \n\x1c\x44\x45\x41\x44_LETTER_STATE_COLLECTING\x10\x02\x12\x1d\n\x19\x44\x45\x41\x44_LETTER_STATE_FAILING\x10\x03\x32\xe5\x02\n\x0eGatewayService\x12\x42\n\x07GetInfo\x12\x1a.jetgate.v1.GetInfoRequest\x1a\x1b.jetgate.v1.GetInfoResponse\x12]\n\x10ListErrorReasons\x12#.jetgate.v1.ListErrorReasonsRequest\x1a$.jetgate.v1.ListErrorReasonsResponse\x12Q\n\x0cListSessions\x12\x1f.jetgate.v1.ListSessionsRequest\x1a .jetgate.v1.ListSessionsResponse\x12]\n\x10TerminateSession\x12#.jetgate.v1.TerminateSessionRequest\x1a$.jetgate.v1.TerminateSessionResponseB\x02P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18jetgate/v1/gateway.proto\x12\njetgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16jetgate/v1/error.proto\x1a\x1djetgate/v1/live_session.proto\"\x10\n\x0eGetInfoRequest\"\xab\x02\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x12\n\ngateway_id\x18\x02 \x01(\t\x12\'\n\x05state\x18\x03 \x01(\x0e\x32\x18.jetgate.v1.GatewayState\x12\"\n\x04nats\x18\x04 \x01(\x0b\x32\x14.jetgate.v1.NatsInfo\x12\"\n\x06limits\x18\x05 \x01(\x0b\x32\x12.jetgate.v1.Limits\x12\x30\n\x0c\x64\x65\x61\x64_letters\x18\n \x01(\x0b\x32\x1a.jetgate.v1.DeadLetterInfo\x12\x10\n\x08identity\x18\x0b \x01(\t\x12.\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\r \x01(\t\"\xc6\x02\n\x08NatsInfo\x12\x13\n\x0bserver_name\x18\x01 \x01(\t\x12\x16\n\x0eserver_version\x18\x02 \x01(\t\x12\x11\n\tapi_level\x18\x03 \x01(\r\x12\x0e\n\x06\x64omain\x18\x04 \x01(\t\x12\x0f\n\x07streams\x18\x05 \x01(\x04\x12\x11\n\tconsumers\x18\x06 \x01(\x04\x12%\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0b\x32\x13.jetgate.v1.Feature\x12\'\n\x05usage\x18\x08 \x01(\x0b\x32\x18.jetgate.v1.AccountUsage\x12.\n\x05tiers\x18\t \x03(\x0b\x32\x1f.jetgate.v1.NatsInfo.TiersEntry\x1a\x46\n\nTiersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.jetgate.v1.AccountUsage:\x02\x38\x01\"=\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tapi_level\x18\x02 \x01(\r\x12\x11\n\tavailable\x18\x03 \x01(\x08\"\xc9\x01\n\x0c\x41\x63\x63ountUsage\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x04\x12\x15\n\rstorage_bytes\x18\x02 \x01(\x04\x12\x1d\n\x15reserved_memory_bytes\x18\x03 \x01(\x04\x12\x1e\n\x16reserved_storage_bytes\x18\x04 \x01(\x04\x12\x0f\n\x07streams\x18\x05 \x01(\x04\x12\x11\n\tconsumers\x18\x06 \x01(\x04\x12)\n\x06limits\x18\x07 \x01(\x0b\x32\x19.jetgate.v1.AccountLimits\"\xe8\x01\n\rAccountLimits\x12\x18\n\x10max_memory_bytes\x18\x01 \x01(\x03\x12\x19\n\x11max_storage_bytes\x18\x02 \x01(\x03\x12\x13\n\x0bmax_streams\x18\x03 \x01(\x03\x12\x15\n\rmax_consumers\x18\x04 \x01(\x03\x12\x17\n\x0fmax_ack_pending\x18\x05 \x01(\x03\x12\x1f\n\x17memory_max_stream_bytes\x18\x06 \x01(\x03\x12 \n\x18storage_max_stream_bytes\x18\x07 \x01(\x03\x12\x1a\n\x12max_bytes_required\x18\x08 \x01(\x08\"\xd9\x03\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x04\x12\x19\n\x11max_request_bytes\x18\x02 \x01(\x04\x12\x1a\n\x12max_response_bytes\x18\x03 \x01(\x04\x12$\n\x1c\x64\x65\x66\x61ult_outstanding_messages\x18\x04 \x01(\r\x12!\n\x19\x64\x65\x66\x61ult_outstanding_bytes\x18\x05 \x01(\x04\x12 \n\x18max_outstanding_messages\x18\x06 \x01(\r\x12\x1d\n\x15max_outstanding_bytes\x18\x07 \x01(\x04\x12\x14\n\x0cmax_sessions\x18\x08 \x01(\r\x12\x17\n\x0fmax_connections\x18\t \x01(\r\x12\x1e\n\x16max_concurrent_streams\x18\n \x01(\r\x12(\n\x05\x64rain\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x61llow_republish\x18\x0c \x01(\x08\x12\x1e\n\x16\x61llow_external_sources\x18\r \x01(\x08\x12\x17\n\x0f\x61llow_placement\x18\x0e \x01(\x08\x12(\n\x06\x63\x61ller\x18\x0f \x01(\x0b\x32\x18.jetgate.v1.CallerLimits\"\xa0\x01\n\x0c\x43\x61llerLimits\x12\x1b\n\x13requests_per_second\x18\x01 \x01(\r\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x04\x12\x11\n\tmax_calls\x18\x03 \x01(\r\x12\x14\n\x0cmax_sessions\x18\x04 \x01(\r\x12\x15\n\rmax_in_flight\x18\x05 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x06 \x01(\x04\"\x83\x01\n\x0e\x44\x65\x61\x64LetterInfo\x12\x0f\n\x07letters\x18\x01 \x01(\t\x12\x12\n\nadvisories\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.jetgate.v1.DeadLetterState\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0f\n\x07pending\x18\x05 \x01(\x04\"\x19\n\x17ListErrorReasonsRequest\"H\n\x18ListErrorReasonsResponse\x12,\n\x07reasons\x18\x01 \x03(\x0b\x32\x1b.jetgate.v1.ErrorReasonInfo\"\xa5\x01\n\x0f\x45rrorReasonInfo\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.jetgate.v1.ErrorReason\x12\x0c\n\x04name\x18\x02 \x01(\t\x12$\n\x04\x63ode\x18\x03 \x01(\x0e\x32\x16.jetgate.v1.StatusCode\x12 \n\x05retry\x18\x04 \x01(\x0e\x32\x11.jetgate.v1.Retry\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t*\xa2\x01\n\x0cGatewayState\x12\x1d\n\x19GATEWAY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16GATEWAY_STATE_STARTING\x10\x01\x12\x17\n\x13GATEWAY_STATE_READY\x10\x02\x12\"\n\x1eGATEWAY_STATE_NATS_UNAVAILABLE\x10\x03\x12\x1a\n\x16GATEWAY_STATE_DRAINING\x10\x04*\x95\x01\n\x0f\x44\x65\x61\x64LetterState\x12!\n\x1d\x44\x45\x41\x44_LETTER_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44\x45\x41\x44_LETTER_STATE_STARTING\x10\x01\x12 \n\x1c\x44\x45\x41\x44_LETTER_STATE_COLLECTING\x10\x02\x12\x1d\n\x19\x44\x45\x41\x44_LETTER_STATE_FAILING\x10\x03\x32\xe5\x02\n\x0eGatewayService\x12\x42\n\x07GetInfo\x12\x1a.jetgate.v1.GetInfoRequest\x1a\x1b.jetgate.v1.GetInfoResponse\x12]\n\x10ListErrorReasons\x12#.jetgate.v1.ListErrorReasonsRequest\x1a$.jetgate.v1.ListErrorReasonsResponse\x12Q\n\x0cListSessions\x12\x1f.jetgate.v1.ListSessionsRequest\x1a .jetgate.v1.ListSessionsResponse\x12]\n\x10TerminateSession\x12#.jetgate.v1.TerminateSessionRequest\x1a$.jetgate.v1.TerminateSessionResponseB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,36 +38,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_NATSINFO_TIERSENTRY']._loaded_options = None
   _globals['_NATSINFO_TIERSENTRY']._serialized_options = b'8\001'
-  _globals['_GATEWAYSTATE']._serialized_start=2338
-  _globals['_GATEWAYSTATE']._serialized_end=2500
-  _globals['_DEADLETTERSTATE']._serialized_start=2503
-  _globals['_DEADLETTERSTATE']._serialized_end=2652
+  _globals['_GATEWAYSTATE']._serialized_start=2354
+  _globals['_GATEWAYSTATE']._serialized_end=2516
+  _globals['_DEADLETTERSTATE']._serialized_start=2519
+  _globals['_DEADLETTERSTATE']._serialized_end=2668
   _globals['_GETINFOREQUEST']._serialized_start=160
   _globals['_GETINFOREQUEST']._serialized_end=176
   _globals['_GETINFORESPONSE']._serialized_start=179
-  _globals['_GETINFORESPONSE']._serialized_end=462
-  _globals['_NATSINFO']._serialized_start=465
-  _globals['_NATSINFO']._serialized_end=791
-  _globals['_NATSINFO_TIERSENTRY']._serialized_start=721
-  _globals['_NATSINFO_TIERSENTRY']._serialized_end=791
-  _globals['_FEATURE']._serialized_start=793
-  _globals['_FEATURE']._serialized_end=854
-  _globals['_ACCOUNTUSAGE']._serialized_start=857
-  _globals['_ACCOUNTUSAGE']._serialized_end=1058
-  _globals['_ACCOUNTLIMITS']._serialized_start=1061
-  _globals['_ACCOUNTLIMITS']._serialized_end=1293
-  _globals['_LIMITS']._serialized_start=1296
-  _globals['_LIMITS']._serialized_end=1769
-  _globals['_CALLERLIMITS']._serialized_start=1772
-  _globals['_CALLERLIMITS']._serialized_end=1932
-  _globals['_DEADLETTERINFO']._serialized_start=1935
-  _globals['_DEADLETTERINFO']._serialized_end=2066
-  _globals['_LISTERRORREASONSREQUEST']._serialized_start=2068
-  _globals['_LISTERRORREASONSREQUEST']._serialized_end=2093
-  _globals['_LISTERRORREASONSRESPONSE']._serialized_start=2095
-  _globals['_LISTERRORREASONSRESPONSE']._serialized_end=2167
-  _globals['_ERRORREASONINFO']._serialized_start=2170
-  _globals['_ERRORREASONINFO']._serialized_end=2335
-  _globals['_GATEWAYSERVICE']._serialized_start=2655
-  _globals['_GATEWAYSERVICE']._serialized_end=3012
+  _globals['_GETINFORESPONSE']._serialized_end=478
+  _globals['_NATSINFO']._serialized_start=481
+  _globals['_NATSINFO']._serialized_end=807
+  _globals['_NATSINFO_TIERSENTRY']._serialized_start=737
+  _globals['_NATSINFO_TIERSENTRY']._serialized_end=807
+  _globals['_FEATURE']._serialized_start=809
+  _globals['_FEATURE']._serialized_end=870
+  _globals['_ACCOUNTUSAGE']._serialized_start=873
+  _globals['_ACCOUNTUSAGE']._serialized_end=1074
+  _globals['_ACCOUNTLIMITS']._serialized_start=1077
+  _globals['_ACCOUNTLIMITS']._serialized_end=1309
+  _globals['_LIMITS']._serialized_start=1312
+  _globals['_LIMITS']._serialized_end=1785
+  _globals['_CALLERLIMITS']._serialized_start=1788
+  _globals['_CALLERLIMITS']._serialized_end=1948
+  _globals['_DEADLETTERINFO']._serialized_start=1951
+  _globals['_DEADLETTERINFO']._serialized_end=2082
+  _globals['_LISTERRORREASONSREQUEST']._serialized_start=2084
+  _globals['_LISTERRORREASONSREQUEST']._serialized_end=2109
+  _globals['_LISTERRORREASONSRESPONSE']._serialized_start=2111
+  _globals['_LISTERRORREASONSRESPONSE']._serialized_end=2183
+  _globals['_ERRORREASONINFO']._serialized_start=2186
+  _globals['_ERRORREASONINFO']._serialized_end=2351
+  _globals['_GATEWAYSERVICE']._serialized_start=2671
+  _globals['_GATEWAYSERVICE']._serialized_end=3028
 # @@protoc_insertion_point(module_scope)

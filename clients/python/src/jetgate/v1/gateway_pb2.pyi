@@ -42,7 +42,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("version", "gateway_id", "state", "nats", "limits", "dead_letters", "identity", "start_time")
+    __slots__ = ("version", "gateway_id", "state", "nats", "limits", "dead_letters", "identity", "start_time", "tenant")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class GetInfoResponse(_message.Message):
     DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
     version: str
     gateway_id: str
     state: GatewayState
@@ -59,7 +60,8 @@ class GetInfoResponse(_message.Message):
     dead_letters: DeadLetterInfo
     identity: str
     start_time: _timestamp_pb2.Timestamp
-    def __init__(self, version: _Optional[str] = ..., gateway_id: _Optional[str] = ..., state: _Optional[_Union[GatewayState, str]] = ..., nats: _Optional[_Union[NatsInfo, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., dead_letters: _Optional[_Union[DeadLetterInfo, _Mapping]] = ..., identity: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    tenant: str
+    def __init__(self, version: _Optional[str] = ..., gateway_id: _Optional[str] = ..., state: _Optional[_Union[GatewayState, str]] = ..., nats: _Optional[_Union[NatsInfo, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., dead_letters: _Optional[_Union[DeadLetterInfo, _Mapping]] = ..., identity: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tenant: _Optional[str] = ...) -> None: ...
 
 class NatsInfo(_message.Message):
     __slots__ = ("server_name", "server_version", "api_level", "domain", "streams", "consumers", "features", "usage", "tiers")

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tonic::Code;
 
 use super::*;
 use crate::publish::Origin;
+use crate::v1::ErrorReason;
 
 const LIMITS: Limits = Limits {
     messages: 4,
@@ -69,6 +71,23 @@ fn what_is_not_answered_is_sent_again_in_runs() {
     assert_eq!((book.in_flight(), book.waiting()), (5, 0));
     book.settled_through(10, &stored(0));
     assert_eq!((book.messages(), book.bytes(), book.in_flight()), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_take_back_that_an_earlier_attempt_may_have_stored_a_message() {
+    let (mut book, mut acks) = book(6);
+    assert_eq!(book.take(LIMITS, Instant::now()).unwrap().count, 4);
+    book.rewind(&Error::outcome_unknown(""));
+    sent(&mut book);
+    let full = Error::with_reason(ErrorReason::StreamFull, Code::ResourceExhausted, "");
+    book.failed(4..=5, &full);
+    let once = acks.remove(4).await.unwrap_err();
+    assert_eq!(once.reason(), ErrorReason::StreamFull);
+    let again = acks.remove(3).await.unwrap_err();
+    assert!(again.is_outcome_unknown());
+    assert_eq!(again.metadata()["message_id"], "p:4");
+    let cause = std::error::Error::source(&again).unwrap();
+    assert_eq!(cause.to_string(), full.to_string());
 }
 
 #[test]
@@ -179,6 +198,8 @@ struct Known {
     size: usize,
     sent_at: Option<Instant>,
     is_on_its_way: bool,
+    /// It was lost once on its way.
+    is_doubted: bool,
     /// What it must be told.
     outcome: Option<&'static str>,
 }
@@ -218,6 +239,7 @@ fn agrees(random: &mut fastrand::Rng) {
                     size,
                     sent_at: None,
                     is_on_its_way: false,
+                    is_doubted: false,
                     outcome: None,
                 });
             }
@@ -257,13 +279,19 @@ fn agrees(random: &mut fastrand::Rng) {
                     false => book.failed(numbers, &Error::unavailable("refused")),
                 }
                 for known in &mut all[first..=last] {
-                    let outcome = if is_stored { "stored" } else { "refused" };
-                    known.outcome.get_or_insert(outcome);
+                    known
+                        .outcome
+                        .get_or_insert(match (is_stored, known.is_doubted) {
+                            (true, _) => "stored",
+                            (false, true) => "unknown",
+                            (false, false) => "refused",
+                        });
                 }
             }
             10 => {
                 book.rewind(&Error::outcome_unknown("lost"));
                 for known in &mut all {
+                    known.is_doubted |= known.is_on_its_way;
                     known.is_on_its_way = false;
                     let is_safe = numbers_are_ids || known.has_id;
                     if known.sent_at.is_some() && !is_safe {

@@ -51,13 +51,18 @@ final class Attempts {
     }
   }
 
+  /** What an answer says of one message that it refuses: an attempt before it may have stored the message. */
+  JetgateException refused(JetgateException failed, String messageId) {
+    return openSince != null ? failed.asOutcomeUnknown(messageId) : failed;
+  }
+
   /** Waits for the next attempt, or throws what all of them come to. */
   void failed(JetgateException failed, boolean wasReached) {
     var isOpen = isOpen(failed, wasReached);
     openSince = isOpen && openSince == null ? Long.valueOf(begunAt) : openSince;
     var mayRepeat = failed.code() == Status.Code.UNAVAILABLE && (isRepeatable || !isOpen);
     if (!mayRepeat || !backoff.pause(failed, deadline) || mayBeForgotten()) {
-      throw openSince != null ? failed.asOutcomeUnknown(messageId) : failed;
+      throw refused(failed, messageId);
     }
   }
 

@@ -110,12 +110,15 @@ public final class Client implements AutoCloseable {
     var haveIds = request.getMessagesList().stream().noneMatch(message -> message.getMessageId().isEmpty());
     var attempts = new Attempts(this, callTimeout, "", mode == BatchMode.INDEPENDENT && haveIds);
     var response = attempts.make(stub -> stub.publishBatch(request.build()));
-    return response.getResultsList().stream()
-        .map(result ->
-            result.getStatus().getCode() == 0
-                ? new BatchResult(PublishResult.of(result.getPublished()), null)
-                : new BatchResult(null, JetgateException.of(result.getStatus())))
-        .toList();
+    var results = new ArrayList<BatchResult>();
+    for (var result : response.getResultsList()) {
+      var id = request.getMessages(results.size()).getMessageId();
+      results.add(
+          result.getStatus().getCode() == 0
+              ? new BatchResult(PublishResult.of(result.getPublished()), null)
+              : new BatchResult(null, attempts.refused(JetgateException.of(result.getStatus()), id)));
+    }
+    return results;
   }
 
   /** A publisher with the usual settings. */

@@ -17,6 +17,8 @@ final class Consuming {
   private static final Duration LAST_ANSWERS = Duration.ofSeconds(5);
   // How long it may take then to say to any gateway what was not answered.
   private static final Duration LAST_CALLS = Duration.ofSeconds(10);
+  // How often to look whether a session that is being opened takes too long.
+  private static final long SLOWLY = Duration.ofMillis(250).toNanos();
 
   private final Client client;
   private final ConsumerOptions options;
@@ -25,8 +27,12 @@ final class Consuming {
   private final Settlements book;
   private final ReentrantLock lock;
   private final Thread sender;
-  private long session;
-  private Speaking speaking;
+  private final Backoff patience = new Backoff();
+  private long sessions;
+  // The session that is being opened beside one that its gateway is about to end, and one that was left.
+  private ConsumeSession next;
+  private ConsumeSession leaving;
+  private long leavesUntil;
   private boolean wasOpened;
   private boolean isOpen;
   private boolean closing;
@@ -170,41 +176,65 @@ final class Consuming {
     }
   }
 
-  /** One stream from its opening to its end; returns why it ended, null where it did so in order. */
+  /** Sessions that follow one another without a pause; returns why the last one ended, null where it did so in order. */
   private JetgateException session(Backoff backoff) throws InterruptedException {
-    var line = new Line<ConsumeRequest, ConsumeResponse>(lock, inbox.work, this::take);
+    var current = open();
     try {
-      if (begin(line)) {
-        backoff.worked();
-        for (var frame = awaitFrame(line); frame != null; frame = awaitFrame(line)) {
-          line.send(frame);
+      if (!begins(current)) {
+        return current.line.error();
+      }
+      backoff.worked();
+      while (true) {
+        var frame = awaitFrame(current);
+        if (frame != null) {
+          current.line.send(frame);
           said();
+        } else if (next == null || !begins(next)) {
+          return current.end();
+        } else {
+          leave(current);
+          current = next;
+          next = null;
         }
       }
     } catch (InterruptedException interrupted) {
-      line.cut();
+      current.line.cut();
       throw interrupted;
+    } finally {
+      if (next != null) {
+        next.line.cut();
+        next = null;
+      }
     }
-    return line.error();
   }
 
-  /** Opens a session that takes over what is held; false where it could not be opened. */
-  private boolean begin(Line<ConsumeRequest, ConsumeResponse> line) throws InterruptedException {
+  /** Opens a session that is asked to take over what is held. */
+  private ConsumeSession open() {
     lock.lock();
     try {
-      var offered = book.offer(options.maxOutstanding());
+      var session = new ConsumeSession(lock, inbox.work, this::take, book.offer(options.maxOutstanding()));
       open.clearHeld();
-      offered.forEach(message -> open.addHeld(message.token));
-      client.authorised(SubscriberServiceGrpc.newStub(client.channel())).consume(line);
-      line.send(ConsumeRequest.newBuilder().setOpen(open).build());
-      var first = line.first();
+      open.addAllHeld(session.tokens);
+      client.authorised(SubscriberServiceGrpc.newStub(client.channel())).consume(session.line);
+      session.line.send(ConsumeRequest.newBuilder().setOpen(open).build());
+      return session;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Waits until a session is open, and goes over to it; false where it could not be opened. */
+  private boolean begins(ConsumeSession session) throws InterruptedException {
+    lock.lock();
+    try {
+      var first = session.line.first();
       if (first == null) {
         return false;
       }
       var opened = first.getOpened();
-      inbox.lost(book.adopted(offered, opened));
-      session++;
-      speaking = new Speaking(book, session, opened, System.nanoTime());
+      book.moved();
+      inbox.lost(book.adopted(session.offered, session.tokens, opened));
+      session.begin(book, ++sessions, opened);
       wasOpened = isOpen = true;
       inbox.changed.signalAll();
       return true;
@@ -213,17 +243,32 @@ final class Consuming {
     }
   }
 
-  /** Waits for what is to be said; null at the end of the stream. */
-  private ConsumeRequest awaitFrame(Line<ConsumeRequest, ConsumeResponse> line) throws InterruptedException {
+  /** Lets the gateway end a session whose everything is with the next one. */
+  private void leave(ConsumeSession session) {
+    session.line.halfClose();
+    leaving = session;
+    leavesUntil = System.nanoTime() + LAST_ANSWERS.toNanos();
+  }
+
+  /** Waits for what is to be said; null at the end of the stream, or once the next one is open. */
+  private ConsumeRequest awaitFrame(ConsumeSession session) throws InterruptedException {
+    var line = session.line;
+    var speaking = session.speaking;
     lock.lockInterruptibly();
     try {
       while (!line.isOver()) {
         var now = System.nanoTime();
-        var frame = speaking.next(now, inbox.isDraining(), closing, inbox.isMuch());
+        moveOn(session, now);
+        if (next != null && next.line.isOpen()) {
+          return null;
+        }
+        // What concerns messages waits while the next session is asked to take them over.
+        var isMoving = next != null;
+        var frame = isMoving ? speaking.ping(now) : speaking.next(now, inbox.isDraining(), closing, inbox.isMuch());
         if (frame != null) {
           return frame;
         }
-        if (closing && book.unsaid() == 0) {
+        if (closing && !isMoving && book.unsaid() == 0) {
           return halfClose(line);
         }
         if (line.isSilent()) {
@@ -231,11 +276,27 @@ final class Consuming {
           inbox.awaitWork(TimeUnit.SECONDS.toNanos(1));
           return null;
         }
-        inbox.awaitWork(speaking.wakeAt() - now);
+        inbox.awaitWork((isMoving ? now + SLOWLY : speaking.wakeAt(now)) - now);
       }
       return null;
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** Opens the next session beside one that its gateway is about to end. The lock is held. */
+  private void moveOn(ConsumeSession session, long now) {
+    if (leaving != null && (leaving.line.isOver() || now - leavesUntil > 0)) {
+      leaving.line.cut();
+      leaving = null;
+    }
+    if (next != null && (next.line.isOver() || next.isLate(now, session.speaking))) {
+      session.speaking.moveLater(now, patience.next(next.line.error()));
+      next.line.cut();
+      next = null;
+    }
+    if (next == null && !inbox.isDraining() && session.speaking.movesOn(now)) {
+      next = open();
     }
   }
 
@@ -261,20 +322,24 @@ final class Consuming {
   }
 
   /** Takes a frame of the gateway; the lock is held. */
-  private Runnable take(ConsumeResponse response) {
+  private void take(ConsumeSession session, ConsumeResponse response) {
     switch (response.getFrameCase()) {
       case MESSAGES -> {
         var messages = response.getMessages().getMessagesList();
-        inbox.arrived(messages.stream().map(raw -> new Received(raw, this, session)).toList());
+        inbox.arrived(messages.stream().map(raw -> new Received(raw, this, session.number)).toList());
       }
-      case SETTLED -> book.answered(response.getSettled());
+      case SETTLED -> {
+        book.answered(response.getSettled());
+        if (session.speaking.isRetired()) {
+          inbox.work.signal(); // the next session waits for this
+        }
+      }
       case HEARTBEAT -> heartbeat = response.getHeartbeat();
       case DRAINING -> {
-        speaking.retire(System.nanoTime());
+        session.speaking.retire(System.nanoTime());
         inbox.work.signal();
       }
       default -> {}
     }
-    return null;
   }
 }

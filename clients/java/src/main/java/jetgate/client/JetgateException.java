@@ -121,8 +121,18 @@ public final class JetgateException extends RuntimeException {
         // A detail of a later version: what can be read still says enough.
       }
     }
-    var message = status.getDescription() == null ? String.valueOf(problem.getMessage()) : status.getDescription();
-    return new JetgateException(message, status.getCode(), reason, metadata, violations, delay, problem);
+    return new JetgateException(said(problem, status), status.getCode(), reason, metadata, violations, delay, problem);
+  }
+
+  /** What a connection failed of, its certificate for example, is said by the causes alone. */
+  private static String said(Throwable problem, Status status) {
+    var text = status.getDescription() == null ? String.valueOf(problem.getMessage()) : status.getDescription();
+    for (var cause = status.getCause(); cause != null; cause = cause.getCause()) {
+      if (cause.getMessage() != null && !text.contains(cause.getMessage())) {
+        text += ": " + cause.getMessage();
+      }
+    }
+    return text;
   }
 
   static JetgateException of(ItemStatus item) {

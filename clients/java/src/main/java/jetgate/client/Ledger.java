@@ -29,6 +29,8 @@ final class Ledger {
     final int size;
     long sentAt;
     boolean wasSent;
+    // An earlier stream had it, and ended without an answer.
+    boolean inDoubt;
     boolean answered;
 
     Entry(PublishRequest request, int size) {
@@ -155,6 +157,7 @@ final class Ledger {
         room = mostBytes;
       }
       if (!entry.answered) {
+        entry.inDoubt = true;
         begin = frame.isEmpty() ? number : begin;
         frame.add(entry.request);
         room -= entry.size;

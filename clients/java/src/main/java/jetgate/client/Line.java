@@ -13,7 +13,7 @@ final class Line<Q, R> implements ClientResponseObserver<Q, R> {
   /** How often the gateway is heard of at least. */
   static final Duration HEARTBEAT = Duration.ofSeconds(5);
 
-  private static final long SILENCE_NANOS = 3 * HEARTBEAT.toNanos();
+  static final long SILENCE_NANOS = 3 * HEARTBEAT.toNanos();
 
   private final Lock lock;
   private final Condition event;
@@ -55,6 +55,11 @@ final class Line<Q, R> implements ClientResponseObserver<Q, R> {
       cut();
     }
     return first;
+  }
+
+  /** Whether the first frame came: {@link #first()} does not wait for it then. The lock is held. */
+  boolean isOpen() {
+    return first != null;
   }
 
   void send(Q frame) {

@@ -163,7 +163,8 @@ public final class Publisher implements AutoCloseable {
         if (error != null) {
           return;
         }
-        if (why != null && why.isForGood()) {
+        // An end that was announced, with everything answered, says nothing of the next stream.
+        if (why != null && why.isForGood() && !draining) {
           fail(why);
           return;
         }
@@ -342,7 +343,9 @@ public final class Publisher implements AutoCloseable {
         var entry = ledger.answer(number);
         if (entry != null) {
           var why = JetgateException.of(failed.getStatus());
-          outcomes.add(() -> entry.future.completeExceptionally(why));
+          // Where it was sent before, that may have stored it.
+          var known = entry.inDoubt ? why.asOutcomeUnknown(id(number, entry)) : why;
+          outcomes.add(() -> entry.future.completeExceptionally(known));
         }
       }
     }

@@ -1,5 +1,6 @@
 package jetgate.client;
 
+import io.grpc.Status;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -43,6 +44,7 @@ public final class Reader implements AutoCloseable, Iterable<Delivery> {
   private long skip;
   private boolean wasOpened;
   private boolean closed;
+  private boolean isEnding;
   private boolean over;
   private JetgateException error;
   private JetgateException lastError;
@@ -222,7 +224,8 @@ public final class Reader implements AutoCloseable, Iterable<Delivery> {
       wasOpened = true;
       changed.signalAll();
       var pingAfter = Durations.of(first.getOpened().getPingWithin()).toNanos() / 3;
-      while (!session.isOver() && !closed) {
+      isEnding = false;
+      while (!session.isOver() && !closed && !isEnding) {
         if (work.awaitNanos(pingAfter) <= 0 && !session.isOver()) {
           if (session.isSilent()) {
             session.cut();
@@ -231,7 +234,9 @@ public final class Reader implements AutoCloseable, Iterable<Delivery> {
           }
         }
       }
-      return session.error();
+      return isEnding
+          ? JetgateException.local(Status.Code.UNAVAILABLE, "", "the gateway ends the session")
+          : session.error();
     } finally {
       if (!session.isOver()) {
         session.cut();
@@ -246,7 +251,11 @@ public final class Reader implements AutoCloseable, Iterable<Delivery> {
     switch (response.getFrameCase()) {
       case MESSAGES -> add(response.getMessages().getMessagesList(), response.getMessages().getResumeToken());
       case HEARTBEAT -> add(List.of(), response.getHeartbeat().getResumeToken());
-      case DRAINING -> add(List.of(), response.getDraining().getResumeToken());
+      case DRAINING -> {
+        add(List.of(), response.getDraining().getResumeToken());
+        isEnding = true; // nothing is to be settled: the next session goes on at once
+        work.signalAll();
+      }
       case GAP -> {
         gaps.add(response.getGap());
         skip = response.getGap().getStreamRecreated() ? 0 : skip;

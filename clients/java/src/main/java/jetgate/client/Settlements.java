@@ -100,6 +100,11 @@ final class Settlements {
     return acks.size() + words.size();
   }
 
+  /** Whether everything that was said has been answered. */
+  boolean hasSaidAll() {
+    return unsaid() == 0 && unanswered.isEmpty();
+  }
+
   boolean isUrgent() {
     return !words.isEmpty();
   }
@@ -181,13 +186,14 @@ final class Settlements {
     return held.stream().limit(most).toList();
   }
 
-  /** Takes the answer to an offer, new tokens, and returns what the session does not hold. */
-  Set<Received> adopted(List<Received> offered, SessionOpened opened) {
+  /** Takes the answer to an offer by these tokens, new ones, and returns what the session does not hold. */
+  Set<Received> adopted(List<Received> offered, List<String> by, SessionOpened opened) {
     var refused = new HashSet<>(opened.getNotHeldList());
     var lost = new HashSet<Received>();
     var next = 0;
-    for (var message : offered) {
-      if (refused.contains(message.token)) {
+    for (var place = 0; place < offered.size(); place++) {
+      var message = offered.get(place);
+      if (refused.contains(by.get(place))) {
         lost.add(message);
         held.remove(message);
       } else if (next < opened.getHeldCount()) {

@@ -138,6 +138,22 @@ class BooksTest {
   }
 
   @Test
+  void whatIsSentAgainMayHaveBeenStoredBefore() {
+    var ledger = new Ledger();
+    IntStream.range(0, 2).forEach(n -> ledger.add(new Ledger.Entry(PublishRequest.getDefaultInstance(), 1)));
+    ledger.take(1, 100, 1000);
+    ledger.again(10, 100);
+    ledger.take(1, 100, 2000);
+    assertTrue(ledger.answer(1).inDoubt);
+    assertFalse(ledger.answer(2).inDoubt);
+    var refused = JetgateException.local(Status.Code.RESOURCE_EXHAUSTED, "STREAM_FULL", "");
+    var known = refused.asOutcomeUnknown("p:1");
+    assertTrue(known.isOutcomeUnknown());
+    assertEquals("p:1", known.metadata().get("message_id"));
+    assertEquals(refused, known.getCause());
+  }
+
+  @Test
   void aReasonThatIsYoungerThanTheClientIsJudgedByItsCode() {
     assertEquals(Retry.LATER, JetgateException.local(Status.Code.UNAVAILABLE, "OF_TOMORROW", "").retry());
     assertEquals(Retry.LATER, JetgateException.local(Status.Code.RESOURCE_EXHAUSTED, "OF_TOMORROW", "").retry());
@@ -159,6 +175,8 @@ class BooksTest {
       var last = assertThrows(JetgateException.class, () -> several.failed(denied, true));
       assertTrue(last.isOutcomeUnknown());
       assertEquals("id", last.metadata().get("message_id"));
+      // Of a batch, what the last attempt refuses may be stored by an earlier one.
+      assertTrue(several.refused(denied, "m").isOutcomeUnknown());
       var once = new Attempts(client, Duration.ofMinutes(1), "", false);
       assertTrue(assertThrows(JetgateException.class, () -> once.failed(unavailable, true)).isOutcomeUnknown());
       var never = new Attempts(client, Duration.ZERO, "id", true);

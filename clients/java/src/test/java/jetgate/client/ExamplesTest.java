@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -11,11 +12,12 @@ import jetgate.v1.ConsumerConfig;
 import jetgate.v1.StreamConfig;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The examples do what they say, together. */
 @Timeout(value = 120, unit = TimeUnit.SECONDS)
 class ExamplesTest {
-  private static Process start(World world, String example) throws IOException {
+  private static Process start(World world, String example, String... more) throws IOException {
     var builder =
         new ProcessBuilder(
             ProcessHandle.current().info().command().orElse("java"),
@@ -25,7 +27,47 @@ class ExamplesTest {
     builder
         .environment()
         .putAll(Map.of("JETGATE_URL", world.gateways().get(0), "STREAM_NAME", "USERS", "CONSUMER_NAME", "worker"));
+    for (var place = 0; place < more.length; place += 2) {
+      builder.environment().put(more[place], more[place + 1]);
+    }
     return builder.redirectError(ProcessBuilder.Redirect.INHERIT).start();
+  }
+
+  /** Runs an example to its end and returns what it printed. */
+  private static String run(World world, String example, String... more) throws Exception {
+    var program = start(world, example, more);
+    var said = new String(program.getInputStream().readAllBytes());
+    assertEquals(0, program.waitFor(), said);
+    return said;
+  }
+
+  private static long count(String text, String part) {
+    return text.lines().filter(line -> line.contains(part)).count();
+  }
+
+  @Test
+  void aTraceGoesFromThePublisherToTheConsumer() throws Exception {
+    try (var world = World.of("{}"); var client = world.connect()) {
+      client.createStream(StreamConfig.newBuilder().setName("USERS").addSubjects("users.*").build());
+      client.createConsumer("USERS", ConsumerConfig.newBuilder().setDurableName("worker").build());
+      var trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+      var said = run(world, "Tracing", "TRACEPARENT", trace);
+      assertEquals("published in " + trace + "\nada goes on in " + trace + "\n", said);
+    }
+  }
+
+  @Test
+  void aPaymentIsBookedOnceHoweverOftenTheProgramRuns(@TempDir Path folder) throws Exception {
+    try (var world = World.of("{}")) {
+      var ledger = folder.resolve("ledger").toString();
+      var first = run(world, "ExactlyOnce", "LEDGER", ledger, "STREAM_NAME", "PAYMENTS");
+      assertEquals(3, count(first, "published before: false"), first);
+      assertEquals(3, count(first, "booked before: false"), first);
+      // Another consumer gets everything again, as this one would where it had crashed before its acknowledgement.
+      var again = run(world, "ExactlyOnce", "LEDGER", ledger, "STREAM_NAME", "PAYMENTS", "CONSUMER_NAME", "again");
+      assertEquals(3, count(again, "published before: true"), again);
+      assertEquals(3, count(again, "booked before: true"), again);
+    }
   }
 
   @Test

@@ -2,12 +2,14 @@ package jetgate.client;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.Comparator;
@@ -78,6 +80,10 @@ final class Expected {
         case "retry" -> assertEquals(field.getAsString(), error.retry().name().toLowerCase(), error.toString());
         case "metadata" -> field.getAsJsonObject().entrySet()
             .forEach(fact -> assertEquals(fact.getValue().getAsString(), error.metadata().get(fact.getKey())));
+        case "violations" -> assertEquals(
+            World.texts(field.getAsJsonArray()), error.violations().keySet().stream().sorted().toList());
+        case "retry_delay" -> assertEquals(Duration.ofMillis((long) (field.getAsDouble() * 1e3)), error.retryDelay());
+        case "says" -> assertTrue(error.getMessage().toLowerCase().contains(field.getAsString()), error.toString());
         default -> fail("unknown field " + name);
       }
     }

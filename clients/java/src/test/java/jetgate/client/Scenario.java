@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
 import java.io.File;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -48,7 +49,7 @@ final class Scenario {
       var scenario = new Scenario(world);
       try {
         if (!plan.has("connect") || plan.flag("connect")) {
-          scenario.connect("main", world.gateways(), world.apiKey());
+          scenario.connect(new Step(JsonParser.parseString("{\"as\": \"main\"}").getAsJsonObject()));
         }
         for (var fields : plan.array("steps")) {
           scenario.step(new Step(fields.getAsJsonObject()));
@@ -150,19 +151,25 @@ final class Scenario {
   private void connect(Step step) {
     var all = world.gateways();
     var chosen = step.has("gateways") ? World.numbers(step.array("gateways")).stream().map(all::get).toList() : all;
-    var key = step.text("api_key", world.apiKey());
-    connect(step.text("as", ""), chosen, "none".equals(key) ? null : key);
-  }
-
-  private void connect(String name, List<String> addresses, String key) {
-    var builder = World.patient(Client.builder(String.join(",", addresses)));
-    if (world.caFile() != null) {
-      builder.ca(new File(world.caFile()));
+    var builder = World.patient(Client.builder(String.join(",", chosen)));
+    if (step.has("call_timeout")) {
+      builder.callTimeout(step.time("call_timeout", null));
     }
-    if (key != null) {
+    var authority = step.text("ca", "").equals("other") ? world.otherCaFile() : world.caFile();
+    if (authority != null) {
+      builder.ca(new File(authority));
+    }
+    var key = step.text("api_key", world.apiKey());
+    if ("renewed".equals(key)) {
+      var begunAt = System.nanoTime();
+      builder.tokens(() -> System.nanoTime() - begunAt < 2e9 ? world.shortKey() : world.apiKey());
+    } else if (step.has("token")) {
+      var token = world.token(step.object("token"));
+      builder.tokens(() -> token);
+    } else if (key != null && !key.equals("none")) {
       builder.apiKey(key);
     }
-    clients.put(name, builder.build());
+    clients.put(step.text("as", ""), builder.build());
   }
 
   private static StreamConfig streamConfig(JsonObject fields) {

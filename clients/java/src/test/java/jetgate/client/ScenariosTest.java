@@ -14,6 +14,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Carries out tests/scenarios, and reports for the matrix of all clients. */
 class ScenariosTest {
+  // Names the only one to carry out, without a report.
+  private static final String ONLY = System.getenv("JETGATE_SCENARIO");
   private static final List<JsonObject> REPORT = Collections.synchronizedList(new ArrayList<>());
 
   static List<String> names() throws IOException {
@@ -22,6 +24,7 @@ class ScenariosTest {
           .map(file -> file.getFileName().toString())
           .filter(name -> name.endsWith(".json"))
           .map(name -> name.substring(0, name.length() - ".json".length()))
+          .filter(name -> ONLY == null || ONLY.equals(name))
           .sorted()
           .toList();
     }
@@ -49,6 +52,9 @@ class ScenariosTest {
 
   @AfterAll
   static void report() throws IOException {
+    if (ONLY != null) {
+      return;
+    }
     var folder = System.getenv("JETGATE_SCENARIO_REPORTS");
     var target = Path.of(folder == null ? "../../target/scenarios" : folder);
     Files.createDirectories(target);

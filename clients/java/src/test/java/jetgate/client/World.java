@@ -46,17 +46,30 @@ final class World implements AutoCloseable {
   }
 
   List<String> gateways() {
-    var list = new ArrayList<String>();
-    facts.getAsJsonArray("gateways").forEach(address -> list.add(address.getAsString()));
-    return list;
+    return texts(facts.getAsJsonArray("gateways"));
   }
 
   String caFile() {
     return facts.has("ca_file") ? facts.get("ca_file").getAsString() : null;
   }
 
+  String otherCaFile() {
+    return facts.get("other_ca_file").getAsString();
+  }
+
   String apiKey() {
     return facts.has("api_key") ? facts.get("api_key").getAsString() : null;
+  }
+
+  /** A token of the world's issuer, by the fields of the command. */
+  String token(JsonObject fields) {
+    var command = fields.deepCopy();
+    command.addProperty("do", "token");
+    return tell(command).get("token").getAsString();
+  }
+
+  String shortKey() {
+    return facts.get("short_key").getAsString();
   }
 
   Client connect() {
@@ -92,6 +105,12 @@ final class World implements AutoCloseable {
     } catch (IOException failed) {
       throw new UncheckedIOException(failed);
     }
+  }
+
+  static List<String> texts(JsonArray array) {
+    var list = new ArrayList<String>();
+    array.forEach(text -> list.add(text.getAsString()));
+    return list;
   }
 
   static List<Integer> numbers(JsonArray array) {
