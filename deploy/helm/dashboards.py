@@ -58,6 +58,9 @@ OVERVIEW = [
     ("Processes", [
         ("Processor time, in cores", "short", [(rate("process_cpu_seconds_total", "instance"), "{{instance}}")]),
         ("Resident memory", "bytes", [(f"sum by (instance) (process_resident_memory_bytes{{{G}}})", "{{instance}}")]),
+        ("Part of the memory for messages", "percentunit", [
+            (f"sum by (instance, kind) (jetgate_buffered_bytes{{{G}}}) / on (instance) group_left () sum by (instance) (jetgate_max_buffered_bytes{{{G}}})", "{{instance}} {{kind}}")]),
+        ("No room for messages", "cps", [(rate("jetgate_buffer_shortages_total", "instance, kind"), "{{instance}} {{kind}}")]),
         ("Part of the files that may be open", "percentunit", [
             (f"sum by (instance) (process_open_fds{{{G}}}) / sum by (instance) (process_max_fds{{{G}}})", "{{instance}}")]),
         ("Tasks", "short", [
@@ -89,30 +92,30 @@ MESSAGES = [
 
 JETSTREAM = [
     ("Consumers", [
-        ("Lag: messages that wait", "short", [(leader("jetstream_consumer_num_pending"), "{{stream_name}} {{consumer_name}}")]),
-        ("Lag grows by", "ops", [(f"max by (stream_name, consumer_name) (deriv(jetstream_consumer_num_pending{{{LEADS}}}[$__rate_interval]))", "{{stream_name}} {{consumer_name}}")]),
-        ("Waiting for acknowledgement", "short", [(leader("jetstream_consumer_num_ack_pending"), "{{stream_name}} {{consumer_name}}")]),
-        ("Delivered", "ops", [(f"max by (stream_name, consumer_name) (rate(jetstream_consumer_delivered_consumer_seq{{{LEADS}}}[$__rate_interval]))", "{{stream_name}} {{consumer_name}}")]),
-        ("Delivered before", "short", [(leader("jetstream_consumer_num_redelivered"), "{{stream_name}} {{consumer_name}}")]),
-        ("Waiting pulls (512 at most)", "short", [(leader("jetstream_consumer_num_waiting"), "{{stream_name}} {{consumer_name}}")]),
+        ("Lag: messages that wait", "short", [(leader("nats_consumer_num_pending"), "{{stream_name}} {{consumer_name}}")]),
+        ("Lag grows by", "ops", [(f"max by (stream_name, consumer_name) (deriv(nats_consumer_num_pending{{{LEADS}}}[$__rate_interval]))", "{{stream_name}} {{consumer_name}}")]),
+        ("Waiting for acknowledgement", "short", [(leader("nats_consumer_num_ack_pending"), "{{stream_name}} {{consumer_name}}")]),
+        ("Delivered", "ops", [(f"max by (stream_name, consumer_name) (rate(nats_consumer_delivered_consumer_seq{{{LEADS}}}[$__rate_interval]))", "{{stream_name}} {{consumer_name}}")]),
+        ("Delivered before", "short", [(leader("nats_consumer_num_redelivered"), "{{stream_name}} {{consumer_name}}")]),
+        ("Waiting pulls (512 at most)", "short", [(leader("nats_consumer_num_waiting"), "{{stream_name}} {{consumer_name}}")]),
     ]),
     ("Streams", [
-        ("Messages in", "ops", [(f"max by (stream_name) (rate(jetstream_stream_last_seq{{{S}}}[$__rate_interval]))", "{{stream_name}}")]),
-        ("Messages stored", "short", [(f"max by (stream_name) (jetstream_stream_total_messages{{{S}}})", "{{stream_name}}")]),
-        ("Bytes stored", "bytes", [(f"max by (stream_name) (jetstream_stream_total_bytes{{{S}}})", "{{stream_name}}")]),
-        ("Part of max_bytes", "percentunit", [(f"max by (stream_name) (jetstream_stream_total_bytes{{{S}}}) / max by (stream_name) (jetstream_stream_limit_bytes{{{S}}} > 0)", "{{stream_name}}")]),
-        ("Consumers of a stream", "short", [(f"max by (stream_name) (jetstream_stream_consumer_count{{{S}}})", "{{stream_name}}")]),
+        ("Messages in", "ops", [(f"max by (stream_name) (rate(nats_stream_last_seq{{{S}}}[$__rate_interval]))", "{{stream_name}}")]),
+        ("Messages stored", "short", [(f"max by (stream_name) (nats_stream_total_messages{{{S}}})", "{{stream_name}}")]),
+        ("Bytes stored", "bytes", [(f"max by (stream_name) (nats_stream_total_bytes{{{S}}})", "{{stream_name}}")]),
+        ("Part of max_bytes", "percentunit", [(f"max by (stream_name) (nats_stream_total_bytes{{{S}}}) / max by (stream_name) (nats_stream_limit_bytes{{{S}}} > 0)", "{{stream_name}}")]),
+        ("Consumers of a stream", "short", [(f"max by (stream_name) (nats_stream_consumer_count{{{S}}})", "{{stream_name}}")]),
     ]),
     ("Servers", [
-        ("Storage used", "bytes", [("max by (server_name) (jetstream_server_total_message_bytes)", "{{server_name}}")]),
-        ("Part of the storage", "percentunit", [("max by (server_name) (jetstream_server_total_message_bytes) / max by (server_name) (jetstream_server_max_storage > 0)", "{{server_name}}")]),
-        ("Streams and consumers", "short", [("max by (server_name) (jetstream_server_total_streams)", "{{server_name}} streams"), ("max by (server_name) (jetstream_server_total_consumers)", "{{server_name}} consumers")]),
+        ("Storage used", "bytes", [("max by (server_name) (nats_server_total_message_bytes)", "{{server_name}}")]),
+        ("Part of the storage", "percentunit", [("max by (server_name) (nats_server_total_message_bytes) / max by (server_name) (nats_server_max_storage > 0)", "{{server_name}}")]),
+        ("Streams and consumers", "short", [("max by (server_name) (nats_server_total_streams)", "{{server_name}} streams"), ("max by (server_name) (nats_server_total_consumers)", "{{server_name}} consumers")]),
     ]),
 ]
 
 JOB = [("job", "label_values(jetgate_build_info, job)", False)]
-STREAMS = [("account", "label_values(jetstream_stream_total_messages, account)", True),
-           ("stream", 'label_values(jetstream_stream_total_messages{account=~"$account"}, stream_name)', True)]
+STREAMS = [("account", "label_values(nats_stream_total_messages, account)", True),
+           ("stream", 'label_values(nats_stream_total_messages{account=~"$account"}, stream_name)', True)]
 
 DASHBOARDS = {
     "overview": ("jetgate: overview", OVERVIEW, JOB),

@@ -1,21 +1,22 @@
-"""Writes the section `config` of the chart's values.schema.json from the reference configuration.
+"""Writes the section `config` of the chart's values.schema.json from the types of the gateway's configuration.
 
     python3 deploy/helm/schema.py            writes it
     python3 deploy/helm/schema.py --check    fails where it is out of date
 
-The reference, deploy/config/jetgate.toml, has every key at its default, which the gateway's own tests hold to the
-code. A key's type is that of its value there. Keys that the chart sets from other values are left out, so that
-there is one way to set each, and no secret in a ConfigMap.
+`jetgate config schema` says what its own types read; the gateway is JETGATE_BIN, or what cargo has built. Keys that the
+chart sets from other values are left out, so that there is one way to set each, and no secret in a ConfigMap.
 """
 
 import json
+import os
 import pathlib
-import re
+import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).parent
-REFERENCE = HERE.parent / "config" / "jetgate.toml"
 SCHEMA = HERE / "jetgate" / "values.schema.json"
+BUILT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE.parents[1] / "target")) / "debug" / "jetgate"
+GATEWAY = os.environ.get("JETGATE_BIN") or str(BUILT)
 
 SET_BY_THE_CHART = {
     "server": {"listen", "allow_anonymous"},
@@ -28,46 +29,16 @@ SET_BY_THE_CHART = {
     },
 }
 
-DURATION = {"type": "string", "pattern": r"^\s*([0-9]+\s*[a-z]+\s*)+$"}
-SIZE = {"type": ["string", "integer"], "pattern": r"^[0-9]+\s*([KMG]i?)?B?$"}
-
-
-def kind(value):
-    """The schema of values like this one, which is written in TOML."""
-    if value in ("true", "false"):
-        return {"type": "boolean"}
-    if re.fullmatch(r"-?[0-9_]+", value):
-        return {"type": "integer"}
-    if re.fullmatch(r"-?[0-9_]+\.[0-9]+", value):
-        return {"type": "number"}
-    if value.startswith("["):
-        return {"type": "array", "items": {"type": "string"}}
-    if re.fullmatch(r'"[0-9]+ ?(ms|s|m|h|days?)"', value):
-        return DURATION
-    if re.fullmatch(r'"[0-9]+ ?[KMG]iB"', value):
-        return SIZE
-    return {"type": "string"}
-
-
-def sections(reference):
-    """Each section's keys and their schemas."""
-    found, section = {}, None
-    for line in reference.splitlines():
-        if header := re.fullmatch(r"(?:# )?\[([a-z0-9_.]+)\]", line):
-            section = found.setdefault(header[1], {})
-        elif (setting := re.fullmatch(r"(?:# )?([a-z0-9_]+) = (\S.*)", line)) and section is not None:
-            section[setting[1]] = kind(setting[2])
-    return found
-
 
 def config_schema():
-    properties = {}
-    for name, keys in sections(REFERENCE.read_text()).items():
-        for key in SET_BY_THE_CHART.get(name, set()):
-            del keys[key]
-        if keys:
-            properties[name] = {"type": "object", "additionalProperties": False, "properties": keys}
-    return {"type": "object", "additionalProperties": False, "properties": properties}
+    printed = subprocess.run([GATEWAY, "config", "schema"], check=True, capture_output=True, timeout=180)
+    schema = json.loads(printed.stdout)
+    sections = schema["properties"]
+    for name, keys in SET_BY_THE_CHART.items():
+        for key in keys:
+            del sections[name]["properties"][key]
+    schema["properties"] = {name: section for name, section in sections.items() if section["properties"]}
+    return {key: value for key, value in schema.items() if key not in ("$schema", "title")}
 
 
 def main():
@@ -76,7 +47,7 @@ def main():
     text = json.dumps(schema, indent=2) + "\n"
     if sys.argv[1:] == ["--check"]:
         if SCHEMA.read_text() != text:
-            sys.exit("values.schema.json is behind deploy/config/jetgate.toml: run python3 deploy/helm/schema.py")
+            sys.exit("values.schema.json is behind the gateway's configuration: run python3 deploy/helm/schema.py")
     else:
         SCHEMA.write_text(text)
 

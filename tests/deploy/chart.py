@@ -21,10 +21,14 @@ KUBERNETES = "1.34.0"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def needs(*variables):
+# How the reason begins for which a test is left out that nobody must run.
+OPTIONAL = "optional: "
+
+
+def needs(*variables, optional=False):
     """Leaves a test out where one of its tools cannot be had."""
     missing = [variable.lower() for variable in variables if variable not in os.environ]
-    return unittest.skipIf(missing, f"cannot get {', '.join(missing)}")
+    return unittest.skipIf(missing, f"{OPTIONAL if optional else ''}cannot get {', '.join(missing)}")
 
 
 class Refused(Exception):

@@ -4,16 +4,16 @@ import re
 
 from chart import ROOT
 
-# Of prometheus-nats-exporter 0.20.1 with -jsz=all, as far as rules and dashboards may use them.
+# Of prometheus-nats-exporter 0.20.1 with -prefix=nats -jsz=all, as far as rules and dashboards may use them.
 EXPORTER = {
-    *(f"jetstream_server_{name}" for name in [
+    *(f"nats_server_{name}" for name in [
         "jetstream_disabled", "total_streams", "total_consumers", "total_messages", "total_message_bytes",
         "max_memory", "max_storage"]),
-    *(f"jetstream_account_{name}" for name in ["max_memory", "max_storage", "storage_used", "memory_used"]),
-    *(f"jetstream_stream_{name}" for name in [
+    *(f"nats_account_{name}" for name in ["max_memory", "max_storage", "storage_used", "memory_used"]),
+    *(f"nats_stream_{name}" for name in [
         "total_messages", "limit_messages", "total_bytes", "limit_bytes", "first_seq", "last_seq",
         "consumer_count", "subject_count"]),
-    *(f"jetstream_consumer_{name}" for name in [
+    *(f"nats_consumer_{name}" for name in [
         "delivered_consumer_seq", "delivered_stream_seq", "last_delivery_seconds", "last_ack_seconds",
         "num_ack_pending", "num_redelivered", "num_waiting", "num_pending", "ack_floor_stream_seq",
         "ack_floor_consumer_seq"]),

@@ -51,6 +51,8 @@ def check(test, policy, container):
     test.assertFalse(admits(policy, "grpc", pod, namespace="elsewhere"))
     test.assertFalse(admits(policy, "admin", pod, namespace="elsewhere"))
     test.assertFalse(admits(policy, "grpc", pod, namespace="monitoring"))
+    name = policy["spec"]["podSelector"]["matchLabels"]
+    test.assertTrue(admits(policy, "grpc", name | {"app.kubernetes.io/component": "test"}))
     test.assertTrue(reaches(policy, 53, {"k8s-app": "kube-dns"}, "kube-system", "UDP"))
     test.assertTrue(reaches(policy, 4222, {"app.kubernetes.io/name": "nats"}))
     test.assertFalse(reaches(policy, 443, pod, "elsewhere"))

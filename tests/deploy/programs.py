@@ -75,8 +75,9 @@ class Programs:
         ports = self.folder / "ports"
         ports.mkdir()
         config = self.folder / "nats.conf"
+        # A limit of its own: by default it offers a part of the free disk, less than some streams reserve.
         config.write_text(f'listen: "127.0.0.1:-1"\nhttp: "127.0.0.1:-1"\nserver_name: n1\n'
-                          f'ports_file_dir: "{ports}"\njetstream {{ store_dir: "{self.folder}/store" }}\n')
+                          f'ports_file_dir: "{ports}"\njetstream {{ store_dir: "{self.folder}/store", max_file_store: 64GiB }}\n')
         self.start("nats-server", os.environ["NATS_SERVER"], "--config", str(config))
         listening = eventually("ports of nats-server", lambda: [json.loads(file.read_text()) for file in ports.iterdir()])[0]
         return listening["nats"][0], listening["monitoring"][0]

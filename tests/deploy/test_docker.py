@@ -169,10 +169,42 @@ class Compose(unittest.TestCase):
         subprocess.run([os.environ["NATS_SERVER"], "-t", "--config", str(FOLDER / "nats.conf")], check=True,
                        env=programs.clean_environment(NAME="nats-1"), stderr=subprocess.DEVNULL)
 
+    @needs("NATS_SERVER", "ENVOY")
+    def test_envoy_spreads_calls_over_both_gateways(self):
+        """With its configuration, and theirs, at other addresses."""
+        with tempfile.TemporaryDirectory() as folder:
+            running = programs.Programs(self, folder)
+            nats, _ = running.nats_server()
+            settings = self.services["jetgate-1"]["environment"] | {
+                "JETGATE_CONFIG": str(FOLDER / "jetgate.toml"), "JETGATE_NATS_URL": nats,
+                # In which this test looks for addresses.
+                "JETGATE_LOG_FORMAT": "pretty"}
+            gateways = [running.gateway(chart.gateway(), nats, name, **settings) for name in ("jetgate-1", "jetgate-2")]
+            port = programs.free_port()
+            config = yaml.safe_load((FOLDER / "envoy.yaml").read_text())
+            config["admin"]["address"]["socket_address"]["port_value"] = 0
+            (listener,), (cluster,) = (config["static_resources"][kind] for kind in ("listeners", "clusters"))
+            self.assertEqual(self.services["envoy"]["ports"], ["127.0.0.1:8080:8080"])
+            self.assertEqual(listener["address"]["socket_address"], {"address": "0.0.0.0", "port_value": 8080})
+            listener["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
+            (locality,) = cluster["load_assignment"]["endpoints"]
+            locality["lb_endpoints"] = [
+                {"endpoint": {"address": {"socket_address": {"address": host, "port_value": int(at)}}}}
+                for host, at in (public.split(":") for public, _ in gateways)]
+            file = running.folder / "envoy.yaml"
+            file.write_text(yaml.safe_dump(config))
+            running.start("envoy", os.environ["ENVOY"], "--use-dynamic-base-id", "--concurrency", "1", "-c", str(file))
+
+            def both_are_called():
+                subprocess.run([chart.gateway(), "stream", "ls", "--server", f"http://127.0.0.1:{port}"], timeout=180,
+                               env=programs.clean_environment(), check=False, capture_output=True)
+                pages = [programs.get(f"http://{admin}/metrics") for _, admin in gateways]
+                return all(re.search(r'(?m)^grpc_server_handled_total.*"ListStreams",grpc_code="OK"} [1-9]', page)
+                           for page in pages)
+
+            programs.eventually("calls of both gateways", both_are_called)
+
+    @needs("DOCKER_COMPOSE", optional=True)
     def test_docker_compose_takes_the_file(self):
-        compose = shutil.which("docker-compose")
-        if not compose:
-            # Every machine with Docker has it; a reader of YAML has seen the rest above.
-            print("docker-compose is not installed: its own check of compose.yaml was not run")
-            return
-        subprocess.run([compose, "--file", str(FOLDER / "compose.yaml"), "config", "--quiet"], check=True, timeout=180)
+        """A reader of YAML has seen the rest above."""
+        subprocess.run([os.environ["DOCKER_COMPOSE"], "--file", str(FOLDER / "compose.yaml"), "config", "--quiet"], check=True, timeout=180)

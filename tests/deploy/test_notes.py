@@ -1,5 +1,6 @@
-"""What the chart says after an installation: its commands are right, and run against a real gateway."""
+"""What the chart says after an installation: its commands are right, and run against a real gateway; so does its test."""
 
+import functools
 import json
 import os
 import pathlib
@@ -11,10 +12,11 @@ import unittest
 
 import yaml
 
+import certificates
 import chart
 import matrix
 import programs
-from chart import CHART, KUBERNETES, merged, needs, of_kind
+from chart import CHART, KUBERNETES, ROOT, merged, needs, of_kind
 
 # Helm shows NOTES.txt only where it installs: here it is a template like the others.
 AS_OBJECT = """{{- define "notes" }}%s{{ end }}
@@ -49,6 +51,11 @@ class Notes(unittest.TestCase):
             self.assertIn(name, names)
         self.assertIn("WARNING: auth.allowAnonymous", text)
 
+    def test_the_test_is_named_where_it_can_succeed(self):
+        keys = Callers.WAYS["keys"]
+        for values, named in [(matrix.ANYBODY, True), (keys, True), (merged(keys, {"test": {"apiKeySecret": ""}}), False)]:
+            self.assertEqual("helm test jg --namespace messaging" in notes(values), named)
+
     def test_commands_have_what_the_gateway_asks_for(self):
         keys = {"auth": {"apiKeys": {"existingSecret": "keys"}}}
         mutual = {"tls": {"existingSecret": "tls", "clientCA": {"existingSecret": "ca"}}}
@@ -60,19 +67,87 @@ class Notes(unittest.TestCase):
                 for flag in flags:
                     self.assertIn(flag, command)
 
-    @needs("GRPCURL", "NATS_SERVER")
-    def test_commands_do_what_they_say(self):
-        with tempfile.TemporaryDirectory() as folder:
-            running = programs.Programs(self, folder)
-            nats, _ = running.nats_server()
-            address, _ = running.gateway(chart.gateway(), nats)
-            text = notes(matrix.ANYBODY).replace("\\\n", " ").replace("127.0.0.1:50051", address)
-            commands = [line.strip() for line in text.splitlines() if line.strip().startswith("grpcurl")]
-            answers = []
-            for command in commands:
-                command = command.replace("grpcurl", os.environ["GRPCURL"], 1)
-                done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=180, check=False)
-                self.assertEqual(done.returncode, 0, f"{command}\n{done.stderr}")
-                answers.append(json.loads(done.stdout))
-            self.assertEqual(answers[2]["sequence"], "1")
-            self.assertEqual(answers[2]["stream"], "USER_EVENTS")
+
+class Callers:
+    """Three installations that differ in who may call: what the chart is told, and a gateway that was told the same."""
+
+    WAYS = {
+        "anybody": matrix.ANYBODY,
+        "keys": {"auth": {"apiKeys": {"existingSecret": "keys"}}, "test": {"apiKeySecret": "test"}},
+        "certificates": {"tls": {"existingSecret": "tls", "clientCA": {"existingSecret": "ca"}},
+                         "test": {"clientCertSecret": "client"}},
+    }
+
+    def __init__(self, test, way):
+        folder = tempfile.TemporaryDirectory()
+        test.addCleanup(folder.cleanup)
+        self.values, self.folder = self.WAYS[way], pathlib.Path(folder.name)
+        running = programs.Programs(test, folder.name)
+        nats, _ = running.nats_server()
+        # What the operator has, as environment and files.
+        self.environment = programs.clean_environment()
+        self.address, _ = running.gateway(chart.gateway(), nats, **getattr(self, way)())
+
+    def anybody(self):
+        return {}
+
+    def keys(self):
+        made = subprocess.run([chart.gateway(), "api-key", "operator"], check=True, capture_output=True, text=True)
+        (self.folder / "keys.toml").write_text(made.stdout)
+        self.environment["KEY"] = made.stderr.split()[-1]
+        return {"JETGATE_AUTH_API_KEYS_FILE": str(self.folder / "keys.toml")}
+
+    def certificates(self):
+        """The authority's one certificate is shown by both sides."""
+        made = certificates.make(self.folder)
+        for kind, name in [("cert", "client.crt"), ("key", "client.key")]:
+            shutil.copy(made[kind], self.folder / name)
+        return {"JETGATE_TLS_CERT_FILE": made["cert"], "JETGATE_TLS_KEY_FILE": made["key"],
+                "JETGATE_TLS_CLIENT_CA_FILE": made["ca"]}
+
+    def run(self, *command, **environment):
+        return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, cwd=self.folder,
+                              env=self.environment | environment)
+
+
+def each_way(test):
+    @functools.wraps(test)
+    def run(self):
+        for way in Callers.WAYS:
+            with self.subTest(way):
+                test(self, Callers(self, way))
+
+    return run
+
+
+@needs("HELM", "NATS_SERVER")
+class Installed(unittest.TestCase):
+    @needs("GRPCURL")
+    @each_way
+    def test_commands_of_the_notes_do_what_they_say(self, callers):
+        text = notes(callers.values).replace("\\\n", " ").replace("127.0.0.1:50051", callers.address)
+        commands = [line.strip() for line in text.splitlines() if line.strip().startswith("grpcurl")]
+        answers = []
+        for command in commands:
+            done = callers.run("sh", "-c", command.replace("grpcurl", os.environ["GRPCURL"], 1))
+            self.assertEqual(done.returncode, 0, f"{command}\n{done.stderr}")
+            answers.append(json.loads(done.stdout))
+        self.assertEqual(answers[2]["sequence"], "1")
+        self.assertEqual(answers[2]["stream"], "USER_EVENTS")
+
+    @each_way
+    def test_the_test_of_the_release_succeeds(self, callers):
+        """What the pod of `helm test` runs, at the gateway's address; and with the wrong credentials it fails."""
+        (container,) = chart.the(chart.render(callers.values), "Pod")["spec"]["containers"]
+        host, port = callers.address.split(":")
+        arguments = [re.sub(r"//[^:]+:\d+$", f"//{host}:{port}", argument) for argument in container["args"]]
+        for path, name in [("/etc/jetgate/ca/ca.crt", "ca.pem"), ("/etc/jetgate/client/tls.crt", "client.crt"),
+                           ("/etc/jetgate/client/tls.key", "client.key")]:
+            arguments = [argument.replace(path, str(callers.folder / name)) for argument in arguments]
+        self.assertFalse([argument for argument in arguments if "/etc/" in argument])
+        variables = {item["name"]: callers.environment["KEY"] for item in container.get("env", [])}
+        done = callers.run(chart.gateway(), *arguments, **variables)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        if variables:
+            refused = callers.run(chart.gateway(), *arguments, **dict.fromkeys(variables, "jg_wrong"))
+            self.assertNotEqual(refused.returncode, 0)

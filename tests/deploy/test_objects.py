@@ -123,6 +123,10 @@ class Renderings(unittest.TestCase):
             found = [item for item in of_kind(objects, "Service") if wanted <= item["metadata"]["labels"].items()]
             self.assertEqual([port["name"] for port in found[0]["spec"]["ports"] if port["name"] == "admin"],
                              [monitor["spec"]["endpoints"][0]["port"]])
+        for monitor in of_kind(objects, "ServiceMonitor") + of_kind(objects, "PodMonitor"):
+            (endpoint,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
+            # The job of every alert and dashboard.
+            self.assertEqual(endpoint["relabelings"], [{"targetLabel": "job", "replacement": "jetgate"}])
         for policy in of_kind(objects, "BackendTrafficPolicy"):
             self.assertEqual(policy["spec"]["targetRefs"][0]["name"], the(objects, "GRPCRoute")["metadata"]["name"])
         for test in of_kind(objects, "Pod"):

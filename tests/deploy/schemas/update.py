@@ -119,22 +119,26 @@ def kubernetes(wheel, version):
     write(target / "_definitions.json", {"$defs": kept})
 
 
-def custom(module, files):
-    found = subprocess.run(["go", "mod", "download", "-json", module], check=True, capture_output=True, text=True)
-    folder = pathlib.Path(json.loads(found.stdout)["Dir"])
-    for file in files:
-        # Some are templates of a chart; the lines of its language are not part of the definition.
-        text = re.sub(r"(?m)^\s*\{\{-.*\}\}\s*$", "", (folder / file).read_text())
-        for crd in yaml.safe_load_all(re.sub(r"^\{\{-.*\}\}", "", text)):
-            if not crd or crd["kind"] != "CustomResourceDefinition":
-                continue
-            if crd["spec"]["names"]["kind"] not in CUSTOM_KINDS:
-                continue
-            group, kind = crd["spec"]["group"], crd["spec"]["names"]["kind"].lower()
-            for version in crd["spec"]["versions"]:
-                schema = without_prose(version["schema"]["openAPIV3Schema"])
-                schema["properties"]["metadata"] = {"type": "object"}
-                write(HERE / "custom" / f"{kind}-{group}-{version['name']}.json", strict(schema))
+def definitions():
+    """The CustomResourceDefinitions of the kinds that the chart uses."""
+    for module, files in CUSTOM:
+        found = subprocess.run(["go", "mod", "download", "-json", module], check=True, capture_output=True, text=True)
+        folder = pathlib.Path(json.loads(found.stdout)["Dir"])
+        for file in files:
+            # Some are templates of a chart; the lines of its language are not part of the definition.
+            text = re.sub(r"(?m)^\s*\{\{-.*\}\}\s*$", "", (folder / file).read_text())
+            for crd in yaml.safe_load_all(re.sub(r"^\{\{-.*\}\}", "", text)):
+                if crd and crd["kind"] == "CustomResourceDefinition" and crd["spec"]["names"]["kind"] in CUSTOM_KINDS:
+                    yield crd
+
+
+def custom():
+    for crd in definitions():
+        group, kind = crd["spec"]["group"], crd["spec"]["names"]["kind"].lower()
+        for version in crd["spec"]["versions"]:
+            schema = without_prose(version["schema"]["openAPIV3Schema"])
+            schema["properties"]["metadata"] = {"type": "object"}
+            write(HERE / "custom" / f"{kind}-{group}-{version['name']}.json", strict(schema))
 
 
 def main():
@@ -148,8 +152,7 @@ def main():
         with zipfile.ZipFile(path) as wheel:
             for version in KUBERNETES:
                 kubernetes(wheel, version)
-    for module, files in CUSTOM:
-        custom(module, files)
+    custom()
 
 
 if __name__ == "__main__":

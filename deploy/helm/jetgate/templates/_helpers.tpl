@@ -170,3 +170,8 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
+
+{{/* Alerts and dashboards name the exporter's metrics as the NATS chart does; here as `monitoring.natsPrefix` says. */}}
+{{- define "jetgate.natsMetrics" -}}
+{{- regexReplaceAll "\\bnats_(account|consumer|server|stream)_" .text (printf "%s_${1}_" .prefix) -}}
+{{- end }}
