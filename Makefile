@@ -7,8 +7,8 @@ SHELL := bash
 # Where cargo puts what it builds; cargo reads the same variable.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-# More arguments for `make run` (flags of `jetgate dev`), `make test` (of `cargo test`), `make bench`, `make faults` and
-# `make soak`.
+# More arguments for `make run` (flags of `jetgate dev`), `make test` (of `cargo test`), `make bench`, `make faults`,
+# `make soak` and `make simulate` (seeds).
 ARGS ?=
 
 .PHONY: run
@@ -23,7 +23,7 @@ PACKAGES := --package jetgate --package jetgate-faults --package jetgate-client
 
 # The tests wait for servers most of their time: more run at a time than there are cores.
 # Without grpcurl the variable stays unset, `tool.sh` says why in one line and the tests use generated stubs. Without a
-# proxy each of its tests says LEFT OUT.
+# proxy or h2spec each of its tests says LEFT OUT.
 .PHONY: test
 test: ## Run every test, the deployment's included (ARGS= narrows it to some of cargo's)
 	$(if $(ARGS),,@clients/console/scripts/build.sh || $(call LEFT_OUT,the console in the gateway that is tested))
@@ -31,11 +31,11 @@ test: ## Run every test, the deployment's included (ARGS= narrows it to some of 
 	JETGATE_TEST_NATS_SERVER=$$(deploy/dev/nats-server.sh --pinned); \
 	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4}; \
 	if grpcurl=$$(deploy/dev/tool.sh grpcurl); then export JETGATE_TEST_GRPCURL="$$grpcurl"; fi; \
-	for proxy in envoy nginx haproxy; do \
-		if path=$$(deploy/dev/tool.sh "$$proxy"); then export "JETGATE_TEST_$${proxy^^}=$$path"; fi; \
+	for tool in envoy nginx haproxy h2spec; do \
+		if path=$$(deploy/dev/tool.sh "$$tool"); then export "JETGATE_TEST_$${tool^^}=$$path"; fi; \
 	done; \
-	cargo test --locked $(PACKAGES) --lib --bin jetgate-faults --test integration $(ARGS)
-	$(if $(ARGS),,@JETGATE_BIN='$(abspath $(TARGET_DIR))/debug/jetgate' $(MAKE) --no-print-directory test-deploy test-clients)
+	cargo test --locked $(PACKAGES) --lib --test integration $(ARGS)
+	$(if $(ARGS),,@JETGATE_BIN='$(abspath $(TARGET_DIR))/debug/jetgate' $(MAKE) --keep-going --no-print-directory test-deploy test-clients)
 
 # Without cluster and container engine; what a machine has no tool for is named, and fails where CI=true.
 .PHONY: test-deploy
@@ -55,27 +55,61 @@ bench: ## Measure the gateway beside the native client and print tables (ARGS= s
 	exec '$(TARGET_DIR)/release/jetgate-bench' --gateway '$(TARGET_DIR)/release/jetgate' \
 		--nats-server "$$nats_server" $${envoy:+--envoy "$$envoy"} $(ARGS)
 
-# A debug build of the gateway: an overflow or a broken assertion in it is a finding, too.
+# A debug build of the gateway: an overflow or a broken assertion in it is a finding, too. Without a proxy its rows say
+# SKIPPED.
 faults_of = set -e; \
+	commit=$$(git describe --always --abbrev=12 --dirty 2>/dev/null) || commit='an unknown commit'; \
+	case "$$JETGATE_BIN" in '' | '$(TARGET_DIR)/debug/jetgate') ;; *) commit='another build'; esac; \
 	nats_server=$$(deploy/dev/nats-server.sh --pinned); \
 	if [[ -z "$$JETGATE_BIN" ]]; then cargo build --locked --bin jetgate; fi; \
 	cargo build --locked --package jetgate-faults; \
-	exec '$(TARGET_DIR)/debug/jetgate-faults' --gateway "$${JETGATE_BIN:-$(TARGET_DIR)/debug/jetgate}" --nats-server "$$nats_server"
+	proxies=(); \
+	for proxy in envoy nginx; do \
+		if path=$$(deploy/dev/tool.sh "$$proxy"); then proxies+=("--$$proxy" "$$path"); fi; \
+	done; \
+	exec '$(TARGET_DIR)/debug/jetgate-faults' --commit "$$commit" --gateway "$${JETGATE_BIN:-$(TARGET_DIR)/debug/jetgate}" --nats-server "$$nats_server" "$${proxies[@]}"
 
 .PHONY: faults
-faults: ## Prove the guarantees under every fault in about ten minutes (ARGS= selects faults and the seed, --list names them)
+faults: ## Prove the guarantees under every fault in about half an hour (ARGS= selects faults and the seed, --list names them)
 	@$(faults_of) $(ARGS)
 
 .PHONY: soak
 soak: ## Inject faults at random for an hour (ARGS='--time 8h' for longer)
 	@$(faults_of) --suite soak $(ARGS)
 
-.PHONY: lint
-lint: lint-format lint-code lint-docs lint-proto lint-dependencies ## Check format, code, docs, protocol and dependencies
+# A part of the unit tests, which run a fixed set of seeds.
+.PHONY: simulate
+simulate: ## Run gateways in simulated time, a fault at every turn (ARGS=7 or ARGS=1..5000 names the seeds)
+	@JETGATE_SIMULATE='$(or $(ARGS),1..5000)' cargo test --locked --profile simulation --lib no_seed_breaks -- --nocapture
 
-.PHONY: lint-format lint-code lint-docs lint-proto lint-dependencies
+# A part of the integration tests, which judge errors and memory, and no times.
+.PHONY: attacks
+attacks: ## Attack a gateway on a machine that has nothing else to do, and judge how long another caller waits
+	@set -e; \
+	JETGATE_TEST_NATS_SERVER=$$(deploy/dev/nats-server.sh --pinned); \
+	export JETGATE_TEST_NATS_SERVER JETGATE_TEST_JUDGE_TIMES=1; \
+	cargo test --locked $(PACKAGES) --test integration attacks::
+
+# How long each target is fuzzed, in seconds.
+FUZZ_SECONDS ?= 30
+
+# Without a sanitizer: the gateway has no unsafe code, and what libFuzzer itself needs the stable compiler can do. Beside
+# the other builds, whose build scripts and macros are used again. cargo-fuzz knows no --locked.
+.PHONY: fuzz
+fuzz: ## Fuzz the parsers of what strangers send with libFuzzer, two at a time (ARGS= names targets; FUZZ_SECONDS is 30 each)
+	@cargo_fuzz=$$(deploy/dev/tool.sh cargo-fuzz) && $${CXX:-c++} --version >/dev/null || $(call LEFT_OUT,fuzzing); \
+	set -e; cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml; \
+	"$$cargo_fuzz" fuzz build --dev --sanitizer none --target-dir '$(abspath $(TARGET_DIR))'; \
+	printf '%s\n' $(or $(ARGS),$(notdir $(wildcard fuzz/corpus/*))) | \
+		xargs -P 2 -I NAME fuzz/run.sh '$(abspath $(TARGET_DIR))' NAME $(FUZZ_SECONDS)
+
+.PHONY: lint
+lint: lint-format lint-code lint-docs lint-proto lint-dependencies lint-advisories ## Check format, code, docs, protocol and dependencies
+
+.PHONY: lint-format lint-code lint-docs lint-proto lint-dependencies lint-advisories
 lint-format:
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 lint-code:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -86,15 +120,28 @@ lint-docs:
 lint-proto:
 	@buf=$$(deploy/dev/tool.sh buf) && echo "buf lint proto" && "$$buf" lint proto
 
-# The fourth check, advisories, clones a database from outside the package registries; the other three work offline.
 lint-dependencies:
 	@cargo_deny=$$(deploy/dev/tool.sh cargo-deny) && echo "cargo deny check bans licenses sources" && \
 	"$$cargo_deny" --locked check --hide-inclusion-graph bans licenses sources
 
+# Apart, as it clones a database from outside the package registries: the other three work offline.
+lint-advisories:
+	@cargo_deny=$$(deploy/dev/tool.sh cargo-deny) && \
+	if timeout 120 "$$cargo_deny" --locked fetch db; then \
+		echo "cargo deny check advisories" && "$$cargo_deny" --locked check --hide-inclusion-graph --disable-fetch advisories; \
+	else \
+		echo "LEFT OUT: security advisories of dependencies, as their database cannot be reached" >&2; \
+	fi
+
+.PHONY: sbom
+sbom: ## Write what is in the gateway's binary as CycloneDX, into target/jetgate.cdx.json
+	@set -e; mkdir -p '$(TARGET_DIR)'; python3 deploy/sbom.py >'$(TARGET_DIR)/jetgate.cdx.json.part'; \
+	mv '$(TARGET_DIR)/jetgate.cdx.json.part' '$(TARGET_DIR)/jetgate.cdx.json'; echo '$(TARGET_DIR)/jetgate.cdx.json'
+
 # The clients. A toolchain that is missing is named, and fails where CI=true. JETGATE_BIN is the gateway that they call,
 # by default the one that is built here.
 .PHONY: test-clients bench-clients
-test-clients: ## Run the tests of the client libraries, the scenarios included
+test-clients: ## Run the tests of the client libraries and the console, the scenarios included, two suites at a time
 bench-clients: ## Measure each client library beside its language's NATS client (ARGS= goes to each)
 
 LEFT_OUT = { echo "LEFT OUT: $(1)" >&2; [[ "$$CI" != true ]]; exit; }
@@ -105,9 +152,12 @@ GATEWAY = nats_server=$$(deploy/dev/nats-server.sh --pinned); \
 	fi; \
 	export JETGATE_BIN JETGATE_TEST_NATS_SERVER="$$nats_server"
 
+# Suites wait for servers more than they compute. The console's is behind TypeScript's, as both compile that client.
+test-clients:
+	@set -e; $(call GATEWAY); exec clients/test.sh 'typescript console go' 'java rust python'
+
 # The clients: Python.
 .PHONY: test-python lint-python bench-python
-test-clients: test-python
 bench-clients: bench-python
 lint: lint-python
 
@@ -131,7 +181,6 @@ bench-python:
 
 # The clients: Go.
 .PHONY: test-go lint-go bench-go
-test-clients: test-go
 bench-clients: bench-go
 lint: lint-go
 
@@ -151,7 +200,6 @@ bench-go:
 
 # The clients: Rust. Its unit tests run with the gateway's, and `lint` is that of the workspace.
 .PHONY: test-rust bench-rust generate-rust
-test-clients: test-rust
 bench-clients: bench-rust
 
 test-rust: ## Run the tests of the Rust client (ARGS= goes to cargo test)
@@ -169,7 +217,6 @@ generate-rust: ## Make the Rust client's generated code from the contract
 
 # The clients: Java.
 .PHONY: test-java bench-java
-test-clients: test-java
 bench-clients: bench-java
 
 test-java: ## Run the tests of the Java client (ARGS= goes to Maven)
@@ -185,7 +232,6 @@ bench-java:
 
 # The clients: TypeScript.
 .PHONY: test-typescript lint-typescript bench-typescript typescript
-test-clients: test-typescript
 bench-clients: bench-typescript
 lint: lint-typescript
 
@@ -210,7 +256,6 @@ typescript: ## Pack the TypeScript client as a package of npm, into target/clien
 
 # The console. Its pages are inside the gateways that are built after it.
 .PHONY: console test-console lint-console
-test-clients: test-console
 lint: lint-console
 
 console: ## Build the console's pages; the next cargo build takes them into the binary
