@@ -8,7 +8,8 @@ use jetgate::proto::{AckKind, EphemeralConsumer, OrderedConsumer, StallReason, S
 use serde_json::{Value, json};
 
 use crate::support::consuming::{
-    CONSUMER, STREAM, Session, ack, acknowledge, say, sequences, subscribe, subscribe_ordered, time,
+    CONSUMER, STREAM, Session, ack, acknowledge, fetch, fetched, say, sequences, subscribe,
+    subscribe_ordered, time,
 };
 use crate::support::{Gateway, NatsCluster, SOON, Wire, eventually};
 
@@ -70,6 +71,32 @@ async fn consume(session: &mut Session, gateway: &Gateway, seen: &mut HashSet<u6
             .collect();
         acknowledge(gateway, items).await;
     }
+}
+
+#[tokio::test]
+async fn fetching_spends_no_attempts() {
+    const COUNT: u64 = 600;
+    let (cluster, gateway) = start().await;
+    let mut wire = cluster.wire().await;
+    store_surely(&mut wire, 1..=COUNT).await;
+
+    // The servers agree on each delivery before it is sent, and the end of its pull is told before that.
+    let mut seen = HashSet::new();
+    let mut no_wait = false;
+    while seen.len() < COUNT as usize {
+        let mut request = fetch(50);
+        if no_wait {
+            (request.no_wait, request.max_wait) = (true, None);
+        }
+        let batch = fetched(&gateway, request).await;
+        assert!(batch.iter().all(|message| message.delivery_attempt == 1));
+        seen.extend(sequences(&batch));
+        ack(&gateway, &batch).await;
+        no_wait = !no_wait;
+    }
+
+    let info = wire.consumer_info(STREAM, CONSUMER).await;
+    assert_eq!(info["delivered"]["consumer_seq"], COUNT);
 }
 
 #[tokio::test]

@@ -31,6 +31,10 @@ const MISSED_HEARTBEATS: u32 = 2;
 /// How much later than its expiry a pull's end may arrive.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long after a pull's end the last that it brought may arrive. A consumer with replicas has them agree on a
+/// delivery before it sends the message, but sends its statuses at once.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
 /// How long closing waits for what was on its way.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -192,7 +196,7 @@ impl Puller {
         self.open.iter().filter_map(|open| open.bytes).sum()
     }
 
-    /// Whether no pull is open.
+    /// Whether no pull is open, and all has come that pulls brought.
     pub fn is_idle(&self) -> bool {
         self.open.is_empty()
     }
@@ -353,10 +357,11 @@ impl Puller {
         if let (423, Some(pin)) = (status.as_u16(), &self.pin) {
             pin.refused(self.open[place].pin.as_deref());
         }
-        self.settle(place, &message);
         let text = message.description.as_deref().unwrap_or_default();
         let left = header_number(&message, "Nats-Pending-Bytes").unwrap_or_default();
-        Some(Event::Ended(ending(status.as_u16(), text, left)))
+        let end = ending(status.as_u16(), text, left);
+        self.settle(place, &message, &end);
+        Some(Event::Ended(end))
     }
 
     /// Learns the pin that a message comes with; it is no header of the message itself.
@@ -389,20 +394,26 @@ impl Puller {
         }
     }
 
-    /// A pull that ends says what it did not bring; what was booked on it by mistake goes to another.
-    fn settle(&mut self, place: usize, status: &Message) {
+    /// A pull that ends says what it did not bring; what was booked on it by mistake goes to another. Without
+    /// another, the rest is on its way.
+    fn settle(&mut self, place: usize, status: &Message, end: &End) {
         let Some(ended) = self.open.remove(place) else {
             return;
         };
+        let left = header_number(status, "Nats-Pending-Messages");
+        let left = left.map(|left| u32::try_from(left).unwrap_or(u32::MAX));
+        let left_bytes = header_number(status, "Nats-Pending-Bytes");
         let Some(other) = self.open.front_mut() else {
+            let rest = left.map_or(0, |left| ended.messages.saturating_sub(left));
+            if rest > 0 && matches!(end, End::Complete | End::Expired | End::TooLarge(_)) {
+                self.open.push_back(ended.on_its_way(rest, left_bytes));
+            }
             return;
         };
-        if let Some(left) = header_number(status, "Nats-Pending-Messages") {
-            let left = u32::try_from(left).unwrap_or(u32::MAX);
+        if let Some(left) = left {
             other.messages = (other.messages + ended.messages).saturating_sub(left);
         }
-        let left = header_number(status, "Nats-Pending-Bytes");
-        if let (Some(left), Some(booked), Some(bytes)) = (left, ended.bytes, other.bytes) {
+        if let (Some(left), Some(booked), Some(bytes)) = (left_bytes, ended.bytes, other.bytes) {
             other.bytes = Some((bytes + booked).saturating_sub(left));
         }
     }
@@ -416,6 +427,19 @@ async fn next(subscriber: &mut Option<Subscriber>) -> Option<Message> {
 }
 
 impl Open {
+    /// What an ended pull has brought and is not here yet. It keeps nobody from pulling.
+    fn on_its_way(self, messages: u32, left_bytes: Option<u64>) -> Self {
+        let on_its_way = |booked: u64| booked.saturating_sub(left_bytes.unwrap_or_default());
+        Self {
+            messages,
+            bytes: self.bytes.map(on_its_way),
+            ends: Instant::now() + ON_ITS_WAY,
+            heartbeat: None,
+            _slot: None,
+            ..self
+        }
+    }
+
     fn silent_at(&self, heard: Instant) -> Instant {
         let heard = self.heard.max(heard);
         let missed = self

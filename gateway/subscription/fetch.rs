@@ -166,14 +166,17 @@ impl Fetch {
                 Ok(!self.request.no_wait || !self.attached.puller.is_idle())
             }
             Event::Idle(_) | Event::Ended(End::PinLost) => Ok(true),
-            Event::Ended(End::Expired) if self.request.no_wait => Ok(false),
+            // Something may still be on its way.
+            Event::Ended(End::Expired | End::Complete) if self.request.no_wait => {
+                Ok(!self.attached.puller.is_idle())
+            }
             Event::Ended(End::Expired) if self.wait().remaining() > HEAD_START => Ok(true),
             Event::Ended(End::Expired) => {
                 // Too little is left for another pull; the caller waits as long as it asked for.
                 tokio::time::sleep_until(self.wait().instant()).await;
                 Ok(false)
             }
-            Event::Ended(End::Complete) => Ok(!self.request.no_wait),
+            Event::Ended(End::Complete) => Ok(true),
             Event::Ended(End::TooLarge(_)) => {
                 self.oversized = true;
                 Ok(true)
