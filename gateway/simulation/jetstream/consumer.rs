@@ -1,6 +1,7 @@
 //! A pull consumer: what it delivers, when and to whom.
 
 mod acknowledging;
+mod agreeing;
 mod giving_up;
 mod leading;
 mod pull;
@@ -18,6 +19,7 @@ use super::{Out, Turn, written};
 use crate::names::subject_matches;
 use crate::nats::api::{AckPolicy, ConsumerConfig, DeliverPolicy};
 use acknowledging::Confirmation;
+use agreeing::Agreeing;
 use pull::{Pull, status};
 
 /// What JetStream takes where a consumer's configuration says nothing.
@@ -44,6 +46,7 @@ pub(super) struct Consumer {
     pulls: VecDeque<Pull>,
     /// Confirmations that wait for the servers to agree.
     confirming: VecDeque<Confirmation>,
+    agreeing: Agreeing,
     /// First deliveries since an acknowledgement came: a crash may undo them.
     recent: VecDeque<(u64, u64)>,
     leaderless_until: Instant,
@@ -77,6 +80,7 @@ impl Consumer {
             given_up: Vec::new(),
             pulls: VecDeque::new(),
             confirming: VecDeque::new(),
+            agreeing: Agreeing::default(),
             recent: VecDeque::new(),
             leaderless_until: now,
             orphans: Vec::new(),
@@ -99,7 +103,13 @@ impl Consumer {
             .map(|(_, it)| it.due);
         let confirming = self.confirming.front().map(|it| it.agreed_at);
         let led = (!self.orphans.is_empty()).then_some(self.leaderless_until);
-        let due = pulls.chain(pending).chain(confirming).chain(led).min()?;
+        let agreed = self.agreeing.due();
+        let due = pulls
+            .chain(pending)
+            .chain(confirming)
+            .chain(agreed)
+            .chain(led)
+            .min()?;
         Some(due.max(self.leaderless_until))
     }
 
@@ -120,6 +130,7 @@ impl Consumer {
         self.expire(turn, stream);
         self.deliver(turn, stream, is_heard);
         self.end_pulls(turn);
+        self.agree(turn);
     }
 
     fn deliver(&mut self, turn: &mut Turn<'_>, stream: &Stream, is_heard: &dyn Fn(&str) -> bool) {
@@ -152,19 +163,23 @@ impl Consumer {
                 continue;
             }
             self.delivers(turn, sequence);
-            turn.out.push(Out::message(
+            let message = Out::message(
                 &pull.reply,
                 &stored.subject,
                 Some(reply),
                 stored.headers.clone(),
                 stored.payload.clone(),
-            ));
+            );
+            self.send_agreed(turn, stream, message);
             pull.messages -= 1;
             pull.bytes = pull.bytes.map(|bytes| bytes - size);
             pull.has_had = true;
             pull.beats = turn.now + pull.heartbeat.unwrap_or(Duration::from_secs(3_600));
-            if pull.messages > 0 && pull.bytes != Some(0) {
-                self.pulls.push_back(pull);
+            match (pull.messages, pull.bytes) {
+                (_, Some(0)) | (0, None) => {}
+                // Told at once, before the last messages are sent.
+                (0, Some(_)) => turn.out.push(pull.ended(409, "Batch Completed")),
+                _ => self.pulls.push_back(pull),
             }
         }
     }

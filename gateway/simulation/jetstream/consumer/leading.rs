@@ -16,6 +16,7 @@ const PARTING: [&str; 3] = [
 impl Consumer {
     /// Gives the lead to another server, in order.
     pub(in crate::simulation::jetstream) fn step_down(&mut self, turn: &mut Turn<'_>) {
+        self.agreeing.clear();
         let text = PARTING[turn.rng.usize(..PARTING.len())];
         for pull in self.pulls.drain(..) {
             turn.out.push(Out::status(&pull.reply, status(409), text));
@@ -32,6 +33,7 @@ impl Consumer {
     /// were not confirmed.
     pub(in crate::simulation::jetstream) fn crash(&mut self, turn: &mut Turn<'_>, time: Duration) {
         self.leaderless_until = turn.now + time;
+        self.agreeing.clear();
         let pulls = self.pulls.drain(..).map(|pull| pull.reply);
         match turn.rng.bool() {
             true => self.orphans = pulls.collect(),

@@ -55,12 +55,16 @@ impl Consumer {
     /// Ends the pulls whose time is up, and says that others live.
     pub(super) fn end_pulls(&mut self, turn: &mut Turn<'_>) {
         let (last, delivered) = (self.next - 1, self.delivered);
+        let agreeing = &mut self.agreeing;
         self.pulls.retain_mut(|pull| {
             if pull.expires <= turn.now {
-                turn.out.push(match pull.no_wait && !pull.has_had {
-                    true => Out::status(&pull.reply, status(404), "No Messages"),
-                    false => pull.ended(408, "Request Timeout"),
-                });
+                match pull.no_wait && !pull.has_had {
+                    true => turn
+                        .out
+                        .push(Out::status(&pull.reply, status(404), "No Messages")),
+                    // It waits for the last messages.
+                    false => agreeing.push(turn.now, pull.ended(408, "Request Timeout")),
+                }
                 return false;
             }
             if pull.beats <= turn.now {
