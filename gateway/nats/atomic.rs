@@ -20,7 +20,8 @@ use super::error::{from_api, from_request, is_passing, too_late};
 use super::link::{Link, OpenRequest, RequestError};
 use super::lookup::StreamFacts;
 use super::publish::{
-    ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Outgoing, judge, out_of_time, unknown,
+    ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Outgoing, doubt, is_refuted, judge, out_of_time,
+    unknown,
 };
 use super::request::Pause;
 use crate::clock;
@@ -50,16 +51,41 @@ impl Nats {
             stream: stream.as_ref(),
         };
         let mut pause = Pause::default();
+        // When an attempt was made that may be stored although it was refused, by a leader of the past.
+        let mut doubted_at = None;
+        let mut is_led = false;
         loop {
             let sent_at = clock::now();
-            let error = match attempt.run(begun).await {
+            let committed = Begun::default();
+            let error = match attempt.run(begun, &committed).await {
                 Attempt::Stored(ack) => return Ok(ack),
+                Attempt::Failed(error) if !is_led && attempt.doubts(&error) => {
+                    doubted_at.get_or_insert(sent_at);
+                    is_led = attempt.is_led().await;
+                    error
+                }
+                Attempt::Failed(error) if attempt.may_mean_itself(&error) => {
+                    let Some(sent_at) = doubted_at else {
+                        return Err(error);
+                    };
+                    return Err(attempt.unknown(error.code(), sent_at));
+                }
                 Attempt::Failed(error) => return Err(error),
-                Attempt::Refused(error) => error,
-                Attempt::Unknown(code) => return Err(attempt.unknown(code, sent_at)),
+                Attempt::Refused(error) => {
+                    if committed.is_marked() && attempt.is_led_in_turns() {
+                        doubted_at.get_or_insert(sent_at);
+                    }
+                    error
+                }
+                Attempt::Unknown(code) => {
+                    return Err(attempt.unknown(code, doubted_at.unwrap_or(sent_at)));
+                }
             };
             if !pause.before(deadline).await {
-                return Err(out_of_time(error));
+                return Err(match doubted_at {
+                    Some(sent_at) => attempt.unknown(error.code(), sent_at),
+                    None => out_of_time(error),
+                });
             }
         }
     }
@@ -104,7 +130,8 @@ struct BatchAttempt<'a> {
 }
 
 impl BatchAttempt<'_> {
-    async fn run(&self, begun: &Begun) -> Attempt {
+    /// Marks `committed` before the commit is sent.
+    async fn run(&self, begun: &Begun, committed: &Begun) -> Attempt {
         let Ok(link) = self.nats.request_link(self.deadline).await else {
             return Attempt::Refused(super::supervisor::disconnected());
         };
@@ -120,7 +147,10 @@ impl BatchAttempt<'_> {
         match self.stage(&link, rest).await {
             // Nobody would hear what became of the batch.
             Ok(()) if self.deadline.has_passed() => Attempt::Refused(too_late("the batch")),
-            Ok(()) => self.commit(&link, commit).await,
+            Ok(()) => {
+                committed.mark();
+                self.commit(&link, commit).await
+            }
             Err(attempt) => attempt,
         }
     }
@@ -237,6 +267,32 @@ impl BatchAttempt<'_> {
             }
             attempt => attempt,
         }
+    }
+
+    fn is_led_in_turns(&self) -> bool {
+        self.stream
+            .is_some_and(|stream| stream.config.num_replicas != 1)
+    }
+
+    /// Whether a refusal may be that of a leader of the past, beside whom the new one stores the batch.
+    fn doubts(&self, error: &Error) -> bool {
+        let mut messages = self.messages.iter();
+        self.is_led_in_turns() && messages.any(|it| doubt(&it.headers, error).is_some())
+    }
+
+    /// Waits until one leader alone speaks for the stream; false where the time is up before.
+    async fn is_led(&self) -> bool {
+        match self.stream {
+            Some(stream) => self.nats.one_leader(&stream.name, self.deadline).await,
+            None => false,
+        }
+    }
+
+    /// Whether what is in the way may be the batch itself, as an earlier attempt has stored it.
+    fn may_mean_itself(&self, error: &Error) -> bool {
+        let mut messages = self.messages.iter();
+        error.reason() == Reason::DuplicateMessageId
+            || messages.any(|it| is_refuted(&it.headers, error))
     }
 
     fn unknown(&self, code: Code, sent_at: SystemTime) -> Error {

@@ -25,7 +25,7 @@ use super::lanes::Lanes;
 use super::link::{RequestError, is_no_responders};
 use super::lookup::StreamFacts;
 use super::outlet::{Answer, Outlet, Sending};
-use super::publish::{ATTEMPT, Attempt, Attempts, judge, knows_less, with_id};
+use super::publish::{ATTEMPT, Attempt, Attempts, doubt, judge, with_id};
 use super::supervisor::disconnected;
 use super::{Begun, Nats, Outgoing};
 use crate::alarm::Alarm;
@@ -232,7 +232,7 @@ impl Pipeline {
                 number: sent.item.number,
                 outcome: Ok(ack),
             }),
-            Some(Attempt::Failed(error)) if !knows_less(&sent.item.message.headers, &error) => {
+            Some(Attempt::Failed(error)) if doubt(&sent.item.message.headers, &error).is_none() => {
                 self.fail(&sent.item, error);
             }
             _ => self.repeat(sent, Ok(message)),

@@ -5,8 +5,10 @@
 //! the message is sent again only with its id and inside the duplicate window, where the server says
 //! "duplicate" if it was stored. Whatever is still open at the deadline is reported as unknown.
 
+mod answer;
 mod attempts;
 mod expected;
+mod leaders;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +26,9 @@ use super::lookup::StreamFacts;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::names::{MessageId, Subject};
-pub(super) use attempts::{Attempt, Attempts, judge, out_of_time, unknown, with_id};
-pub(super) use expected::knows_less;
+pub(super) use answer::{Attempt, judge};
+pub(super) use attempts::{Attempts, out_of_time, unknown, with_id};
+pub(super) use expected::{Doubt, doubt, is_refuted};
 
 /// An attempt without an answer is given up after this long, where another one is safe.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(3);

@@ -21,7 +21,7 @@ async fn version_of(nats: &NatsServer) -> String {
 async fn pretending(nats: &NatsServer, version: &str) -> Lossy {
     let real = version_of(nats).await;
     assert_eq!(real.len(), version.len());
-    Lossy::replacing(nats.address(), &real, version).await
+    Lossy::replacing(nats.address(), &[(&real, version)]).await
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_server_of_today_is_not_outdated() {
 #[tokio::test]
 async fn clocks_that_differ_are_found() {
     let nats = NatsServer::start().await;
-    let proxy = Lossy::replacing(nats.address(), "\"time\":\"20", "\"time\":\"21").await;
+    let proxy = Lossy::replacing(nats.address(), &[("\"time\":\"20", "\"time\":\"21")]).await;
 
     let findings = Doctor::of(&format!("[nats]\nurl = \"{}\"\n", proxy.url()))
         .finds(FOUND)

@@ -32,12 +32,17 @@ impl Lossy {
         Self::passing(target, Arc::new(passes)).await
     }
 
-    /// A proxy that puts one text in the place of another. In messages both have the same length.
-    pub(crate) async fn replacing(target: SocketAddr, from: &str, to: &str) -> Self {
-        let (from, to) = (from.to_owned(), to.to_owned());
+    /// A proxy that puts texts in the place of others. In messages both have the same length.
+    pub(crate) async fn replacing(target: SocketAddr, texts: &[(&str, &str)]) -> Self {
+        let texts = texts.iter();
+        let texts: Vec<(String, String)> = texts
+            .map(|(from, to)| ((*from).to_owned(), (*to).to_owned()))
+            .collect();
         let passes = move |said: &mut Vec<u8>| {
-            if let Ok(text) = std::str::from_utf8(said) {
-                *said = text.replace(&from, &to).into_bytes();
+            for (from, to) in &texts {
+                if let Ok(text) = std::str::from_utf8(said) {
+                    *said = text.replace(from, to).into_bytes();
+                }
             }
             true
         };

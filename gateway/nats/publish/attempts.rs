@@ -4,27 +4,23 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::Message;
 use prost_types::Timestamp;
-use serde::Deserialize;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::{ATTEMPT, Begun, DEFAULT_WINDOW, Outgoing, knows_less, wrong_stream};
+use super::{
+    ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Doubt, Outgoing, doubt, is_refuted, judge,
+    wrong_stream,
+};
 use crate::clock;
 use crate::deadline::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::nats::Nats;
-use crate::nats::api::{ApiError, PubAck};
-use crate::nats::error::{from_api, from_request, is_passing};
+use crate::nats::api::PubAck;
+use crate::nats::error::from_request;
 use crate::nats::link::RequestError;
 use crate::nats::lookup::StreamFacts;
 use crate::nats::request::Pause;
 use crate::nats::supervisor::disconnected;
-
-/// JetStream's code for a duplicate of a message that it has not stored yet.
-const IN_PROCESS: u64 = 10158;
-
-/// How long a leader that was deposed while it hung takes to know, once it is back.
-const DEPOSED: Duration = Duration::from_millis(500);
 
 /// What is left of the duplicate window for a repeated message to arrive in.
 const ARRIVAL: Duration = Duration::from_secs(1);
@@ -41,17 +37,8 @@ pub(in crate::nats) struct Attempts<'a> {
     sent_at: Option<(Instant, SystemTime)>,
     /// When an attempt was sent whose refusal is in doubt.
     doubted_at: Option<(Instant, SystemTime)>,
-}
-
-/// What one attempt came to.
-pub(in crate::nats) enum Attempt {
-    Stored(PubAck),
-    /// Not stored, and the next attempt would fail as well.
-    Failed(Error),
-    /// Not stored, but the next attempt may succeed.
-    Refused(Error),
-    /// Sent, without an answer.
-    Unknown(Code),
+    /// One leader was found to speak alone since.
+    is_led: bool,
 }
 
 impl<'a> Attempts<'a> {
@@ -75,6 +62,7 @@ impl<'a> Attempts<'a> {
             window,
             sent_at: None,
             doubted_at: None,
+            is_led: false,
         }
     }
 
@@ -104,17 +92,17 @@ impl<'a> Attempts<'a> {
             let (error, code) = match attempt {
                 Attempt::Stored(ack) => return Ok(ack),
                 Attempt::Failed(error) => {
-                    // Harmless, as what is expected is so no more once the message is stored.
-                    if self.doubts(&error, sent) && self.deadline.remaining() > DEPOSED {
-                        tokio::time::sleep(DEPOSED).await;
-                        sent = Instant::now();
-                        attempt = self.attempt(sent).await;
-                        continue;
+                    if !self.doubts(&error, sent) {
+                        return match self.stored_before(&error).await {
+                            Some(ack) => Ok(ack),
+                            None => Err(self.definite(error)),
+                        };
                     }
-                    return match self.stored_before(&error).await {
-                        Some(ack) => Ok(ack),
-                        None => Err(self.definite(error)),
-                    };
+                    // Repeating is harmless, as what is expected is so no more once the message is stored.
+                    if !self.resolved(&error).await {
+                        return Err(self.definite(error));
+                    }
+                    (Some(error), Code::Aborted)
                 }
                 Attempt::Refused(error) => {
                     let code = error.code();
@@ -192,17 +180,47 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Whether an answer may be that of a leader of the past, beside whom the new one stores the message. The same
-    /// answer again is not; where no time is left to ask again, the outcome is open.
+    /// Whether a refusal may be that of a leader of the past, beside whom the new one stores the message.
     fn doubts(&mut self, error: &Error, sent: Instant) -> bool {
-        let is_first = self.doubted_at.is_none();
         let stream = self.stream.as_ref();
         let is_led_in_turns = stream.is_none_or(|stream| stream.config.num_replicas != 1);
-        let knows_less = is_led_in_turns && knows_less(&self.message.headers, error);
-        if knows_less {
-            self.doubted_at = is_first.then(|| with_date(sent));
+        let headers = &self.message.headers;
+        let doubt = doubt(headers, error).filter(|_| is_led_in_turns);
+        let is_in_doubt = match doubt {
+            // The one leader says so.
+            Some(Doubt::KnowsLess) => !self.is_led,
+            // What is found in the end could be the message itself.
+            Some(Doubt::Undecided) => self.message.id.is_some(),
+            None => false,
+        };
+        // Before it looks at what is expected, a leader of several servers looks for the id.
+        let would_be_found =
+            self.message.id.is_some() && (self.is_led || is_refuted(headers, error));
+        let is_sure = match doubt {
+            Some(Doubt::KnowsLess) => self.is_led,
+            _ => is_led_in_turns && would_be_found,
+        };
+        if is_in_doubt {
+            self.doubted_at.get_or_insert_with(|| with_date(sent));
+        } else if is_sure {
+            self.doubted_at = None;
         }
-        knows_less && is_first
+        is_in_doubt
+    }
+
+    /// Waits until asking again brings certainty; false where the time is up before.
+    async fn resolved(&mut self, error: &Error) -> bool {
+        if doubt(&self.message.headers, error) == Some(Doubt::Undecided) {
+            return true;
+        }
+        let (nats, deadline) = (self.nats, self.deadline);
+        if self.stream.is_none() {
+            self.stream = nats.stream_of(&self.message.subject, deadline).await;
+        }
+        if let Some(stream) = &self.stream {
+            self.is_led = Box::pin(nats.one_leader(&stream.name, deadline)).await;
+        }
+        self.is_led
     }
 
     /// When the first attempt was sent that may have stored the message.
@@ -287,106 +305,4 @@ pub(in crate::nats) fn unknown(code: Code, text: &str) -> Error {
         _ => Code::DeadlineExceeded,
     };
     Error::new(Reason::PublishOutcomeUnknown, text).with_code(code)
-}
-
-/// What an answer says of the message; `None` where it is not a stream's.
-pub(in crate::nats) fn judge(answer: &[u8]) -> Option<Attempt> {
-    if let Some(ack) = plain(answer) {
-        return Some(Attempt::Stored(ack));
-    }
-    let answer: Answer = serde_json::from_slice(answer).ok()?;
-    Some(match answer.error {
-        // An earlier message of this id is on its way: this one was not stored, but that one may be.
-        Some(error) if error.err_code == IN_PROCESS => Attempt::Unknown(Code::Unavailable),
-        Some(error) if is_passing(error.err_code) => Attempt::Refused(from_api(&error)),
-        Some(error) => Attempt::Failed(from_api(&error)),
-        None => Attempt::Stored(PubAck {
-            // Required, so that no other JSON is taken for an acknowledgement.
-            stream: answer.stream?,
-            seq: answer.seq?,
-            duplicate: answer.duplicate,
-            domain: answer.domain,
-            val: answer.val,
-        }),
-    })
-}
-
-/// The acknowledgement that nearly every message gets, which says nothing but where it is stored: read
-/// without a parser, as this is done for each. Whatever else it may be, is left to the parser.
-fn plain(answer: &[u8]) -> Option<PubAck> {
-    let rest = answer.strip_prefix(br#"{"stream":""#)?;
-    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-    let (stream, rest) = rest.split_at(end);
-    let number = rest.strip_prefix(br#"","seq":"#)?.strip_suffix(b"}")?;
-    if !number.first()?.is_ascii_digit() {
-        return None;
-    }
-    Some(PubAck {
-        stream: str::from_utf8(stream).ok()?.to_owned(),
-        seq: str::from_utf8(number).ok()?.parse().ok()?,
-        duplicate: false,
-        domain: String::new(),
-        val: None,
-    })
-}
-
-/// An acknowledgement or an error.
-#[derive(Deserialize)]
-struct Answer {
-    error: Option<ApiError>,
-    stream: Option<String>,
-    seq: Option<u64>,
-    #[serde(default)]
-    duplicate: bool,
-    #[serde(default)]
-    domain: String,
-    val: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plain_acknowledgement_needs_no_parser() {
-        let ack = plain(br#"{"stream":"S","seq":7}"#).unwrap();
-        assert_eq!((&*ack.stream, ack.seq, ack.duplicate), ("S", 7, false));
-        for other in [
-            r#"{"stream":"S","seq":7,"duplicate":true}"#,
-            r#"{"stream":"S","seq":7,"domain":"hub"}"#,
-            r#"{"stream":"S\u0041","seq":7}"#,
-            r#"{"stream":"S","seq":+7}"#,
-            r#"{"stream":"S","seq":}"#,
-            r#"{"stream":"S","seq":18446744073709551616}"#,
-            r#"{"stream":"S"#,
-        ] {
-            assert_eq!(plain(other.as_bytes()), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn only_an_acknowledgement_reads_as_one() {
-        let text = br#"{"stream":"S","seq":7,"duplicate":true,"val":"12"}"#;
-        let Some(Attempt::Stored(ack)) = judge(text) else {
-            panic!("not stored");
-        };
-        assert_eq!(
-            (ack.seq, ack.duplicate, ack.val.as_deref()),
-            (7, true, Some("12"))
-        );
-        for other in ["", "{}", r#"{"stream":"S"}"#, r#"{"seq":1}"#, "[]"] {
-            assert!(judge(other.as_bytes()).is_none(), "{other}");
-        }
-    }
-
-    #[test]
-    fn an_error_says_whether_another_attempt_may_help() {
-        let answer = |code: u64| {
-            let text = format!(r#"{{"error":{{"err_code":{code}}},"stream":"S","seq":0}}"#);
-            judge(text.as_bytes())
-        };
-        assert!(matches!(answer(10_077), Some(Attempt::Failed(_))));
-        assert!(matches!(answer(10_008), Some(Attempt::Refused(_))));
-        assert!(matches!(answer(IN_PROCESS), Some(Attempt::Unknown(_))));
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! A leader that hung while another was elected takes messages until it learns of that: of one message there may be its
 //! refusal and the new leader's acknowledgement, in any order. What it knows of the stream has an end that lies before what
-//! the caller expects, and was told by the new one.
+//! the caller expects, and was told by the new one; or a message of the subject is under way with it for ever.
 
 use async_nats::HeaderMap;
 
@@ -14,19 +14,46 @@ const EXPECTED: [&str; 2] = [
     "Nats-Expected-Last-Subject-Sequence",
 ];
 
-/// Whether the answer comes from somebody who knows of less than the message with these headers expects. It does not say
-/// which of two expectations it is about: of the stream's end as well as of the subject's, the smaller one counts.
-pub(in crate::nats) fn knows_less(headers: &HeaderMap, error: &Error) -> bool {
+/// Why a refusal may come from a leader of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::nats) enum Doubt {
+    /// It knows of less than the message expects.
+    KnowsLess,
+    /// It says of no sequence: another message of the subject is under way, and a leader of the past never learns what
+    /// becomes of that.
+    Undecided,
+}
+
+/// Whether an error of a message with these headers may be one.
+pub(in crate::nats) fn doubt(headers: &HeaderMap, error: &Error) -> Option<Doubt> {
     if error.reason() != Reason::WrongLastSequence {
-        return false;
+        return None;
     }
-    let number = |text: &str| text.parse::<u64>().ok();
+    let expected = expected(headers)?;
+    match actual(error) {
+        None => Some(Doubt::Undecided),
+        Some(actual) => (actual < expected).then_some(Doubt::KnowsLess),
+    }
+}
+
+/// Whether the stream has a message behind what is expected, which no leader will ever overlook.
+pub(in crate::nats) fn is_refuted(headers: &HeaderMap, error: &Error) -> bool {
+    error.reason() == Reason::WrongLastSequence
+        && actual(error).is_some()
+        && doubt(headers, error).is_none()
+}
+
+/// An answer does not say which of two expectations it is about: of the stream's end as well as of the subject's, the
+/// smaller one counts.
+fn expected(headers: &HeaderMap) -> Option<u64> {
     let expected = EXPECTED.into_iter().filter_map(|name| headers.get(name));
-    let expected = expected.filter_map(|value| number(value.as_str())).min();
-    let actual = error.metadata("actual_sequence").and_then(number);
-    actual
-        .zip(expected)
-        .is_some_and(|(actual, expected)| actual < expected)
+    expected
+        .filter_map(|value| value.as_str().parse().ok())
+        .min()
+}
+
+fn actual(error: &Error) -> Option<u64> {
+    error.metadata("actual_sequence")?.parse().ok()
 }
 
 #[cfg(test)]
@@ -45,20 +72,24 @@ mod tests {
             let error = Error::new(Reason::WrongLastSequence, "wrong last sequence");
             error.with("actual_sequence", actual)
         };
+        let less = Some(Doubt::KnowsLess);
         for name in EXPECTED {
-            assert!(knows_less(&headers(name, "7"), &refused("6")));
-            assert!(!knows_less(&headers(name, "7"), &refused("7")));
-            assert!(!knows_less(&headers(name, "7"), &refused("8")));
-            assert!(!knows_less(&headers(name, "0"), &refused("8")));
+            assert_eq!(doubt(&headers(name, "7"), &refused("6")), less);
+            for (expected, actual) in [("7", "7"), ("7", "8"), ("0", "8")] {
+                assert_eq!(doubt(&headers(name, expected), &refused(actual)), None);
+                assert!(is_refuted(&headers(name, expected), &refused(actual)));
+            }
         }
         let mut both = headers(EXPECTED[0], "100");
         both.insert(EXPECTED[1], "3");
-        assert!(!knows_less(&both, &refused("5")));
+        assert_eq!(doubt(&both, &refused("5")), None);
         let seven = headers(EXPECTED[0], "7");
-        assert!(!knows_less(&HeaderMap::new(), &refused("6")));
+        assert_eq!(doubt(&HeaderMap::new(), &refused("6")), None);
         let silent = Error::new(Reason::WrongLastSequence, "");
-        assert!(!knows_less(&seven, &silent));
+        assert_eq!(doubt(&seven, &silent), Some(Doubt::Undecided));
+        assert!(!is_refuted(&seven, &silent));
         let other = Error::new(Reason::WrongStream, "").with("actual_sequence", "6");
-        assert!(!knows_less(&seven, &other));
+        assert_eq!(doubt(&seven, &other), None);
+        assert!(!is_refuted(&seven, &other));
     }
 }
