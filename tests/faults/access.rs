@@ -105,7 +105,8 @@ impl Access {
             false => String::new(),
         };
         format!(
-            "{tls}[auth]\napi_keys_file = \"{folder}/keys.toml\"\n\
+            "[server]\nhttp2_keepalive_interval = \"2s\"\nhttp2_keepalive_timeout = \"1s\"\n\
+             [nats]\nping_interval = \"1s\"\n{tls}[auth]\napi_keys_file = \"{folder}/keys.toml\"\n\
              token_issuers_file = \"{folder}/issuers.toml\"\ntoken_keys_interval = \"2s\"\n\
              policy_file = \"{folder}/policy.toml\"\nreload_interval = \"1s\"\n"
         )

@@ -98,9 +98,11 @@ impl Cluster {
         format!(
             "server_name: n{number}\nlisten: \"{}\"\nhttp: \"{}\"\n\
              jetstream {{ store_dir: \"{}\" }}\n\
+             ping_interval: 2s\nping_max: 2\nwrite_deadline: 2s\n\
              lame_duck_duration: 30s\nlame_duck_grace_period: 2s\n\
              cluster {{ name: faults, listen: \"{peer}\", advertise: \"127.0.0.1:1\", \
-             no_advertise: true, routes: [{}] }}\n",
+             no_advertise: true, ping_interval: 2s, ping_max: 2, write_deadline: 2s, \
+             routes: [{}] }}\n",
             node.address,
             node.monitoring,
             node.store.display(),

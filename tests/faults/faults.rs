@@ -273,8 +273,8 @@ fn victim(fault: Fault) -> Victim {
         | Fault::DelayCallers
         | Fault::SqueezeCallers
         | Fault::UnplugGateway => Victim::Callers,
-        Fault::None
-        | Fault::RotateCertificate
+        Fault::None => Victim::Peace,
+        Fault::RotateCertificate
         | Fault::RotateKey
         | Fault::RotateTokenKey
         | Fault::JwksOutage

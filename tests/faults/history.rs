@@ -46,6 +46,8 @@ pub enum Victim {
     Nobody,
     /// No process and no connection suffers: an unknown outcome has no excuse, either.
     Nothing,
+    /// Nothing is done at all: nor has a delivery that comes to nobody.
+    Peace,
 }
 
 /// What a group of callers may do.

@@ -32,13 +32,21 @@ struct Consumer<'a> {
 /// Checks every consumer.
 pub(super) fn check(history: &[Entry], published: &Published, verdict: &mut Verdict) {
     let is_disturbed = disturbed(history, Victim::JetStream);
+    let is_peaceful = is_peaceful(history);
     for (name, consumer) in &gather(history) {
         let violations = &mut verdict.violations;
         check_deliveries(name, consumer, published, &is_disturbed, violations);
         check_completeness(name, consumer, published, violations);
         check_acked(name, consumer, published, &is_disturbed, violations);
         check_limit(name, consumer, violations);
-        check_attempts(name, consumer, published, &is_disturbed, violations);
+        check_attempts(
+            name,
+            consumer,
+            published,
+            &is_disturbed,
+            is_peaceful,
+            violations,
+        );
         let deliveries = consumer.deliveries.len() as u64;
         let different: HashSet<u64> = sequences(consumer).collect();
         verdict.figures.delivered += deliveries;
@@ -199,13 +207,14 @@ fn check_acked(
 
 /// Each delivery of a message has a higher attempt than those before it.
 ///
-/// A leader that crashes may take its count along. A delivery of before the crash may come long after it, so any
+/// In peace nothing is delivered in vain, so each is one higher. A leader that crashes may take its count along. A delivery of before the crash may come long after it, so any
 /// crash since the message was published excuses a count that begins anew.
 fn check_attempts(
     name: &str,
     consumer: &Consumer<'_>,
     published: &Published,
     is_disturbed: &impl Fn(u64, u64) -> bool,
+    is_peaceful: bool,
     violations: &mut Vec<Violation>,
 ) {
     let mut deliveries: Vec<&Delivery<'_>> = consumer.deliveries.iter().collect();
@@ -215,7 +224,8 @@ fn check_attempts(
     let mut last: HashMap<u64, (u32, u32, u64)> = HashMap::new();
     for delivery in deliveries {
         let (attempt, came, until) = last.entry(delivery.sequence).or_default();
-        let is_wrong = delivery.attempt <= *attempt || delivery.attempt <= *came;
+        let is_in_vain = is_peaceful && delivery.attempt > *came + 1;
+        let is_wrong = delivery.attempt <= *attempt || delivery.attempt <= *came || is_in_vain;
         *until = delivery.at.max(*until);
         let published_at = published.invoked_at(delivery.content);
         if is_wrong && !is_disturbed(published_at.unwrap_or(delivery.at), *until) {
@@ -229,6 +239,14 @@ fn check_attempts(
         }
         (*attempt, *came) = (delivery.attempt, *came + 1);
     }
+}
+
+/// Whether nothing was done to anybody.
+fn is_peaceful(history: &[Entry]) -> bool {
+    let victim = Victim::Peace;
+    history
+        .iter()
+        .any(|entry| entry.event == Event::Storm { victim })
 }
 
 /// Whether a fault of this kind lasted at some time between two times.

@@ -43,7 +43,7 @@ fn end(history: &[Entry]) -> (u64, u64) {
 /// Spoils a history in one way; the rules that must be named for it, one of them at least.
 type Mutation = fn(&mut Vec<Entry>, &mut Rng) -> Rule;
 
-const MUTATIONS: [(&str, Mutation); 32] = [
+const MUTATIONS: [(&str, Mutation); 33] = [
     ("drop the first", stored::drop_first),
     ("drop one in the middle", stored::drop_middle),
     ("drop the last", stored::drop_last),
@@ -66,6 +66,7 @@ const MUTATIONS: [(&str, Mutation); 32] = [
     ("swap two deliveries", received::swap_deliveries),
     ("deliver behind the acknowledgement", received::come_back),
     ("un-mark a repetition", received::unmark_attempt_number),
+    ("deliver to nobody in peace", received::deliver_in_vain),
     ("allow fewer deliveries", received::allow_fewer),
     ("drop from a read", received::drop_read),
     ("repeat in a read", received::repeat_read),

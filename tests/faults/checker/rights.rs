@@ -62,7 +62,7 @@ fn is_calm(history: &[Entry]) -> bool {
         Event::Storm { victim } => Some(victim),
         _ => None,
     });
-    storms.all(|victim| victim == Victim::Nothing)
+    storms.all(|victim| matches!(victim, Victim::Nothing | Victim::Peace))
 }
 
 impl Groups<'_> {

@@ -7,10 +7,8 @@ use super::delivering::disturbed;
 use super::{Rule, Verdict, Violation};
 use crate::history::{Entry, Event, Victim, micros};
 
-/// By how much a call may outlive its deadline; and how many times the slowest call before the fault on top
-/// of it, as a machine that has other work to do is slow in everything.
+/// By how much a call may outlive its deadline.
 const EXCESS: Duration = Duration::from_secs(2);
-const SLOWNESS: u32 = 4;
 
 /// Over how long a rate is taken.
 const SECOND: u64 = 1_000_000;
@@ -40,7 +38,6 @@ pub(super) fn check(history: &[Entry], verdict: &mut Verdict) {
 /// No call outlives its deadline, unless something stood between it and its gateway.
 fn check_deadlines(history: &[Entry], verdict: &mut Verdict) {
     let is_cut = disturbed(history, Victim::Callers);
-    let allowed = EXCESS + SLOWNESS * slowest_before(history);
     let mut open: HashMap<u64, (u64, u64, &str)> = HashMap::new();
     for Entry { at, event } in history {
         let op = match event {
@@ -72,32 +69,12 @@ fn check_deadlines(history: &[Entry], verdict: &mut Verdict) {
             continue;
         }
         verdict.figures.excess = verdict.figures.excess.max(excess);
-        if excess > allowed {
+        if excess > EXCESS {
             let detail = format!("{method} {op} by {excess:?}");
             let violation = Violation::new(Rule::DeadlineMissed, detail);
             verdict.violations.push(violation);
         }
     }
-}
-
-/// The longest time that a publish took before any fault.
-fn slowest_before(history: &[Entry]) -> Duration {
-    let mut open: HashMap<u64, u64> = HashMap::new();
-    let mut slowest = 0;
-    for Entry { at, event } in history {
-        match event {
-            Event::Invoke { op, .. } => {
-                open.insert(*op, *at);
-            }
-            Event::Ok { op, .. } => {
-                let invoked = open.remove(op);
-                slowest = slowest.max(invoked.map_or(0, |invoked| at - invoked));
-            }
-            Event::Storm { .. } => break,
-            _ => {}
-        }
-    }
-    Duration::from_micros(slowest)
 }
 
 /// Tells events of one kind.

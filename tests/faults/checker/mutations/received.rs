@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use super::super::Rule;
 use super::{any_place, end, places};
-use crate::history::{Entry, Event};
+use crate::history::{Entry, Event, Victim};
 
 pub(super) fn drop_deliveries(history: &mut Vec<Entry>, rng: &mut Rng) -> Rule {
     let place = any_place(history, rng, |event| {
@@ -114,6 +114,22 @@ pub(super) fn unmark_attempt_number(history: &mut Vec<Entry>, rng: &mut Rng) -> 
     });
     if let Event::Delivered { attempt, .. } = &mut history[place].event {
         *attempt -= 1;
+    }
+    Rule::WrongAttempt
+}
+
+/// One delivery more than came, where nothing was done that would excuse it.
+pub(super) fn deliver_in_vain(history: &mut Vec<Entry>, rng: &mut Rng) -> Rule {
+    let place = any_place(history, rng, |event| {
+        matches!(event, Event::Delivered { attempt: 1, .. })
+    });
+    if let Event::Delivered { attempt, .. } = &mut history[place].event {
+        *attempt += 1;
+    }
+    for entry in history {
+        if let Event::Storm { victim } = &mut entry.event {
+            *victim = Victim::Peace;
+        }
     }
     Rule::WrongAttempt
 }
