@@ -20,7 +20,7 @@ use super::error::{from_api, from_request, is_passing, too_late};
 use super::link::{Link, OpenRequest, RequestError};
 use super::lookup::StreamFacts;
 use super::publish::{
-    ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Outgoing, doubt, is_refuted, judge, out_of_time,
+    ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Doubt, Outgoing, doubt, expects, judge, out_of_time,
     unknown,
 };
 use super::request::Pause;
@@ -64,13 +64,14 @@ impl Nats {
                     is_led = attempt.is_led().await;
                     error
                 }
-                Attempt::Failed(error) if attempt.may_mean_itself(&error) => {
-                    let Some(sent_at) = doubted_at else {
-                        return Err(error);
-                    };
-                    return Err(attempt.unknown(error.code(), sent_at));
+                Attempt::Failed(error) => {
+                    return Err(match doubted_at {
+                        Some(sent_at) if !(is_led && attempt.ends_doubt(&error)) => {
+                            attempt.unknown(error.code(), sent_at)
+                        }
+                        _ => error,
+                    });
                 }
-                Attempt::Failed(error) => return Err(error),
                 Attempt::Refused(error) => {
                     if committed.is_marked() && attempt.is_led_in_turns() {
                         doubted_at.get_or_insert(sent_at);
@@ -130,7 +131,7 @@ struct BatchAttempt<'a> {
 }
 
 impl BatchAttempt<'_> {
-    /// Marks `committed` before the commit is sent.
+    /// Marks `committed` when the commit is answered.
     async fn run(&self, begun: &Begun, committed: &Begun) -> Attempt {
         let Ok(link) = self.nats.request_link(self.deadline).await else {
             return Attempt::Refused(super::supervisor::disconnected());
@@ -147,10 +148,7 @@ impl BatchAttempt<'_> {
         match self.stage(&link, rest).await {
             // Nobody would hear what became of the batch.
             Ok(()) if self.deadline.has_passed() => Attempt::Refused(too_late("the batch")),
-            Ok(()) => {
-                committed.mark();
-                self.commit(&link, commit).await
-            }
+            Ok(()) => self.commit(&link, commit, committed).await,
             Err(attempt) => attempt,
         }
     }
@@ -201,14 +199,17 @@ impl BatchAttempt<'_> {
         Ok(())
     }
 
-    async fn commit(&self, link: &Link, message: &Outgoing) -> Attempt {
+    async fn commit(&self, link: &Link, message: &Outgoing, committed: &Begun) -> Attempt {
         let answer = match begin(link, message, self.deadline).await {
             Ok(open) => open.answer(self.deadline).await,
             Err(error) => Err(error),
         };
         let place = self.messages.len() - 1;
         match answer {
-            Ok(answer) => self.judged(&answer.payload, place).await,
+            Ok(answer) => {
+                committed.mark();
+                self.judged(&answer.payload, place).await
+            }
             Err(RequestError::Lost) => Attempt::Unknown(Code::Unavailable),
             Err(RequestError::TimedOut) => Attempt::Unknown(Code::DeadlineExceeded),
             Err(error) => self.not_stored(error, place).await,
@@ -274,10 +275,27 @@ impl BatchAttempt<'_> {
             .is_some_and(|stream| stream.config.num_replicas != 1)
     }
 
-    /// Whether a refusal may be that of a leader of the past, beside whom the new one stores the batch.
-    fn doubts(&self, error: &Error) -> bool {
+    /// Why a refusal may be that of a leader of the past, beside whom the new one stores the batch. A batch that is stored
+    /// already fails by the first that expects something.
+    fn doubt(&self, error: &Error) -> Option<Doubt> {
         let mut messages = self.messages.iter();
-        self.is_led_in_turns() && messages.any(|it| doubt(&it.headers, error).is_some())
+        let first = messages.find(|message| expects(&message.headers))?;
+        doubt(&first.headers, error)
+    }
+
+    fn doubts(&self, error: &Error) -> bool {
+        let doubt = self.doubt(error);
+        self.is_led_in_turns() && matches!(doubt, Some(Doubt::KnowsLess | Doubt::Undecided))
+    }
+
+    /// Whether the answer of the one leader leaves no doubt about earlier attempts.
+    fn ends_doubt(&self, error: &Error) -> bool {
+        match self.doubt(error) {
+            Some(Doubt::KnowsLess) => true,
+            // It looks for ids first.
+            Some(Doubt::Undecided) => self.messages.iter().all(|message| message.id.is_some()),
+            Some(Doubt::Ahead(_)) | None => false,
+        }
     }
 
     /// Waits until one leader alone speaks for the stream; false where the time is up before.
@@ -286,13 +304,6 @@ impl BatchAttempt<'_> {
             Some(stream) => self.nats.one_leader(&stream.name, self.deadline).await,
             None => false,
         }
-    }
-
-    /// Whether what is in the way may be the batch itself, as an earlier attempt has stored it.
-    fn may_mean_itself(&self, error: &Error) -> bool {
-        let mut messages = self.messages.iter();
-        error.reason() == Reason::DuplicateMessageId
-            || messages.any(|it| is_refuted(&it.headers, error))
     }
 
     fn unknown(&self, code: Code, sent_at: SystemTime) -> Error {

@@ -50,6 +50,8 @@ pub(super) struct Lookups {
     consumers: Cache<(String, String), ConsumerInfo>,
     /// The names of the streams that take a subject.
     names: Cache<String, Vec<String>>,
+    /// That one leader of a stream spoke alone.
+    pub(super) leaders: Cache<String, ()>,
     /// When the NATS user was last refused a lookup that publishing can do without.
     denied: Mutex<Option<Instant>>,
 }
@@ -61,6 +63,7 @@ impl Default for Lookups {
             turns: Semaphore::new(LOOKUPS),
             consumers: Cache::default(),
             names: Cache::default(),
+            leaders: Cache::default(),
             denied: Mutex::default(),
         }
     }

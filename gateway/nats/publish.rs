@@ -28,7 +28,7 @@ use crate::error::{Error, Reason, Result};
 use crate::names::{MessageId, Subject};
 pub(super) use answer::{Attempt, judge};
 pub(super) use attempts::{Attempts, out_of_time, unknown, with_id};
-pub(super) use expected::{Doubt, doubt, is_refuted};
+pub(super) use expected::{Doubt, doubt, expects, is_refuted};
 
 /// An attempt without an answer is given up after this long, where another one is safe.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(3);

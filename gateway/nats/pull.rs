@@ -90,6 +90,8 @@ struct Open {
     heartbeat: Option<Duration>,
     /// When its server last said something of this pull alone.
     heard: Instant,
+    /// It has ended, and this is on its way.
+    is_rest: bool,
     _slot: Option<Arc<OwnedSemaphorePermit>>,
 }
 
@@ -181,6 +183,7 @@ impl Puller {
             ends: now + ask.expires + GRACE,
             heartbeat: ask.heartbeat,
             heard: now,
+            is_rest: false,
             _slot: slot,
         });
         Ok(())
@@ -196,7 +199,7 @@ impl Puller {
         self.open.iter().filter_map(|open| open.bytes).sum()
     }
 
-    /// Whether no pull is open, and all has come that pulls brought.
+    /// Whether no pull is open, and nothing on its way.
     pub fn is_idle(&self) -> bool {
         self.open.is_empty()
     }
@@ -249,6 +252,11 @@ impl Puller {
         self.open.iter().map(silent_at).min()
     }
 
+    /// Forgets what was on its way for too long.
+    pub fn forget_late(&mut self, now: Instant) {
+        self.open.retain(|open| !open.is_rest || open.ends > now);
+    }
+
     /// Forgets the pulls that are lost by now.
     pub fn forget_lost(&mut self, now: Instant) {
         let heard = self.heard;
@@ -281,7 +289,7 @@ impl Puller {
 
     /// The same as far as it comes by then; what comes later is for [`Puller::close`].
     pub async fn close_by(&mut self, deadline: Deadline) -> Vec<Delivery> {
-        if self.is_imported {
+        if self.is_imported || self.open.iter().all(|open| open.is_rest) && !self.open.is_empty() {
             return self.outlast(deadline).await;
         }
         let (mut left, deadline) = (Vec::new(), deadline.at_most(CLOSING));
@@ -301,7 +309,7 @@ impl Puller {
         left
     }
 
-    /// JetStream may not see that nobody listens any more, so the pulls come to their end.
+    /// What is owed comes, or the pulls come to their end: over an import JetStream may not see that nobody listens any more.
     async fn outlast(&mut self, deadline: Deadline) -> Vec<Delivery> {
         let mut left = Vec::new();
         while !self.open.is_empty() {
@@ -387,9 +395,10 @@ impl Puller {
         served.messages = served.messages.saturating_sub(1);
         served.bytes = served.bytes.map(|bytes| bytes.saturating_sub(size));
         // A pull whose bytes are used up exactly ends without a word.
-        if served.messages == 0 || served.bytes == Some(0) {
+        let is_used_up = served.bytes == Some(0) && !served.is_rest;
+        if served.messages == 0 || is_used_up {
             self.open.pop_front();
-        } else {
+        } else if !served.is_rest {
             self.open.rotate_left(1);
         }
     }
@@ -403,7 +412,7 @@ impl Puller {
         let left = header_number(status, "Nats-Pending-Messages");
         let left = left.map(|left| u32::try_from(left).unwrap_or(u32::MAX));
         let left_bytes = header_number(status, "Nats-Pending-Bytes");
-        let Some(other) = self.open.front_mut() else {
+        let Some(other) = self.open.iter_mut().find(|open| !open.is_rest) else {
             let rest = left.map_or(0, |left| ended.messages.saturating_sub(left));
             if rest > 0 && matches!(end, End::Complete | End::Expired | End::TooLarge(_)) {
                 self.open.push_back(ended.on_its_way(rest, left_bytes));
@@ -435,6 +444,7 @@ impl Open {
             bytes: self.bytes.map(on_its_way),
             ends: Instant::now() + ON_ITS_WAY,
             heartbeat: None,
+            is_rest: true,
             _slot: None,
             ..self
         }

@@ -13,7 +13,7 @@ struct Request {
 }
 
 impl Nats {
-    /// The message id of a stored message; `None` where it has none or cannot be read.
+    /// The message id of a stored message, empty where it has none; `None` where it cannot be read.
     pub(super) async fn id_of(
         &self,
         stream: &str,
@@ -25,7 +25,7 @@ impl Nats {
         let answer: StoredMessageAnswer = self.api(&operation, &request, deadline).await.ok()?;
         let raw = Raw::decode(answer.message)?;
         let mut headers = split_headers(&raw.headers).into_iter();
-        let (_, value) = headers.find(|(name, _)| name == "Nats-Msg-Id")?;
-        String::from_utf8(value.to_vec()).ok()
+        let id = headers.find(|(name, _)| name == "Nats-Msg-Id");
+        String::from_utf8(id.map_or_else(Vec::new, |(_, value)| value.to_vec())).ok()
     }
 }

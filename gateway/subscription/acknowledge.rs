@@ -134,11 +134,15 @@ impl Call<'_> {
             None => return Err(Error::invalid("ack_token", "is required")),
         };
         let of = self.admit(&token).await?;
+        let is_done = settlement != Settlement::InProgress;
         let settled = self.settle_delivery(&of, &token, settlement).await;
-        // The caller has done its part, and its session hears of that: room is not kept from it.
-        Ok(settled.unwrap_or_else(|error| Outcome {
-            notice: Some((token.route, notice(&token, Change::Refused))),
-            ..error.into()
+        Ok(settled.unwrap_or_else(|error| {
+            // The caller has done its part, and its session hears of that: room is not kept from it.
+            let is_heard = is_done || error.reason() == Reason::LeaseExpired;
+            Outcome {
+                notice: is_heard.then(|| (token.route, notice(&token, Change::Refused))),
+                ..error.into()
+            }
         }))
     }
 

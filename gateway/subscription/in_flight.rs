@@ -151,6 +151,14 @@ impl InFlight {
         }
     }
 
+    /// The same of everything up to a delivery (ack policy all).
+    pub fn begin_settling_through(&mut self, key: Key) {
+        self.answered();
+        let keys = self.out.keys().copied();
+        let keys = keys.filter(|it| it.consumer_sequence <= key.consumer_sequence);
+        self.settling.extend(keys);
+    }
+
     /// Takes note that the caller settled a delivery.
     pub fn settle(&mut self, key: Key) {
         self.answered();

@@ -19,7 +19,7 @@ impl Session {
                 self.book.settle_message(notice.key.stream_sequence);
             }
             Change::Returned => self.book.settle(notice.key),
-            Change::Refused => self.book.begin_settling(notice.key),
+            Change::Refused => self.begin_settling(notice.key),
             Change::SettledThrough => {
                 self.source.settled_through(notice.key.stream_sequence);
                 self.book.settle_through(notice.key);

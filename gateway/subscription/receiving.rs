@@ -102,6 +102,9 @@ impl Session {
 
     /// Attaches again where a pull is lost: it may still bring something, so its inbox is given up with it.
     pub(super) fn miss_the_pulls(&mut self, now: Instant) -> Result<(), Ending> {
+        if let Connection::Attached(attached) = &mut self.link {
+            attached.puller.forget_late(now);
+        }
         if self.pull_silent_at().is_none_or(|at| at > now) {
             return Ok(());
         }

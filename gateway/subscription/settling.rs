@@ -14,7 +14,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::acknowledge::{self, CONCURRENT, LARGEST_BATCH};
-use super::in_flight::Found;
+use super::in_flight::{Found, Key};
 use super::outbox::{Fate, Outbox, Outgoing};
 use super::{Ending, Session};
 use crate::deadline::Deadline;
@@ -146,9 +146,19 @@ impl Session {
 
     /// Whatever becomes of it: the caller has done its part.
     fn note_begun(&mut self, own: &Own) {
-        if own.settlement != Settlement::InProgress {
-            let deliveries = own.deliveries.iter();
-            deliveries.for_each(|found| self.book.begin_settling(found.key));
+        if own.settlement == Settlement::InProgress {
+            return;
+        }
+        for found in &own.deliveries {
+            self.begin_settling(found.key);
+        }
+    }
+
+    /// The caller has settled a delivery, and what goes with it.
+    pub(super) fn begin_settling(&mut self, key: Key) {
+        match self.facts.terms.ack_policy {
+            AckPolicy::All => self.book.begin_settling_through(key),
+            _ => self.book.begin_settling(key),
         }
     }
 

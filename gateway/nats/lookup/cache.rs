@@ -58,7 +58,7 @@ impl AsOf {
 }
 
 /// Answers by key, each with the time it was asked for; callers of one key wait for one another.
-pub(super) struct Cache<K, V> {
+pub(in crate::nats) struct Cache<K, V> {
     entries: Mutex<HashMap<K, Entry<V>>>,
 }
 
@@ -74,7 +74,7 @@ impl<K, V> Default for Cache<K, V> {
 
 impl<K: Eq + Hash, V> Cache<K, V> {
     /// The answer of this key, asked for where it is not known.
-    pub(super) async fn get(
+    pub(in crate::nats) async fn get(
         &self,
         key: K,
         as_of: AsOf,

@@ -92,15 +92,12 @@ impl<'a> Attempts<'a> {
             let (error, code) = match attempt {
                 Attempt::Stored(ack) => return Ok(ack),
                 Attempt::Failed(error) => {
-                    if !self.doubts(&error, sent) {
+                    // Repeating is harmless, as what is expected is so no more once the message is stored.
+                    if !self.may_be_refused_in_error(&error, sent).await {
                         return match self.stored_before(&error).await {
                             Some(ack) => Ok(ack),
                             None => Err(self.definite(error)),
                         };
-                    }
-                    // Repeating is harmless, as what is expected is so no more once the message is stored.
-                    if !self.resolved(&error).await {
-                        return Err(self.definite(error));
                     }
                     (Some(error), Code::Aborted)
                 }
@@ -180,47 +177,72 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Whether a refusal may be that of a leader of the past, beside whom the new one stores the message.
-    fn doubts(&mut self, error: &Error, sent: Instant) -> bool {
-        let stream = self.stream.as_ref();
-        let is_led_in_turns = stream.is_none_or(|stream| stream.config.num_replicas != 1);
-        let headers = &self.message.headers;
-        let doubt = doubt(headers, error).filter(|_| is_led_in_turns);
-        let is_in_doubt = match doubt {
-            // The one leader says so.
-            Some(Doubt::KnowsLess) => !self.is_led,
-            // What is found in the end could be the message itself.
-            Some(Doubt::Undecided) => self.message.id.is_some(),
-            None => false,
-        };
-        // Before it looks at what is expected, a leader of several servers looks for the id.
-        let would_be_found =
-            self.message.id.is_some() && (self.is_led || is_refuted(headers, error));
-        let is_sure = match doubt {
-            Some(Doubt::KnowsLess) => self.is_led,
-            _ => is_led_in_turns && would_be_found,
-        };
-        if is_in_doubt {
-            self.doubted_at.get_or_insert_with(|| with_date(sent));
-        } else if is_sure {
-            self.doubted_at = None;
+    /// Whether to ask again, as a refusal may be that of a leader of the past, beside whom the new one stores the message.
+    async fn may_be_refused_in_error(&mut self, error: &Error, sent: Instant) -> bool {
+        let doubt = doubt(&self.message.headers, error);
+        if doubt.is_none() || !self.is_led_in_turns().await {
+            return false;
         }
-        is_in_doubt
-    }
-
-    /// Waits until asking again brings certainty; false where the time is up before.
-    async fn resolved(&mut self, error: &Error) -> bool {
-        if doubt(&self.message.headers, error) == Some(Doubt::Undecided) {
+        let is_sure = match doubt {
+            None | Some(Doubt::KnowsLess) => self.is_led,
+            // Without its id nobody could tell later whether what is found is the message itself.
+            Some(Doubt::Undecided) => self.is_led || !self.is_remembered(),
+            Some(Doubt::Ahead(sequence)) => self.is_led || self.is_there(sequence).await,
+        };
+        if is_sure {
+            return false;
+        }
+        let is_first = self.doubted_at.is_none();
+        self.doubted_at.get_or_insert_with(|| with_date(sent));
+        if doubt == Some(Doubt::Undecided) && is_first {
+            // Mostly it is decided at once.
             return true;
         }
-        let (nats, deadline) = (self.nats, self.deadline);
-        if self.stream.is_none() {
-            self.stream = nats.stream_of(&self.message.subject, deadline).await;
-        }
-        if let Some(stream) = &self.stream {
-            self.is_led = Box::pin(nats.one_leader(&stream.name, deadline)).await;
-        }
+        self.is_led = match &self.stream {
+            Some(stream) => Box::pin(self.nats.one_leader(&stream.name, self.deadline)).await,
+            // Nobody can be asked but by the message itself.
+            None => true,
+        };
         self.is_led
+    }
+
+    /// Whether the message's stream may have another leader.
+    async fn is_led_in_turns(&mut self) -> bool {
+        if self.stream.is_none() {
+            let subject = &self.message.subject;
+            self.stream = self.nats.stream_of(subject, self.deadline).await;
+            if let Some(stream) = &self.stream {
+                self.window = stream.duplicate_window;
+            }
+        }
+        let stream = self.stream.as_ref();
+        stream.is_none_or(|stream| stream.config.num_replicas != 1)
+    }
+
+    /// Whether the stream knows an earlier attempt by its id.
+    fn is_remembered(&self) -> bool {
+        let age = self.open_since().map(|(time, _)| time.elapsed());
+        self.message.id.is_some() && self.window > age.unwrap_or_default() + ARRIVAL
+    }
+
+    /// Whether a message is stored at this sequence.
+    async fn is_there(&self, sequence: u64) -> bool {
+        let Some(stream) = &self.stream else {
+            return true;
+        };
+        let id = self.nats.id_of(&stream.name, sequence, self.deadline).await;
+        id.is_some()
+    }
+
+    /// Whether a last answer leaves no doubt about earlier ones.
+    fn ends_doubt(&self, error: &Error) -> bool {
+        let headers = &self.message.headers;
+        match doubt(headers, error) {
+            Some(Doubt::KnowsLess) => self.is_led,
+            // Before it looks at what is expected, a leader of several servers looks for the id.
+            Some(Doubt::Undecided) => self.is_led && self.is_remembered(),
+            Some(Doubt::Ahead(_)) | None => is_refuted(headers, error) && self.is_remembered(),
+        }
     }
 
     /// When the first attempt was sent that may have stored the message.
@@ -247,11 +269,13 @@ impl<'a> Attempts<'a> {
 
     /// The error of an attempt says nothing of an earlier one whose outcome is open.
     fn definite(&self, error: Error) -> Error {
-        match self.open_since() {
-            Some(_) => self
+        let is_open = self.sent_at.is_some();
+        let is_in_doubt = self.doubted_at.is_some() && !self.ends_doubt(&error);
+        match is_open || is_in_doubt {
+            true => self
                 .unknown(error.code())
                 .with("last_error", error.message()),
-            None => with_id(self.with_stream(error), self.message),
+            false => with_id(self.with_stream(error), self.message),
         }
     }
 

@@ -22,6 +22,9 @@ pub(in crate::nats) enum Doubt {
     /// It says of no sequence: another message of the subject is under way, and a leader of the past never learns what
     /// becomes of that.
     Undecided,
+    /// The end of the stream is behind this sequence, as it counts what is under way: a leader of the past may count what
+    /// is never stored.
+    Ahead(u64),
 }
 
 /// Whether an error of a message with these headers may be one.
@@ -32,15 +35,20 @@ pub(in crate::nats) fn doubt(headers: &HeaderMap, error: &Error) -> Option<Doubt
     let expected = expected(headers)?;
     match actual(error) {
         None => Some(Doubt::Undecided),
-        Some(actual) => (actual < expected).then_some(Doubt::KnowsLess),
+        Some(actual) if actual < expected => Some(Doubt::KnowsLess),
+        Some(actual) => headers.get(EXPECTED[0]).map(|_| Doubt::Ahead(actual)),
     }
 }
 
-/// Whether the stream has a message behind what is expected, which no leader will ever overlook.
+/// Whether there is a message behind what is expected, by the answer.
 pub(in crate::nats) fn is_refuted(headers: &HeaderMap, error: &Error) -> bool {
-    error.reason() == Reason::WrongLastSequence
-        && actual(error).is_some()
-        && doubt(headers, error).is_none()
+    let refutes = |actual: u64| expected(headers).is_some_and(|expected| actual >= expected);
+    error.reason() == Reason::WrongLastSequence && actual(error).is_some_and(refutes)
+}
+
+/// Whether a message with these headers expects anything.
+pub(in crate::nats) fn expects(headers: &HeaderMap) -> bool {
+    expected(headers).is_some()
 }
 
 /// An answer does not say which of two expectations it is about: of the stream's end as well as of the subject's, the
@@ -76,15 +84,19 @@ mod tests {
         for name in EXPECTED {
             assert_eq!(doubt(&headers(name, "7"), &refused("6")), less);
             for (expected, actual) in [("7", "7"), ("7", "8"), ("0", "8")] {
-                assert_eq!(doubt(&headers(name, expected), &refused(actual)), None);
+                let ahead = actual.parse().ok().filter(|_| name == EXPECTED[0]);
+                let ahead = ahead.map(Doubt::Ahead);
+                assert_eq!(doubt(&headers(name, expected), &refused(actual)), ahead);
                 assert!(is_refuted(&headers(name, expected), &refused(actual)));
             }
         }
         let mut both = headers(EXPECTED[0], "100");
         both.insert(EXPECTED[1], "3");
-        assert_eq!(doubt(&both, &refused("5")), None);
+        assert_eq!(doubt(&both, &refused("5")), Some(Doubt::Ahead(5)));
         let seven = headers(EXPECTED[0], "7");
         assert_eq!(doubt(&HeaderMap::new(), &refused("6")), None);
+        assert!(!expects(&HeaderMap::new()) && expects(&seven));
+        assert!(!is_refuted(&HeaderMap::new(), &refused("6")));
         let silent = Error::new(Reason::WrongLastSequence, "");
         assert_eq!(doubt(&seven, &silent), Some(Doubt::Undecided));
         assert!(!is_refuted(&seven, &silent));

@@ -11,9 +11,11 @@ use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
 use crate::deadline::Deadline;
-use crate::nats::Nats;
+use crate::error::Result;
 use crate::nats::api::{PeerInfo, StreamInfo};
+use crate::nats::error::too_late;
 use crate::nats::link::{Link, RequestError};
+use crate::nats::{AsOf, Nats};
 
 /// How long the first leader has to answer, and how long after it another one.
 const FIRST: Duration = Duration::from_secs(1);
@@ -24,18 +26,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 impl Nats {
     /// Waits until one leader of a stream alone answers, who has heard of most servers since this moment; false where the
-    /// time is up before.
+    /// time is up before. Those who ask at the same time share the question.
     pub(in crate::nats) async fn one_leader(&self, stream: &str, deadline: Deadline) -> bool {
+        let now = AsOf::since(Instant::now());
+        let leaders = &self.lookups().leaders;
+        let ask = self.until_one_leads(stream, deadline);
+        let known = deadline.bound(leaders.get(stream.to_owned(), now, ask));
+        known.await.is_ok_and(|known| known.is_ok())
+    }
+
+    async fn until_one_leads(&self, stream: &str, deadline: Deadline) -> Result<()> {
         let since = Instant::now();
         while !deadline.has_passed() {
             let age = since.elapsed();
             let answers = self.ask_all_leaders(stream, deadline).await;
             if answers.is_ok_and(|answers| leads_alone(&answers, age)) {
-                return true;
+                return Ok(());
             }
             let _ = deadline.bound(tokio::time::sleep(PAUSE)).await;
         }
-        false
+        Err(too_late("the leader of a stream"))
     }
 
     async fn ask_all_leaders(
@@ -56,7 +66,8 @@ async fn gather(
     deadline: Deadline,
 ) -> Result<Vec<StreamInfo>, RequestError> {
     let inbox = link.new_inbox();
-    let mut subscriber = link.subscribe(inbox.clone()).await?;
+    let subscribing = deadline.bound(link.subscribe(inbox.clone()));
+    let mut subscriber = subscribing.await.map_err(|_| RequestError::NotSent)??;
     link.send(subject, Some(inbox), None, Bytes::new(), deadline)
         .await?;
     let mut answers = Vec::new();

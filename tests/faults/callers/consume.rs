@@ -23,8 +23,8 @@ use crate::proto::{
 /// The ping that follows fresh credentials.
 const SHOWN: u64 = 1;
 
-/// How many deliveries may be out.
-const WINDOW: u32 = 64;
+/// How many deliveries may be out, of one caller or another: a small window is all taken when a fault begins.
+const WINDOWS: [u32; 2] = [4, 64];
 
 /// How many frames may wait to be sent.
 const UNSENT: usize = 256;
@@ -40,9 +40,10 @@ struct Held {
 /// Consumes until it is over.
 pub(super) async fn run(mut caller: Caller, role: &str) {
     let mut held = Vec::new();
+    let window = WINDOWS[caller.rng.usize(..WINDOWS.len())];
     while !caller.scene.over.is_cancelled() {
         // However it ended: the next session goes on.
-        let ended = session(&caller, role, &mut held).await;
+        let ended = session(&caller, role, window, &mut held).await;
         caller.ended(&ended);
         caller.move_on();
         sleep(PAUSE).await;
@@ -62,16 +63,16 @@ struct Session<'a> {
     settle_ids: u64,
 }
 
-async fn session(caller: &Caller, role: &str, held: &mut Vec<Held>) -> Ended {
+async fn session(caller: &Caller, role: &str, window: u32, held: &mut Vec<Held>) -> Ended {
     let consumer = caller.scene.consumer(role);
     held.retain(|held| held.came.elapsed() < ACK_WAIT && held.consumer == consumer);
-    held.truncate(WINDOW as usize);
+    held.truncate(window as usize);
     let (requests, outgoing) = mpsc::channel(UNSENT);
     requests.try_send(frame(Request::Open(ConsumeOpen {
         stream: caller.scene.stream.clone(),
         source: Some(Source::Consumer(consumer)),
         flow: Some(FlowLimits {
-            max_outstanding_messages: Some(WINDOW),
+            max_outstanding_messages: Some(window),
             max_outstanding_bytes: None,
         }),
         heartbeat_interval: Duration::from_secs(1).try_into().ok(),
