@@ -29,7 +29,7 @@ test: ## Run every test, the deployment's included (ARGS= narrows it to some of 
 	$(if $(ARGS),,@clients/console/scripts/build.sh || $(call LEFT_OUT,the console in the gateway that is tested))
 	@set -e; unset JETGATE_TEST_GRPCURL; \
 	JETGATE_TEST_NATS_SERVER=$$(deploy/dev/nats-server.sh --pinned); \
-	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4}; \
+	export JETGATE_TEST_NATS_SERVER RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6}; \
 	if grpcurl=$$(deploy/dev/tool.sh grpcurl); then export JETGATE_TEST_GRPCURL="$$grpcurl"; fi; \
 	for tool in envoy nginx haproxy h2spec; do \
 		if path=$$(deploy/dev/tool.sh "$$tool"); then export "JETGATE_TEST_$${tool^^}=$$path"; fi; \
@@ -96,12 +96,12 @@ FUZZ_SECONDS ?= 30
 # Without a sanitizer: the gateway has no unsafe code, and what libFuzzer itself needs the stable compiler can do. Beside
 # the other builds, whose build scripts and macros are used again. cargo-fuzz knows no --locked.
 .PHONY: fuzz
-fuzz: ## Fuzz the parsers of what strangers send with libFuzzer, two at a time (ARGS= names targets; FUZZ_SECONDS is 30 each)
+fuzz: ## Fuzz the parsers of what strangers send with libFuzzer, three at a time (ARGS= names targets; FUZZ_SECONDS is 30 each)
 	@cargo_fuzz=$$(deploy/dev/tool.sh cargo-fuzz) && $${CXX:-c++} --version >/dev/null || $(call LEFT_OUT,fuzzing); \
 	set -e; cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml; \
 	"$$cargo_fuzz" fuzz build --dev --sanitizer none --target-dir '$(abspath $(TARGET_DIR))'; \
 	printf '%s\n' $(or $(ARGS),$(notdir $(wildcard fuzz/corpus/*))) | \
-		xargs -P 2 -I NAME fuzz/run.sh '$(abspath $(TARGET_DIR))' NAME $(FUZZ_SECONDS)
+		xargs -P 3 -I NAME fuzz/run.sh '$(abspath $(TARGET_DIR))' NAME $(FUZZ_SECONDS)
 
 .PHONY: lint
 lint: lint-format lint-code lint-docs lint-proto lint-dependencies lint-advisories ## Check format, code, docs, protocol and dependencies

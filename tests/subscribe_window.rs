@@ -120,7 +120,7 @@ async fn a_message_larger_than_the_window_comes_alone() {
 
 #[tokio::test]
 async fn what_expires_is_not_replaced_until_the_caller_settles_something() {
-    let settings = json!({ "ack_wait": nanoseconds(2) });
+    let settings = json!({ "ack_wait": nanoseconds(5) });
     let (_nats, gateway, mut wire) = start_with_consumer(settings).await;
     store_many(&mut wire, 50).await;
 
@@ -137,6 +137,26 @@ async fn what_expires_is_not_replaced_until_the_caller_settles_something() {
     ack(&gateway, &messages[..1]).await;
     let next = session.messages(10).await;
     assert!(next.iter().all(|message| message.stream_sequence != 1));
+}
+
+#[tokio::test]
+async fn a_caller_that_has_nothing_left_to_settle_gets_a_message_to_try() {
+    let settings = json!({ "ack_wait": nanoseconds(1) });
+    let (_nats, gateway, mut wire) = start_with_consumer(settings).await;
+    store_many(&mut wire, 20).await;
+    let mut session = Session::open(&gateway, subscribe_window(10)).await;
+    session.messages(10).await;
+
+    // R3: whatever it said of all these got lost on its way, and it waits for them to come again.
+    session.stalled_by(StallReason::NothingSettled).await;
+    let one = session.messages(1).await;
+    session.stalled_by(StallReason::NothingSettled).await;
+
+    // One at a time, until something is settled.
+    let another = session.messages(1).await;
+    ack(&gateway, &another).await;
+    session.messages(9).await;
+    assert_eq!(one[0].delivery_attempt, 2);
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 //! Outstanding is what was delivered and is neither settled nor expired. Each settlement frees its
 //! room exactly once. The room of an expired delivery stays taken until the caller settles something:
 //! a hung caller must not use up the delivery attempts of a whole stream. One that the caller settled, and
-//! that expires because JetStream never said so, is no sign of that.
+//! that expires because JetStream never said so, is no sign of that. And a caller whose settlements all came to
+//! nothing has nothing left to settle, so it is given a message to try now and then.
 
 mod index;
 
@@ -86,6 +87,8 @@ pub struct InFlight {
     settling: BTreeSet<Key>,
     /// Expired since the caller last settled something, with their bytes.
     unanswered: BTreeMap<Key, u64>,
+    /// When one of those is forgiven.
+    forgives_at: Option<Instant>,
     /// The latest that expired, as many as the window has messages: their callers may still ack them.
     expired: BTreeMap<u64, (Key, u64)>,
 }
@@ -103,6 +106,7 @@ impl InFlight {
             repeated: 0,
             settling: BTreeSet::new(),
             unanswered: BTreeMap::new(),
+            forgives_at: None,
             expired: BTreeMap::new(),
         }
     }
@@ -201,6 +205,7 @@ impl InFlight {
     /// Takes note that the caller lives: room is given again for what it let expire.
     pub fn answered(&mut self) {
         self.unanswered.clear();
+        self.forgives_at = None;
     }
 
     /// Takes note that the caller settled everything up to a delivery (ack policy all).
@@ -246,6 +251,25 @@ impl InFlight {
                 self.remember(key, entry);
             }
         }
+    }
+
+    /// Gives room for one message again where the caller has settled nothing for this time, and every time that passes
+    /// like that.
+    pub fn forgive(&mut self, now: Instant, every: Duration) {
+        if self.unanswered.is_empty() {
+            self.forgives_at = None;
+            return;
+        }
+        let at = *self.forgives_at.get_or_insert(now + every);
+        if at <= now {
+            self.unanswered.pop_first();
+            self.forgives_at = Some(now + every);
+        }
+    }
+
+    /// When to forgive next.
+    pub fn next_forgiveness(&self) -> Option<Instant> {
+        self.forgives_at
     }
 
     /// When to look for what has expired: no later than the next delivery expires.

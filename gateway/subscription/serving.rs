@@ -11,6 +11,9 @@ use super::hearing::next_word;
 use super::{Session, stall};
 use crate::proto::DrainingReason;
 
+/// After how many times its lease a caller that has settled nothing gets a message to try.
+const LENIENCE: u32 = 3;
+
 impl Session {
     /// Serves the session to its end.
     pub async fn run(mut self: Box<Self>) {
@@ -30,7 +33,7 @@ impl Session {
         let shutdown = self.shared.sessions.draining().clone();
         let (mut is_ordered, mut is_hurried) = (false, false);
         loop {
-            self.book.expire(Instant::now());
+            self.look_at_leases(Instant::now());
             if let Some(ending) = self.settled_ending() {
                 return ending;
             }
@@ -85,6 +88,11 @@ impl Session {
         }
     }
 
+    fn look_at_leases(&mut self, now: Instant) {
+        self.book.expire(now);
+        self.book.forgive(now, self.facts.terms.lease(1) * LENIENCE);
+    }
+
     /// Sees to it that the loop turns when something is due next.
     fn set_the_alarm(&mut self) {
         let drains_until = match self.phase {
@@ -100,6 +108,7 @@ impl Session {
             ),
             Some(self.pull_at).filter(|at| *at > Instant::now()),
             self.book.next_expiry(),
+            self.book.next_forgiveness(),
             self.book.next_extension(),
             self.impatient_at(),
             self.stop_due(),

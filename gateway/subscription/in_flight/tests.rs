@@ -288,6 +288,30 @@ fn an_expired_delivery_keeps_its_room_until_the_caller_settles_something() {
 }
 
 #[test]
+fn a_caller_that_settles_nothing_gets_room_for_one_message_now_and_then() {
+    let (now, every) = (Instant::now(), Duration::from_secs(10));
+    let mut book = InFlight::new(WINDOW);
+    for id in 1..=8 {
+        book.deliver(key(id), entry(id, 10, now));
+    }
+    let room_at = |book: &mut InFlight, second: u64| {
+        let now = now + Duration::from_secs(second);
+        book.expire(now);
+        book.forgive(now, every);
+        book.room(Amount::default()).messages
+    };
+    assert_eq!(room_at(&mut book, 0), 0);
+    assert_eq!(room_at(&mut book, 9), 0);
+    assert_eq!(room_at(&mut book, 10), 1);
+    assert_eq!(room_at(&mut book, 19), 1);
+    assert_eq!(room_at(&mut book, 20), 2);
+
+    book.answered();
+    assert_eq!(room_at(&mut book, 21), 8);
+    assert_eq!(book.next_forgiveness(), None);
+}
+
+#[test]
 fn one_that_the_caller_settled_expires_without_keeping_its_room() {
     let now = Instant::now();
     let mut book = InFlight::new(WINDOW);
