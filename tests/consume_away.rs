@@ -148,18 +148,19 @@ async fn no_more_settlements_are_kept_than_there_is_room_for() {
 async fn settlements_in_vain_keep_no_room() {
     let (_nats, toxic, gateway, mut wire) =
         start_behind_toxic(json!({ "ack_wait": nanoseconds(4) })).await;
-    store_many(&mut wire, 2).await;
-    let mut session = Consume::open(&gateway, open_window(2)).await;
-    session.messages(2).await;
+    store_many(&mut wire, 10).await;
+    let mut session = Consume::open(&gateway, open_window(10)).await;
+    session.messages(10).await;
     toxic.cut();
     session.stalled_by(StallReason::NatsDisconnected).await;
 
-    // R5: the caller has nothing more to settle, so what it settled must not keep the window full.
-    let settled = session.settle(vec![range(AckKind::Ack, 1, 2)], true).await;
-    assert_eq!(settled.results[0].metadata["failed"], "2");
+    // R5: the caller has nothing more to settle, so what it settled must not keep the window full:
+    // it would get one message to try at a time, ten seconds apart.
+    let settled = session.settle(vec![range(AckKind::Ack, 1, 10)], true).await;
+    assert_eq!(settled.results[0].metadata["failed"], "10");
     toxic.restore();
 
-    let again = session.messages(2).await;
+    let again = session.messages(10).await;
     assert!(again.iter().all(|message| message.delivery_attempt == 2));
     session.ack(&again).await;
 }
@@ -168,9 +169,9 @@ async fn settlements_in_vain_keep_no_room() {
 async fn acknowledgements_in_vain_keep_no_room() {
     let (_nats, toxic, gateway, mut wire) =
         start_behind_toxic(json!({ "ack_wait": nanoseconds(4) })).await;
-    store_many(&mut wire, 2).await;
-    let mut session = Session::open(&gateway, subscribe_window(2)).await;
-    let messages = session.messages(2).await;
+    store_many(&mut wire, 10).await;
+    let mut session = Session::open(&gateway, subscribe_window(10)).await;
+    let messages = session.messages(10).await;
     toxic.cut();
     session.stalled_by(StallReason::NatsDisconnected).await;
 
@@ -182,7 +183,7 @@ async fn acknowledgements_in_vain_keep_no_room() {
     }
     toxic.restore();
 
-    let again = session.messages(2).await;
+    let again = session.messages(10).await;
     assert!(again.iter().all(|message| message.delivery_attempt == 2));
     ack(&gateway, &again).await;
 }
