@@ -25,7 +25,7 @@ type PublisherConfig struct {
 	BatchMessages, BatchBytes int
 	// Linger is how long a message waits for company while others are unanswered; 0 is 2 ms, negative is not at all.
 	Linger time.Duration
-	// Timeout is how long a message may take from when it is sent; 0 is 10 s.
+	// Timeout is how long a message may take from when it is sent; 0 is 60 s. 100 ms to 10 min.
 	Timeout time.Duration
 	// NoMessageIDs saves the server the memory of ids, and gives up on a message that is unanswered when a connection
 	// breaks: its outcome is unknown then.
@@ -45,6 +45,9 @@ func (c PublisherConfig) withDefaults() PublisherConfig {
 	if c.Linger == 0 {
 		c.Linger = 2 * time.Millisecond
 	}
+	if c.Timeout == 0 {
+		c.Timeout = time.Minute
+	}
 	return c
 }
 
@@ -54,14 +57,12 @@ func (c PublisherConfig) open(name string) *jetgatev1.PublishOpen {
 		MaxInFlight:       uint32(min(c.MaxInFlight, 16_384)),
 		MaxInFlightBytes:  uint64(min(c.MaxInFlightBytes, 64<<20)),
 		MintMessageIds:    !c.NoMessageIDs,
+		PublishTimeout:    durationpb.New(c.Timeout),
 		HeartbeatInterval: durationpb.New(heartbeatInterval),
 		ClientName:        name,
 	}
 	if c.Cumulative {
 		open.AckMode = jetgatev1.PublishAckMode_PUBLISH_ACK_MODE_CUMULATIVE
-	}
-	if c.Timeout > 0 {
-		open.PublishTimeout = durationpb.New(c.Timeout)
 	}
 	return open
 }

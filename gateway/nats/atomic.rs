@@ -20,8 +20,8 @@ use super::error::{from_api, from_request, is_passing, too_late};
 use super::link::{Link, OpenRequest, RequestError};
 use super::lookup::StreamFacts;
 use super::publish::{
-    ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Doubt, Outgoing, doubt, expects, judge, out_of_time,
-    unknown,
+    ASKING, ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Doubt, Outgoing, doubt, expects, judge,
+    out_of_time, unknown,
 };
 use super::request::Pause;
 use crate::clock;
@@ -221,8 +221,9 @@ impl BatchAttempt<'_> {
         let subject = &self.messages[place].subject;
         let attempt = match error {
             RequestError::NoResponders => {
+                let asking = self.deadline.at_most(ASKING);
                 self.nats
-                    .nobody_listens(subject, Instant::now(), self.deadline)
+                    .nobody_listens(subject, Instant::now(), asking)
                     .await
             }
             RequestError::Denied | RequestError::TooLarge => Attempt::Failed(refusal(error)),

@@ -33,6 +33,10 @@ pub(super) use expected::{Doubt, doubt, expects, is_refuted};
 /// An attempt without an answer is given up after this long, where another one is safe.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
 
+/// How long it is asked which stream takes a message that nobody took, before the message is sent again: servers that do
+/// not know yet that the leader of all is gone leave the question unanswered, and the stream may have its own again.
+pub(super) const ASKING: Duration = Duration::from_secs(1);
+
 /// JetStream's window where a stream's own is not known.
 pub(super) const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
 
@@ -154,6 +158,14 @@ impl Nats {
                 },
             )),
             Err(error) if error.reason() == Reason::JetstreamNotEnabled => Attempt::Failed(error),
+            Err(error) if error.reason() == Reason::DeadlineExceeded => {
+                Attempt::Refused(Error::new(
+                    Reason::JetstreamUnavailable,
+                    format!(
+                        "nobody takes {subject} now, and JetStream does not say which stream does; nothing was stored"
+                    ),
+                ))
+            }
             Err(error) => Attempt::Refused(error),
         }
     }

@@ -8,7 +8,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::{message, orders};
 use crate::support::{
-    Gateway, NatsServer, SOON, Toxic, eventually, metadata, reason, refused, start_with_stream,
+    Gateway, NatsServer, SOON, Toxic, Wire, eventually, metadata, reason, refused,
+    start_with_stream,
 };
 
 fn within(timeout: Duration, message: PublishRequest) -> Request<PublishRequest> {
@@ -255,4 +256,46 @@ async fn says_that_the_outcome_is_unknown_when_nats_dies_with_the_answer() {
         "{status:?}"
     );
     assert_eq!(unknown_outcome(&status), "1");
+}
+
+/// As servers are that do not know yet that the leader of all is gone: they leave it unsaid which stream takes a subject.
+async fn without_leader_of_all() -> (NatsServer, Gateway, Wire, u64) {
+    let answered = r#"mappings { "quiet.INFO": "$JS.API.INFO" }"#;
+    let nats = NatsServer::start_with(answered).await;
+    let mut wire = nats.wire().await;
+    let questions = wire.subscribe("quiet.STREAM.NAMES").await;
+    let gateway = Gateway::start_with(&nats.url(), |config| {
+        config.nats.api_prefix = Some("quiet".to_owned());
+    })
+    .await;
+    (nats, gateway, wire, questions)
+}
+
+#[tokio::test]
+async fn what_nobody_takes_is_sent_again_while_jetstream_does_not_say_why() {
+    let (_nats, gateway, mut wire, questions) = without_leader_of_all().await;
+    let mut publisher = gateway.publisher();
+    let publishing = tokio::spawn(async move {
+        let request = within(Duration::from_secs(20), with_id("1"));
+        publisher.publish(request).await
+    });
+
+    // Asked before the message was sent, and again as nobody took it.
+    for _ in 0..2 {
+        assert!(wire.next(questions, SOON).await.is_some());
+    }
+    wire.create_stream(orders()).await;
+
+    let answer = publishing.await.unwrap().unwrap().into_inner();
+    assert_eq!((answer.sequence, answer.duplicate), (1, false));
+}
+
+#[tokio::test]
+async fn what_nobody_takes_in_time_is_surely_not_stored() {
+    let (_nats, gateway, _wire, _) = without_leader_of_all().await;
+    let answer = gateway
+        .publisher()
+        .publish(within(Duration::from_secs(4), with_id("1")))
+        .await;
+    refused(answer, Code::DeadlineExceeded, "JETSTREAM_UNAVAILABLE");
 }

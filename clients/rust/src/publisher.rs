@@ -32,6 +32,10 @@ const MOST_BYTES_IN_FLIGHT: usize = 64 << 20;
 const MOST_IN_FRAME: usize = 10_000;
 const MOST_BYTES_IN_FRAME: usize = 3 << 20;
 
+/// The least and the most that a gateway takes as the time of a message.
+const PUBLISH_TIMEOUTS: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(600));
+
 /// How often the gateway is heard of at least; a stream that is silent for three times as long is given up.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -155,10 +159,16 @@ impl PublisherBuilder {
             max_in_flight: self.max_in_flight.min(MOST_IN_FLIGHT) as u32,
             max_in_flight_bytes: self.max_in_flight_bytes.min(MOST_BYTES_IN_FLIGHT) as u64,
             mint_message_ids: self.message_ids,
+            publish_timeout: Some(crate::duration(self.timeout_of_gateway())),
             heartbeat_interval: Some(crate::duration(HEARTBEAT)),
             client_name: self.client.name(),
             ..Default::default()
         }
+    }
+
+    /// The gateway knows what was surely not stored, so its answer shall come before this library gives up.
+    fn timeout_of_gateway(&self) -> Duration {
+        (self.timeout / 2).clamp(PUBLISH_TIMEOUTS.0, PUBLISH_TIMEOUTS.1)
     }
 }
 

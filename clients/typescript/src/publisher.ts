@@ -202,7 +202,8 @@ export class Publisher {
       maxInFlight,
       producerId: this.producerId,
       resume: this.opened !== undefined && this.producerId !== "",
-      publishTimeout: durationFromMs(Math.min(10_000, Math.max(100, timeoutMs / 2))),
+      // The gateway knows what was surely not stored, so its answer shall come first.
+      publishTimeout: durationFromMs(Math.min(600_000, Math.max(100, timeoutMs / 2))),
       clientName,
     });
     this.session = new PublishSession(this.channel, open, {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::{
-    ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Doubt, Outgoing, doubt, is_refuted, judge,
+    ASKING, ATTEMPT, Attempt, Begun, DEFAULT_WINDOW, Doubt, Outgoing, doubt, is_refuted, judge,
     wrong_stream,
 };
 use crate::clock;
@@ -149,7 +149,8 @@ impl<'a> Attempts<'a> {
                 None => Box::pin(nats.stranger_answered(subject, sent, self.deadline)).await,
             },
             Err(RequestError::NoResponders) => {
-                Box::pin(nats.nobody_listens(subject, sent, self.deadline)).await
+                let asking = self.deadline.at_most(ASKING);
+                Box::pin(nats.nobody_listens(subject, sent, asking)).await
             }
             Err(RequestError::Lost) => Attempt::Unknown(Code::Unavailable),
             Err(RequestError::TimedOut) => Attempt::Unknown(Code::DeadlineExceeded),

@@ -15,7 +15,7 @@ import jetgate.v1.PublishOpen;
  * @param batchMessages the most messages that go together
  * @param batchBytes the most bytes that go together
  * @param linger how long a message waits for company while others are unanswered
- * @param timeout how long a message may take from when it is sent
+ * @param timeout how long a message may take from when it is sent; 100 ms to 10 min
  * @param messageIds makes ids, so that what is unanswered when a connection breaks is sent again and stored once. Without,
  *     the outcome of such a message is unknown; it saves the server the memory of the ids
  */
@@ -29,10 +29,10 @@ public record PublisherOptions(
     Duration linger,
     Duration timeout,
     boolean messageIds) {
-  /** 4,096 messages and 32 MiB in flight, batches of 256 messages and 1 MiB, 2 ms, 10 s, with ids. */
+  /** 4,096 messages and 32 MiB in flight, batches of 256 messages and 1 MiB, 2 ms, 60 s, with ids. */
   public static PublisherOptions defaults() {
     return new PublisherOptions(
-        "", false, 4096, 32 << 20, 256, 1 << 20, Duration.ofMillis(2), Duration.ofSeconds(10), true);
+        "", false, 4096, 32 << 20, 256, 1 << 20, Duration.ofMillis(2), Duration.ofSeconds(60), true);
   }
 
   /** With another stream. */
