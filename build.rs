@@ -34,6 +34,9 @@ const PROTOS: &[&str] = &[
 /// A message to publish.
 const PUBLISH_REQUEST: &str = ".jetgate.v1.PublishRequest";
 
+/// A key or token in the middle of a call, which is never printed: `gateway/proto.rs` says how it shows.
+const UPDATE_CREDENTIALS: &str = ".jetgate.v1.UpdateCredentials";
+
 /// Where the console is built to. The folder is always there: cargo would build anew for ever what depends on
 /// one that is not.
 const CONSOLE: &str = "clients/console/dist";
@@ -100,6 +103,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 fn generate_services(descriptors: prost_types::FileDescriptorSet) -> Result<(), Box<dyn Error>> {
     let mut types = tonic_prost_build::Config::new();
     types.enable_type_names();
+    types.skip_debug([UPDATE_CREDENTIALS]);
     // A frame has many messages, and few of them any of these.
     for rare in ["expect", "schedule", "payload.json"] {
         types.boxed(format!("{PUBLISH_REQUEST}.{rare}"));

@@ -27,7 +27,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Connections open at a time; more are closed at once. Default 64.
     pub max_connections: u32,
-    /// Connections open at a time from one address. Default 16.
+    /// Connections open at a time from one address, of IPv6 from one /64. Default 16.
     pub max_connections_per_address: u32,
     /// Longest time for a connection: to ask, once or by HTTP/2 several times, and to read the answers. Default
     /// 10 s.

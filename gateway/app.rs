@@ -16,7 +16,7 @@ use crate::auth::{AuthError, Authenticator};
 use crate::backend::{Backend, Common, Own};
 use crate::cli::reachable;
 use crate::config::Config;
-use crate::console::{self, Console};
+use crate::console::Console;
 use crate::health::Health;
 use crate::limits::Accounts;
 use crate::listener::{self, Listener};
@@ -223,7 +223,10 @@ impl App {
             let origins = config.console.origins.clone();
             let pages = Console::new(stack, origins, metrics.clone());
             let config = listener::Config {
-                max_connections: config.server.max_connections.min(console::MAX_CONNECTIONS),
+                max_connections: config
+                    .server
+                    .max_connections
+                    .min(config.console.max_connections),
                 proxy_protocol_from: listener::Networks::default(),
                 ..config.server.clone()
             };

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::access::not_the_owner;
 pub(crate) use self::entries::{Audience, Reader};
+pub(crate) use self::expiry::notice;
 pub use self::{
     access::Access,
     api_key::{ApiKeys, KeysError, NewKey},

@@ -13,6 +13,7 @@ mod probe;
 mod table;
 
 use std::{
+    convert::Infallible,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -33,7 +34,7 @@ pub use self::{
     probe::{Probe, ProbeError},
 };
 use crate::{
-    config::{Config, Problems, Sources},
+    config::{Config, Problems, Secret, Sources},
     dev::DevOptions,
 };
 
@@ -80,8 +81,8 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct ServeArgs {
     /// NATS servers, separated by commas [default: nats://127.0.0.1:4222]
-    #[arg(long, value_name = "URL")]
-    nats_url: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    nats_url: Option<Secret>,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -110,8 +111,8 @@ struct CommonArgs {
 #[derive(Args, Debug)]
 pub struct DevArgs {
     /// A nats-server that runs, instead of starting one
-    #[arg(long, value_name = "URL", conflicts_with_all = ["store_dir", "nats_server"])]
-    nats_url: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = secret, conflicts_with_all = ["store_dir", "nats_server"])]
+    nats_url: Option<Secret>,
     /// Where the nats-server keeps its streams
     #[arg(long, value_name = "DIR", default_value = "./.jetgate")]
     store_dir: PathBuf,
@@ -218,9 +219,9 @@ impl DevArgs {
 }
 
 impl CommonArgs {
-    fn sources_with(&self, nats_url: Option<&String>) -> Sources {
+    fn sources_with(&self, nats_url: Option<&Secret>) -> Sources {
         let mut sources = self.sources();
-        let nats_url = nats_url.map(|url| ("--nats-url", "nats.url", url.clone()));
+        let nats_url = nats_url.map(|url| ("--nats-url", "nats.url", url.expose().to_owned()));
         sources.flags.extend(nats_url);
         sources
     }
@@ -240,6 +241,11 @@ impl CommonArgs {
             flags: flags.into_iter().filter_map(given).collect(),
         }
     }
+}
+
+/// A flag that may hold a password.
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 /// The process environment. What is not UTF-8 is mended rather than dropped, so that a variable of
@@ -264,6 +270,25 @@ mod tests {
     #[test]
     fn is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn passwords_of_flags_and_variables_are_not_shown() {
+        for command in ["serve", "dev"] {
+            let cli = Cli::try_parse_from(["jetgate", command, "--nats-url=nats://ada:pssst@n1"]);
+            let shown = format!("{:?}", cli.unwrap());
+            assert!(shown.contains("nats_url"), "{shown}");
+            assert!(!shown.contains("pssst"), "{shown}");
+        }
+        let variable = ("JETGATE_NATS_PASSWORD".to_owned(), "pssst".to_owned());
+        let sources = Sources {
+            environment: vec![variable],
+            flags: vec![("--nats-url", "nats.url", "nats://ada:pssst@n1".to_owned())],
+            ..Sources::default()
+        };
+        let shown = format!("{sources:?}");
+        assert!(shown.contains("JETGATE_NATS_PASSWORD") && shown.contains("--nats-url"));
+        assert!(!shown.contains("pssst"), "{shown}");
     }
 
     #[test]

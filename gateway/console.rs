@@ -19,11 +19,8 @@ use crate::web::Origins;
 const USUAL: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50053);
 
-/// The most connections that are open at a time, of those that `server.max_connections` allows: it is for people.
-pub(crate) const MAX_CONNECTIONS: u32 = 256;
-
 /// Where the console is.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Address and port; port 0 takes a free one. Default: none, no console.
@@ -32,6 +29,18 @@ pub struct Config {
     /// `https://console.example.com`. Other names are refused, so that no page on the web can have a browser
     /// take its name for this machine's. Default: none.
     pub origins: Origins,
+    /// Connections open at a time, no more than `server.max_connections`; more are closed at once. Default 256.
+    pub max_connections: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            origins: Origins::default(),
+            max_connections: 256,
+        }
+    }
 }
 
 impl Config {
@@ -56,6 +65,7 @@ impl Config {
     /// Notes what cannot work.
     pub(crate) fn check(&self, checks: &mut Checks) {
         let why = "must name the console's own origins: `*` would let every page on the web call";
+        checks.within("max_connections", self.max_connections, 1..=1_000_000);
         checks.require(!self.origins.allow_any(), "origins", why);
     }
 }

@@ -6,11 +6,13 @@
 mod account;
 mod accounts;
 mod bucket;
+mod network;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::account::{Account, InFlight, Place};
 pub use self::accounts::Accounts;
+pub(crate) use self::network::network;
 use crate::config::{ByteSize, Checks};
 use crate::error::{Error, Reason};
 

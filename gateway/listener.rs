@@ -72,8 +72,8 @@ pub struct Config {
     /// Connections open at a time; more are closed at once. Fewer where the process may not have so many files
     /// open beside what the gateway needs itself. Default 10,000.
     pub max_connections: u32,
-    /// Connections open at a time from one address. Behind a proxy all come from its own, unless it says whose
-    /// they are (`proxy_protocol_from`). Default 1,000.
+    /// Connections open at a time from one address, of IPv6 from one /64. Behind a proxy all come from its own,
+    /// unless it says whose they are (`proxy_protocol_from`). Default 1,000.
     pub max_connections_per_address: u32,
     /// Proxies whose connections begin with a PROXY header (version 1 or 2), which then counts as the caller's
     /// address; networks, separated by commas. Default none.

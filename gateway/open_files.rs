@@ -6,7 +6,6 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
-use crate::console;
 
 /// What is open beside the connections that are counted: the runtime's and listeners, files that are read again,
 /// connections to issuers of tokens and receivers of traces, and those that are accepted to be refused.
@@ -52,7 +51,10 @@ impl Need {
         let links = config.nats.publish_connections + config.nats.consume_connections;
         let links = FOR_EACH_LINK * (logins * links) as u64;
         let console = config.console.listen.map_or(0, |_| {
-            config.server.max_connections.min(console::MAX_CONNECTIONS)
+            config
+                .server
+                .max_connections
+                .min(config.console.max_connections)
         });
         let own = OTHERS + links + u64::from(console) + u64::from(config.admin.max_connections);
         Self {

@@ -5,7 +5,7 @@
 //! before stays in force, and the log and a metric say so.
 
 mod by_name;
-mod client_name;
+mod client_certificate;
 mod handshakes;
 mod material;
 
@@ -24,7 +24,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use self::handshakes::Handshakes;
 use self::material::Material;
 pub(crate) use self::material::certificates;
-pub use self::{client_name::ClientName, material::MaterialError};
+pub use self::{client_certificate::ClientCertificate, material::MaterialError};
 use crate::{
     config::{Checks, PathList},
     metrics::Metrics,
@@ -54,7 +54,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
     /// Handshakes that compute at a time; others wait for their turn. Those that wait for their client take
-    /// none. Default 64.
+    /// none. 0 is half of the processors, one at least, so that calls have the others. Default 0.
     pub max_handshakes: u32,
 }
 
@@ -67,7 +67,7 @@ impl Default for Config {
             require_client_cert: true,
             reload_interval: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
-            max_handshakes: 64,
+            max_handshakes: 0,
         }
     }
 }
@@ -96,7 +96,7 @@ impl Config {
         );
         checks.whole_seconds("reload_interval", self.reload_interval);
         checks.positive_time("handshake_timeout", self.handshake_timeout);
-        checks.within("max_handshakes", self.max_handshakes, 1..=65_536);
+        checks.within("max_handshakes", self.max_handshakes, 0..=65_536);
     }
 }
 
@@ -117,10 +117,10 @@ struct Current {
     server: Arc<ServerConfig>,
 }
 
-/// The name in the certificate that a client has shown, if it has shown one.
-pub(crate) fn client_name<I>(stream: &TlsStream<I>) -> Option<ClientName> {
+/// The certificate that a client has shown, if it has shown one.
+pub(crate) fn client_certificate<I>(stream: &TlsStream<I>) -> Option<ClientCertificate> {
     let (_, connection) = stream.get_ref();
-    ClientName::of(connection.peer_certificates()?.first()?)
+    ClientCertificate::of(connection.peer_certificates()?.first()?)
 }
 
 /// Why a client has no TLS connection.
@@ -129,9 +129,25 @@ pub enum HandshakeError {
     /// It took longer than it may, or its turn did not come.
     #[error("the TLS handshake took too long")]
     TimedOut,
+    /// The client's certificate is none of its authorities, or not good any more, or missing.
+    #[error("the client's certificate is refused: {0}")]
+    Certificate(rustls::Error),
     /// The two sides do not agree, or the client went away.
     #[error("the TLS handshake failed: {0}")]
-    Failed(#[from] std::io::Error),
+    Failed(std::io::Error),
+}
+
+impl From<std::io::Error> for HandshakeError {
+    fn from(error: std::io::Error) -> Self {
+        let inner = error.get_ref();
+        match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(
+                why @ (rustls::Error::InvalidCertificate(_)
+                | rustls::Error::NoCertificatesPresented),
+            ) => Self::Certificate(why.clone()),
+            _ => Self::Failed(error),
+        }
+    }
 }
 
 impl Tls {

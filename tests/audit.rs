@@ -1,5 +1,6 @@
 //! The audit log: who was refused, who changed what, and who had which session open.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jetgate::auth::NewKey;
@@ -13,6 +14,7 @@ use tonic::Code;
 
 use crate::support::consume::{Consume, open};
 use crate::support::consuming::{CONSUMER, STREAM, Session, create_consumer, subscribe};
+use crate::support::pki::Authority;
 use crate::support::publishing::Publishing;
 use crate::support::{
     Clients, File, NatsServer, Process, Replica, SOON, eventually, metadata, refused,
@@ -22,6 +24,7 @@ use crate::support::{
 struct House {
     nats: NatsServer,
     process: Process,
+    public: SocketAddr,
     ada: Clients,
     key: NewKey,
     folder: TempDir,
@@ -47,11 +50,15 @@ impl House {
         );
         std::fs::write(&config, text).unwrap();
         let Replica {
-            process, clients, ..
+            process,
+            public,
+            clients,
+            ..
         } = Replica::configured(&config).await;
         Self {
             nats,
             process,
+            public,
             ada: clients.showing(key.secret()),
             key,
             folder,
@@ -220,6 +227,38 @@ async fn sessions_of_consumers_are_written_down_with_what_they_read() {
     for id in ids {
         let is_it = |event: &Value| event["session"] == id;
         house.event("session_closed", is_it).await;
+    }
+}
+
+#[tokio::test]
+async fn certificates_that_are_refused_are_written_down() {
+    let authority = Authority::new();
+    let server = authority.issue("server", "gateway.test");
+    let tls = format!(
+        "[tls]\ncert_file = {:?}\nkey_file = {:?}\nclient_ca_file = {:?}",
+        server.certificate,
+        server.key,
+        authority.file()
+    );
+    let house = House::with(&tls).await;
+    let others = Authority::new();
+    let stranger = others.issue("ada", "ada.test");
+    for shown in [Some(&stranger), None] {
+        let client = authority.client(shown);
+        let channel = client.channel(house.public, "gateway.test");
+        let clients = Clients::over(channel);
+        clients
+            .gateway()
+            .get_info(GetInfoRequest {})
+            .await
+            .unwrap_err();
+    }
+
+    for why in ["invalid peer certificate", "no certificates"] {
+        let is_it = |event: &Value| event["error"].as_str().is_some_and(|it| it.contains(why));
+        let event = house.event("unauthenticated", is_it).await;
+        assert_eq!(event["by"], "certificate");
+        assert!(event["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
     }
 }
 

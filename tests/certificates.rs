@@ -1,5 +1,7 @@
 //! Callers that show certificates: whom the gateway takes them for, what rules say of them, and what is refused.
 
+mod expiry;
+
 use std::time::{Duration, SystemTime};
 
 use jetgate::auth::NewKey;
@@ -19,7 +21,7 @@ const NAME: &str = "gateway.test";
 
 /// A gateway with TLS that knows the callers of one authority.
 struct House {
-    _nats: NatsServer,
+    nats: NatsServer,
     authority: Authority,
     gateway: Gateway,
 }
@@ -37,7 +39,7 @@ impl House {
         })
         .await;
         Self {
-            _nats: nats,
+            nats,
             authority,
             gateway,
         }
@@ -127,7 +129,7 @@ async fn certificates_that_have_expired_or_are_of_strangers_are_refused() {
     let (_, metrics) = http_get(&house.gateway.admin_url("/metrics"))
         .await
         .unwrap();
-    let refused = "jetgate_refused_connections_total{why=\"handshake\"} 3";
+    let refused = "jetgate_refused_connections_total{why=\"certificate\"} 3";
     assert!(metrics.lines().any(|line| line == refused), "{metrics}");
 }
 

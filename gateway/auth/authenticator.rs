@@ -24,7 +24,7 @@ use crate::error::{Error, Reason, Result};
 use crate::limits::Accounts;
 use crate::metrics::Metrics;
 use crate::tenants::{Table, Tenant};
-use crate::tls::ClientName;
+use crate::tls::ClientCertificate;
 
 /// The metadata entry that can hold a key instead of `authorization`.
 const API_KEY: &str = "x-api-key";
@@ -130,7 +130,7 @@ impl Authenticator {
         &self,
         path: &str,
         headers: &HeaderMap,
-        certificate: Option<&ClientName>,
+        certificate: Option<&ClientCertificate>,
         peer: Option<SocketAddr>,
     ) -> Result<Access, Refusal> {
         let is_open = self.is_open_to_all(path);
@@ -161,7 +161,7 @@ impl Authenticator {
     fn judge(
         &self,
         headers: &HeaderMap,
-        certificate: Option<&ClientName>,
+        certificate: Option<&ClientCertificate>,
         is_open: bool,
     ) -> Result<(Caller, Credential), Refusal> {
         if self.0.config.auth.asks_callers()
@@ -170,9 +170,16 @@ impl Authenticator {
             return self.bearer(shown);
         }
         match certificate {
-            Some(name) => Ok((Caller::of_certificate(name), Credential::Connection)),
             None if is_open || !self.0.asks_everybody => Ok(Default::default()),
             None => Err(unauthenticated("the call has no key or token").into()),
+            Some(certificate) => {
+                let caller = Caller::of_certificate(certificate);
+                match caller.has_expired(SystemTime::now()) {
+                    false => Ok((caller, Credential::Connection)),
+                    true if is_open => Ok(Default::default()),
+                    true => Err(expired().into()),
+                }
+            }
         }
     }
 
@@ -230,6 +237,7 @@ impl Authenticator {
         now: SystemTime,
     ) -> Result<()> {
         match credential {
+            Credential::Connection if caller.has_expired(now) => Err(expired()),
             Credential::Connection => Ok(()),
             Credential::Token(_) if caller.expires().is_none_or(|end| end <= now) => Err(expired()),
             Credential::Token(signed_by) => match self.tokens() {
@@ -343,7 +351,7 @@ mod tests {
         authenticator: &Authenticator,
         path: &str,
         headers: &HeaderMap,
-        certificate: Option<&ClientName>,
+        certificate: Option<&ClientCertificate>,
     ) -> Result<(Kind, String), Reason> {
         let access = authenticator.admit(path, headers, certificate, None);
         let access = access.map_err(|refusal| Error::from(refusal).reason())?;
@@ -367,7 +375,7 @@ mod tests {
     #[test]
     fn what_is_shown_must_be_good() {
         let (authenticator, _) = with_keys();
-        let certificate = ClientName::for_test("ada");
+        let certificate = ClientCertificate::for_test("ada");
         for headers in [
             headers("x-api-key", "jg_wrong"),
             headers("authorization", "Basic YTpi"),
@@ -381,13 +389,31 @@ mod tests {
     #[test]
     fn a_certificate_is_enough_and_health_needs_nothing() {
         let (authenticator, _) = with_keys();
-        let (none, ada) = (HeaderMap::new(), ClientName::for_test("ada"));
+        let (none, ada) = (HeaderMap::new(), ClientCertificate::for_test("ada"));
 
         let caller = judge(&authenticator, "/x/Y", &none, Some(&ada));
         assert_eq!(caller, Ok((Kind::Certificate, "ada".to_owned())));
         assert!(judge(&authenticator, "/x/Y", &none, None).is_err());
         let caller = judge(&authenticator, "/grpc.health.v1.Health/Check", &none, None);
         assert_eq!(caller, Ok((Kind::Anonymous, String::new())));
+    }
+
+    #[test]
+    fn a_certificate_that_has_ended_is_good_for_nothing() {
+        let authenticator = load(&Config::default());
+        let (none, now) = (HeaderMap::new(), SystemTime::now());
+        let ada = ClientCertificate::for_test("ada").until(now);
+
+        let caller = judge(&authenticator, "/x/Y", &none, Some(&ada));
+        assert_eq!(caller, Err(Reason::Unauthenticated));
+        let health = "/grpc.health.v1.Health/Check";
+        let caller = judge(&authenticator, health, &none, Some(&ada));
+        assert_eq!(caller, Ok((Kind::Anonymous, String::new())));
+
+        let later = now + std::time::Duration::from_secs(60);
+        let ada = ClientCertificate::for_test("ada").until(later);
+        let caller = judge(&authenticator, "/x/Y", &none, Some(&ada));
+        assert_eq!(caller, Ok((Kind::Certificate, "ada".to_owned())));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use aws_lc_rs::digest;
 
-use crate::tls::ClientName;
+use crate::tls::ClientCertificate;
 
 /// How a caller has proven who it is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -62,9 +62,9 @@ impl Kind {
 }
 
 impl Caller {
-    /// The holder of a client certificate, by the name in it.
-    pub fn of_certificate(name: &ClientName) -> Self {
-        Self::new(Kind::Certificate, name.as_str())
+    /// The holder of a client certificate, by the name in it, as long as it lasts.
+    pub fn of_certificate(certificate: &ClientCertificate) -> Self {
+        Self::new(Kind::Certificate, certificate.name()).until(certificate.not_after())
     }
 
     /// A caller that has proven its name in this way.
@@ -112,6 +112,11 @@ impl Caller {
     /// When what it has shown ends.
     pub fn expires(&self) -> Option<SystemTime> {
         self.0.expires
+    }
+
+    /// Whether that has ended.
+    pub fn has_expired(&self, now: SystemTime) -> bool {
+        self.0.expires.is_some_and(|end| end <= now)
     }
 
     /// Whether this is the same caller, whatever it has shown now.

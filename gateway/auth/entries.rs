@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use super::caller::{Caller, Kind};
 use crate::names::NamePattern;
@@ -53,8 +54,9 @@ impl Audience {
 }
 
 /// The text of a file.
-pub(crate) fn read(what: &'static str, file: &Path) -> Result<String, FileError> {
-    std::fs::read_to_string(file).map_err(|error| FileError {
+pub(crate) fn read(what: &'static str, file: &Path) -> Result<Zeroizing<String>, FileError> {
+    let text = std::fs::read_to_string(file).map(Zeroizing::new);
+    text.map_err(|error| FileError {
         what,
         file: file.to_owned(),
         mistakes: vec![(0, error.to_string())],

@@ -26,9 +26,14 @@ impl Access {
         let left = expires.duration_since(SystemTime::now());
         let left = left.unwrap_or_default();
         let end = Instant::now().checked_add(left)?;
-        let notice = end - NOTICE.min(left / 2);
+        let notice = end - notice(left);
         Some(Expiry { notice, end })
     }
+}
+
+/// How long before the end it is told of, where there is so much time left.
+pub(crate) fn notice(left: Duration) -> Duration {
+    NOTICE.min(left / 2)
 }
 
 /// The end of a stream whose caller's credentials have ended.

@@ -2,12 +2,12 @@
 
 use aws_lc_rs::digest;
 
-/// The SHA-256 of a key or a token.
+/// The SHA-256 of a key, a token, or a file of such.
 pub(super) type Hash = [u8; digest::SHA256_OUTPUT_LEN];
 
 /// The hash of a text.
-pub(super) fn of(text: &str) -> Hash {
+pub(super) fn of(text: impl AsRef<[u8]>) -> Hash {
     let mut hash = Hash::default();
-    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_ref()).as_ref());
     hash
 }

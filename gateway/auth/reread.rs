@@ -2,11 +2,16 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
+use super::hash::{self, Hash};
+
 /// A file that is read again and again.
 pub(super) struct Reread<'f> {
     what: &'static str,
     file: Option<&'f Path>,
-    text: Option<Vec<u8>>,
+    /// What was in it, by its hash: it may hold secrets.
+    read: Option<Hash>,
     rejected: Option<String>,
 }
 
@@ -16,7 +21,7 @@ impl<'f> Reread<'f> {
             what,
             file,
             // It may have changed since it was first read.
-            text: None,
+            read: None,
             rejected: None,
         }
     }
@@ -31,15 +36,16 @@ impl<'f> Reread<'f> {
         read: impl FnOnce(&Path) -> Result<T, E>,
     ) -> Option<T> {
         let file = self.file?;
-        let text = std::fs::read(file).ok();
-        if text.is_some() && text == self.text {
+        let text = std::fs::read(file).ok().map(Zeroizing::new);
+        let there = text.map(|text| hash::of(&*text));
+        if there.is_some() && there == self.read {
             return None;
         }
         match read(file) {
             Ok(fresh) => {
                 tracing::debug!(file = %file.display(), "took over the {}", self.what);
                 self.rejected = None;
-                self.text = text;
+                self.read = there;
                 Some(fresh)
             }
             Err(error) => {

@@ -5,17 +5,18 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 use serde_json::Value;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Config, Problem, Problems, Source, environment, suggestion};
 
 /// What a configuration is loaded from, besides the defaults.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// The TOML file; none given: the one that `JETGATE_CONFIG` names, if any.
     pub file: Option<PathBuf>,
@@ -24,6 +25,19 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// Flag (with dashes), key and value, in the order of the command line.
     pub flags: Vec<(&'static str, &'static str, String)>,
+}
+
+/// Without values: passwords are among them.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        let flags: Vec<_> = self.flags.iter().map(|(flag, ..)| flag).collect();
+        f.debug_struct("Sources")
+            .field("file", &self.file)
+            .field("environment", &variables)
+            .field("flags", &flags)
+            .finish()
+    }
 }
 
 pub(super) fn load(sources: &Sources) -> Result<Config, Problems> {
@@ -89,6 +103,13 @@ struct Layers {
     keys: Vec<String>,
     sources: HashMap<String, Source>,
     problems: Vec<Problem>,
+}
+
+/// Our copies of secrets leave nothing in memory.
+impl Drop for Layers {
+    fn drop(&mut self) {
+        wipe(&mut self.values);
+    }
 }
 
 impl Layers {
@@ -204,7 +225,7 @@ impl Layers {
     }
 
     fn finish(mut self) -> Result<Config, Problems> {
-        let config = match Config::deserialize(self.values) {
+        let config = match Config::deserialize(&self.values) {
             Ok(config) => config,
             Err(error) => {
                 let message = error.to_string();
@@ -225,14 +246,14 @@ impl Layers {
             problem.source = self.sources.get(&problem.key).cloned().unwrap_or_default();
             self.problems.push(problem);
         }
-        Problems::check(self.problems)?;
+        Problems::check(std::mem::take(&mut self.problems))?;
         Ok(config)
     }
 }
 
 fn read_toml(path: &Path) -> Result<toml::Table, String> {
-    let text =
-        fs::read_to_string(path).map_err(|error: io::Error| format!("cannot read: {error}"))?;
+    let text = fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|error: io::Error| format!("cannot read: {error}"))?;
     // Only the message and the line: the library's full text quotes the line, which may hold a
     // password.
     text.parse::<toml::Table>().map_err(|error| {
@@ -254,7 +275,16 @@ fn pointer(key: &str) -> String {
 
 fn replace(tree: &mut Value, key: &str, value: Value) {
     if let Some(place) = tree.pointer_mut(&pointer(key)) {
-        *place = value;
+        wipe(&mut std::mem::replace(place, value));
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

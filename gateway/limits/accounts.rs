@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::{Account, Config};
+use super::{Account, Config, network};
 use crate::auth::{Caller, Kind, Owner};
 use crate::metrics::Metrics;
 use crate::tenants::Tenant;
@@ -101,17 +101,6 @@ fn key(caller: &Caller, peer: Option<SocketAddr>) -> Key {
         (Kind::Anonymous, Some(peer)) => Key::Address(network(peer.ip())),
         (Kind::Anonymous, None) => Key::Unknown,
         _ => Key::Caller(caller.owner()),
-    }
-}
-
-/// The address, and of IPv6 the network that one customer has.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-        address => address,
     }
 }
 

@@ -1,6 +1,12 @@
 //! One public connection: the settings of its protocol, and its life from preface to GOAWAY.
 
-use std::{convert::Infallible, fmt::Display, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt::Display,
+    net::SocketAddr,
+    pin::pin,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -28,9 +34,10 @@ use super::{
     turns::Turns,
 };
 use crate::{
+    auth::notice,
     config::ByteSize,
     metrics::{Metrics, Refusal},
-    tls::{self, ClientName, Tls},
+    tls::{self, ClientCertificate, HandshakeError, Tls},
 };
 
 /// hyper wants no less for what it buffers of a connection of HTTP/1.1.
@@ -165,9 +172,12 @@ impl Connection {
         match self.stop.run_until_cancelled(tls.accept(stream)).await {
             None => {}
             Some(Ok(stream)) => {
-                let client = tls::client_name(&stream);
+                let client = tls::client_certificate(&stream);
                 self.serve_stream(stream, preface::ENCRYPTED, info, client, service)
                     .await;
+            }
+            Some(Err(error @ HandshakeError::Certificate(_))) => {
+                self.refuse(Refusal::Certificate, peer, Some(&error));
             }
             Some(Err(error)) => self.refuse(Refusal::Handshake, peer, Some(&error)),
         }
@@ -178,7 +188,7 @@ impl Connection {
         stream: I,
         what_this_is: &str,
         info: TcpConnectInfo,
-        client: Option<ClientName>,
+        client: Option<ClientCertificate>,
         service: S,
     ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -198,6 +208,7 @@ impl Connection {
             Some(Err(late)) => return self.refuse(Refusal::Protocol, peer, Some(&late)),
         };
 
+        let age = self.age(client.as_ref());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddr(peer));
             if let Some(client) = &client {
@@ -209,17 +220,29 @@ impl Connection {
         let io = TokioIo::new(Turns::new(stream));
         match (protocol, &self.http1) {
             (Protocol::Http1, Some(http1)) => {
-                self.finish(http1.serve_connection(io, service), peer).await;
+                self.finish(http1.serve_connection(io, service), peer, age)
+                    .await;
             }
             _ => {
-                self.finish(self.http2.serve_connection(io, service), peer)
+                self.finish(self.http2.serve_connection(io, service), peer, age)
                     .await;
             }
         }
     }
 
+    /// The age at which this connection goes. Not the same for all: connections that were opened together would come
+    /// back together. One whose client has shown a certificate goes before that ends, as the client may have a new one.
+    fn age(&self, client: Option<&ClientCertificate>) -> Option<Duration> {
+        let usual = self.age.map(|age| age.mul_f64(0.9 + 0.2 * fastrand::f64()));
+        let end = client.and_then(ClientCertificate::not_after).map(|end| {
+            let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+            left - notice(left)
+        });
+        usual.into_iter().chain(end).min()
+    }
+
     /// Lets a connection live until it ends, or is too old, or the gateway stops.
-    async fn finish<C>(&self, connection: C, peer: SocketAddr)
+    async fn finish<C>(&self, connection: C, peer: SocketAddr, age: Option<Duration>)
     where
         C: GracefulConnection<Error: Display>,
     {
@@ -230,7 +253,7 @@ impl Connection {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
-            () = old_age(self.age) => {
+            () = old_age(age) => {
                 connection.as_mut().graceful_shutdown();
                 match timeout(self.grace, connection).await {
                     Ok(result) => result,
@@ -244,11 +267,10 @@ impl Connection {
     }
 }
 
-/// Waits for the age at which this connection goes. Not the same for all: connections that were
-/// opened together would come back together.
+/// Waits for the age at which a connection goes.
 async fn old_age(age: Option<Duration>) {
     match age {
-        Some(age) => tokio::time::sleep(age.mul_f64(0.9 + 0.2 * fastrand::f64())).await,
+        Some(age) => tokio::time::sleep(age).await,
         None => std::future::pending().await,
     }
 }

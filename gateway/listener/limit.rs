@@ -8,6 +8,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::limits::network;
 use crate::metrics::Refusal;
 
 /// The slots that connections take. Clones share them.
@@ -62,6 +63,7 @@ struct Addresses {
 
 impl Addresses {
     fn take(&self, address: IpAddr) -> Result<OfAddress, Refusal> {
+        let address = network(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_default();
         if *count >= self.most {
@@ -90,5 +92,24 @@ impl Drop for OfAddress {
                 open.remove(&self.address);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let limit = Limit::new(10, 1);
+        let take = |address: &str| limit.take(Some(address.parse().unwrap()));
+
+        let first = take("2001:db8:1:2::1");
+        assert!(first.is_ok());
+        assert!(matches!(take("2001:db8:1:2::2"), Err(Refusal::AddressFull)));
+        assert!(take("2001:db8:1:3::1").is_ok());
+
+        drop(first);
+        assert!(take("2001:db8:1:2::2").is_ok());
     }
 }

@@ -43,7 +43,12 @@ impl Refusals {
             return;
         };
         let (listener, error) = (self.listener, error.map(tracing::field::display));
-        if refusal.is_of_limit() {
+        if refusal == Refusal::Certificate {
+            tracing::info!(
+                target: "jetgate::audit", event = "unauthenticated", by = "certificate", listener, %peer, error, left_out,
+                "caller refused",
+            );
+        } else if refusal.is_of_limit() {
             tracing::warn!(listener, %peer, why = refusal.label(), left_out, "connection refused");
         } else {
             tracing::info!(listener, %peer, why = refusal.label(), error, left_out, "connection refused");

@@ -18,6 +18,11 @@ const BUCKETS: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 ];
 
+/// Upper bounds in seconds of the time that callers work on a message.
+const WORK: [f64; 12] = [
+    0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+];
+
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Settlement {
     kind: &'static str,
@@ -35,6 +40,7 @@ pub struct Consuming {
     delivered: Counter,
     redelivered: Counter,
     settlements: Family<Settlement, Counter>,
+    answers: Histogram,
     confirmations: Histogram,
     sessions: Gauge,
     outstanding: Gauge,
@@ -48,6 +54,7 @@ impl Consuming {
             delivered: Counter::default(),
             redelivered: Counter::default(),
             settlements: Family::default(),
+            answers: Histogram::new(WORK),
             confirmations: Histogram::new(BUCKETS),
             sessions: Gauge::default(),
             outstanding: Gauge::default(),
@@ -73,6 +80,9 @@ impl Consuming {
         ];
         let name = "jetgate_settlements";
         catalogue.add(name, help, &labels, self.settlements.clone());
+        let help = "From a session's delivery of a message to the first word of its caller: ack, nak or term";
+        let name = "jetgate_delivery_settle_seconds";
+        catalogue.add(name, help, &[], self.answers.clone());
         let help =
             "From sending an acknowledgement to JetStream's confirmation, where one is asked for";
         let name = "jetgate_settlement_confirm_seconds";
@@ -110,6 +120,11 @@ impl Consuming {
             outcome: outcome.label(),
         };
         self.settlements.get_or_create(&settlement).inc_by(count);
+    }
+
+    /// Takes note of the first word of a caller on a delivery.
+    pub fn answered(&self, after: Duration) {
+        self.answers.observe(after.as_secs_f64());
     }
 
     /// Takes note of a confirmation.

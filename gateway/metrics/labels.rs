@@ -52,6 +52,8 @@ pub enum Refusal {
     AddressFull,
     /// No TLS connection came about.
     Handshake,
+    /// The client's certificate is not good, or missing.
+    Certificate,
     /// It did not speak what is served, or not in time.
     Protocol,
     /// It came from a proxy that did not say, as it should, whose it is.
@@ -103,11 +105,13 @@ impl DroppedSpans {
 }
 
 impl Refusal {
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Full,
         Self::AddressFull,
         Self::Handshake,
+        Self::Certificate,
         Self::Protocol,
+        Self::ProxyHeader,
     ];
 
     pub(crate) fn label(self) -> &'static str {
@@ -115,6 +119,7 @@ impl Refusal {
             Self::Full => "full",
             Self::AddressFull => "address_full",
             Self::Handshake => "handshake",
+            Self::Certificate => "certificate",
             Self::Protocol => "protocol",
             Self::ProxyHeader => "proxy_header",
         }

@@ -76,7 +76,7 @@ impl Listener {
         let help = "Callers' connections that were not served, by reason";
         let why = [label(
             "why",
-            "full, address_full, handshake, protocol, proxy_header",
+            "full, address_full, handshake, certificate, protocol, proxy_header",
         )];
         let name = "jetgate_refused_connections";
         catalogue.add(name, help, &why, self.refused_connections.clone());

@@ -15,7 +15,7 @@ use tower::Service;
 use crate::auth::{Access, Authenticator, KeyLookup, Refusal};
 use crate::error::Error;
 use crate::listener::PeerAddr;
-use crate::tls::ClientName;
+use crate::tls::ClientCertificate;
 
 /// The layer's service.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ impl<S> Authenticate<S> {
 
     fn admit<B>(&self, request: &Request<B>) -> Result<Access, Refusal> {
         let (path, headers) = (request.uri().path(), request.headers());
-        let certificate = request.extensions().get::<ClientName>();
+        let certificate = request.extensions().get::<ClientCertificate>();
         self.authenticator
             .admit(path, headers, certificate, peer(request))
     }

@@ -75,6 +75,7 @@ impl Session {
                 id: 0,
                 bytes: 0,
                 attempt: subject.delivered,
+                delivered: None,
                 deadline: now + left,
                 // How long ago it was delivered is not known.
                 extension: extension.map(|extension| Extension {

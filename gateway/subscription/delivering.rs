@@ -191,6 +191,7 @@ impl Session {
                     id: self.labeller.delivered() + 1,
                     bytes: delivery.size,
                     attempt,
+                    delivered: Some(arrival),
                     deadline,
                     extension: self.extension(attempt, arrival),
                 },

@@ -33,6 +33,8 @@ pub struct Entry {
     pub bytes: u64,
     /// Which delivery of the message it is, from 1.
     pub attempt: u64,
+    /// When it was delivered, where the session did that.
+    pub delivered: Option<Instant>,
     /// When it expires.
     pub deadline: Instant,
     /// When the session asks for more time by itself.
@@ -148,19 +150,28 @@ impl InFlight {
     }
 
     /// Takes note that the caller settled a delivery, and that JetStream has yet to say so.
-    pub fn begin_settling(&mut self, key: Key) {
+    ///
+    /// Says when it was delivered, where that is the first word of it.
+    pub fn begin_settling(&mut self, key: Key) -> Option<Instant> {
         self.answered();
-        if self.out.contains_key(&key) {
-            self.settling.insert(key);
-        }
+        let entry = self.out.get(&key)?;
+        let is_first = self.settling.insert(key);
+        entry.delivered.filter(|_| is_first)
     }
 
     /// The same of everything up to a delivery (ack policy all).
-    pub fn begin_settling_through(&mut self, key: Key) {
-        self.answered();
+    pub fn begin_settling_through(&mut self, key: Key) -> Option<Instant> {
+        let delivered = self.begin_settling(key);
         let keys = self.out.keys().copied();
         let keys = keys.filter(|it| it.consumer_sequence <= key.consumer_sequence);
         self.settling.extend(keys);
+        delivered
+    }
+
+    /// When a delivery was made of which the caller has said nothing yet.
+    pub fn unsettled_since(&self, key: Key) -> Option<Instant> {
+        let entry = self.out.get(&key)?;
+        entry.delivered.filter(|_| !self.settling.contains(&key))
     }
 
     /// Takes note that the caller settled a delivery.

@@ -13,13 +13,17 @@ impl Session {
         if notice.consumer != self.facts.fingerprint {
             return;
         }
+        if !matches!(notice.change, Change::Extended(_) | Change::Refused) {
+            let delivered = self.book.unsettled_since(notice.key);
+            self.note_answer_to(delivered, Instant::now());
+        }
         match notice.change {
             Change::Settled => {
                 self.source.settled(notice.key.stream_sequence);
                 self.book.settle_message(notice.key.stream_sequence);
             }
             Change::Returned => self.book.settle(notice.key),
-            Change::Refused => self.begin_settling(notice.key),
+            Change::Refused => self.begin_settling(notice.key, Instant::now()),
             Change::SettledThrough => {
                 self.source.settled_through(notice.key.stream_sequence);
                 self.book.settle_through(notice.key);

@@ -149,16 +149,26 @@ impl Session {
         if own.settlement == Settlement::InProgress {
             return;
         }
+        let now = Instant::now();
         for found in &own.deliveries {
-            self.begin_settling(found.key);
+            self.begin_settling(found.key, now);
         }
     }
 
     /// The caller has settled a delivery, and what goes with it.
-    pub(super) fn begin_settling(&mut self, key: Key) {
-        match self.facts.terms.ack_policy {
+    pub(super) fn begin_settling(&mut self, key: Key, now: Instant) {
+        let delivered = match self.facts.terms.ack_policy {
             AckPolicy::All => self.book.begin_settling_through(key),
             _ => self.book.begin_settling(key),
+        };
+        self.note_answer_to(delivered, now);
+    }
+
+    /// Measures how long the caller had a delivery that was made then.
+    pub(super) fn note_answer_to(&self, delivered: Option<Instant>, now: Instant) {
+        if let Some(delivered) = delivered {
+            let metrics = &self.shared.metrics.consuming;
+            metrics.answered(now.saturating_duration_since(delivered));
         }
     }
 

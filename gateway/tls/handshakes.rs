@@ -13,8 +13,13 @@ use tokio::sync::Semaphore;
 pub(super) struct Handshakes(Semaphore);
 
 impl Handshakes {
+    /// So many at a time; 0 is half of the processors, one at least.
     pub(super) fn new(most: u32) -> Self {
-        Self(Semaphore::new(most as usize))
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        Self(Semaphore::new(match most {
+            0 => (processors() / 2).max(1),
+            most => most as usize,
+        }))
     }
 
     /// Does this work by turns, each of which ends where it waits. Those who wait for a turn get it in their order.

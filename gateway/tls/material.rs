@@ -3,21 +3,21 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
-    server::WebPkiClientVerifier,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
     sign::CertifiedKey,
 };
 use thiserror::Error;
 use x509_cert::der::Decode as _;
 use zeroize::Zeroize as _;
 
-use super::{Config, by_name::ByName};
+use super::{Config, by_name::ByName, client_certificate};
 
 /// Certificates, keys and authorities, as they were read.
 #[derive(PartialEq)]
@@ -101,7 +101,13 @@ impl Material {
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        Ok(builder.with_cert_resolver(Arc::new(keys)))
+        let mut config = builder.with_cert_resolver(Arc::new(keys));
+        if self.client_authorities.is_some() {
+            // A session that is resumed is not verified again, whatever its certificate has come to.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        Ok(config)
     }
 
     /// When the first of the certificates ends.
@@ -140,8 +146,7 @@ impl Chain {
 
     fn expiry(&self) -> Option<SystemTime> {
         let leaf = x509_cert::Certificate::from_der(self.certificates.first()?).ok()?;
-        let end: Duration = leaf.tbs_certificate.validity.not_after.to_unix_duration();
-        SystemTime::UNIX_EPOCH.checked_add(end)
+        client_certificate::end(&leaf.tbs_certificate)
     }
 }
 

@@ -207,13 +207,32 @@ impl TlsClient {
     /// A channel whose connections are opened when they are needed.
     pub(crate) fn channel(&self, address: SocketAddr, name: &'static str) -> Channel {
         let client = self.clone();
-        Endpoint::from_shared(format!("http://{name}"))
-            .unwrap()
-            .connect_with_connector_lazy(service_fn(move |_| {
-                let client = client.clone();
-                async move { client.connect(address, name).await.map(TokioIo::new) }
-            }))
+        channel_of(move || client.clone(), address, name)
     }
+
+    /// The same, and it takes up TLS sessions again where it can (RFC 8446, section 2.2).
+    pub(crate) fn resuming(&self) -> Self {
+        let mut config = ClientConfig::clone(self.connector.config());
+        config.resumption = rustls::client::Resumption::default();
+        Self {
+            connector: TlsConnector::from(Arc::new(config)),
+            ..self.clone()
+        }
+    }
+}
+
+/// A channel each of whose connections is another client's, as of one whose certificate is renewed.
+pub(crate) fn channel_of(
+    client: impl Fn() -> TlsClient + Send + Sync + 'static,
+    address: SocketAddr,
+    name: &'static str,
+) -> Channel {
+    Endpoint::from_shared(format!("http://{name}"))
+        .unwrap()
+        .connect_with_connector_lazy(service_fn(move |_| {
+            let client = client();
+            async move { client.connect(address, name).await.map(TokioIo::new) }
+        }))
 }
 
 fn provider() -> Arc<CryptoProvider> {

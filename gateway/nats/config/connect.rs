@@ -4,8 +4,6 @@ use std::io;
 
 use async_nats::{ConnectOptions, ServerAddr};
 
-use crate::config::Secret;
-
 use super::{Config, server_urls::UrlCredentials};
 
 impl Config {
@@ -25,9 +23,9 @@ impl Config {
         match self.url.credentials() {
             Some(UrlCredentials::User(user, password)) => {
                 shared.user = Some(user);
-                shared.password = Some(Secret::new(password));
+                shared.password = Some(password);
             }
-            Some(UrlCredentials::Token(token)) => shared.token = Some(Secret::new(token)),
+            Some(UrlCredentials::Token(token)) => shared.token = Some(token),
             None => {}
         }
         let alone = |url| Self {
@@ -69,8 +67,10 @@ impl Config {
         }
         // The library takes no credentials from URLs by itself.
         Ok(match self.url.credentials() {
-            Some(UrlCredentials::User(user, password)) => options.user_and_password(user, password),
-            Some(UrlCredentials::Token(token)) => options.token(token),
+            Some(UrlCredentials::User(user, password)) => {
+                options.user_and_password(user, password.expose().to_owned())
+            }
+            Some(UrlCredentials::Token(token)) => options.token(token.expose().to_owned()),
             None => options,
         })
     }

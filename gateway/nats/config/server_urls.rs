@@ -4,7 +4,9 @@ use std::{fmt, str::FromStr};
 
 use async_nats::ServerAddr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::config::Secret;
 
 /// One or more server URLs; what stands before an `@` is shown as `[redacted]`.
 #[derive(Clone, Eq, PartialEq)]
@@ -44,8 +46,11 @@ impl ServerUrls {
         let (before, _) = url.rsplit_once('@')?;
         let before = before.split_once("://").map_or(before, |(_, rest)| rest);
         Some(match before.split_once(':') {
-            Some((user, password)) => UrlCredentials::User(decode(user), decode(password)),
-            None => UrlCredentials::Token(decode(before)),
+            Some((user, password)) => UrlCredentials::User(
+                decode(user).as_str().to_owned(),
+                Secret::new(decode(password).as_str()),
+            ),
+            None => UrlCredentials::Token(Secret::new(decode(before).as_str())),
         })
     }
 }
@@ -61,14 +66,14 @@ impl Drop for ServerUrls {
 #[derive(Eq, PartialEq)]
 pub(super) enum UrlCredentials {
     /// `user:password@`
-    User(String, String),
+    User(String, Secret),
     /// `token@`
-    Token(String),
+    Token(Secret),
 }
 
 /// Replaces `%40` and the like, which is how a password holds an `@` or a `/` in a URL.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
+fn decode(text: &str) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
         let escaped = tail.get(..2).filter(|_| first == b'%');
@@ -84,7 +89,7 @@ fn decode(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 impl Default for ServerUrls {
@@ -197,9 +202,9 @@ mod tests {
     fn credentials_are_read_as_other_clients_do() {
         let credentials = |text: &str| text.parse::<ServerUrls>().unwrap().credentials();
 
-        let user = UrlCredentials::User("ada".to_owned(), "p@ss%".to_owned());
+        let user = UrlCredentials::User("ada".to_owned(), Secret::new("p@ss%"));
         assert!(credentials("nats://n0,nats://ada:p%40ss%@n1:4222") == Some(user));
-        assert!(credentials("token@n2") == Some(UrlCredentials::Token("token".to_owned())));
+        assert!(credentials("token@n2") == Some(UrlCredentials::Token(Secret::new("token"))));
         assert!(credentials("nats://n1").is_none());
     }
 

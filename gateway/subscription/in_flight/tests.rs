@@ -20,9 +20,32 @@ fn entry(id: u64, bytes: u64, deadline: Instant) -> Entry {
         id,
         bytes,
         attempt: 1,
+        delivered: None,
         deadline,
         extension: None,
     }
+}
+
+#[test]
+fn the_first_word_of_a_delivery_tells_when_it_was_made() {
+    let now = Instant::now();
+    let mut book = InFlight::new(Amount {
+        messages: 2,
+        bytes: 10,
+    });
+    let delivered = Some(now);
+    book.deliver(
+        key(1),
+        Entry {
+            delivered,
+            ..entry(1, 1, now)
+        },
+    );
+    assert_eq!(book.unsettled_since(key(1)), delivered);
+    assert_eq!(book.begin_settling(key(1)), delivered);
+    assert_eq!(book.begin_settling(key(1)), None);
+    assert_eq!(book.unsettled_since(key(1)), None);
+    assert_eq!(book.begin_settling(key(2)), None);
 }
 
 #[derive(Clone, Debug)]

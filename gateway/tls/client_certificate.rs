@@ -1,9 +1,12 @@
-//! The name in a client's certificate.
+//! What a client's certificate says: whom it is for, and until when.
 
-use std::{fmt, sync::Arc};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use x509_cert::{
-    Certificate,
+    Certificate, TbsCertificate,
     der::{Decode as _, asn1::Ia5String},
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
@@ -11,13 +14,15 @@ use x509_cert::{
 /// The longest name, in bytes.
 const LONGEST: usize = 1_024;
 
-/// Whom a client's certificate is for: its first URI (a SPIFFE id, for example), else its first
-/// DNS name, else its subject.
+/// A client's certificate. Clones share the name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ClientName(Arc<str>);
+pub struct ClientCertificate {
+    name: Arc<str>,
+    not_after: Option<SystemTime>,
+}
 
-impl ClientName {
-    /// Reads it from a certificate that was verified; `None` where it has none.
+impl ClientCertificate {
+    /// Reads a certificate that was verified; `None` where it has no name.
     pub(crate) fn of(certificate: &[u8]) -> Option<Self> {
         let certificate = Certificate::from_der(certificate).ok()?.tbs_certificate;
         let names = certificate.get::<SubjectAltName>().ok().flatten();
@@ -35,24 +40,43 @@ impl ClientName {
         let name = uri
             .or_else(dns)
             .unwrap_or_else(|| certificate.subject.to_string());
-        is_name(&name).then(|| Self(name.into()))
+        is_name(&name).then(|| Self {
+            name: name.into(),
+            not_after: end(&certificate),
+        })
     }
 
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// Whom it is for: its first URI (a SPIFFE id, for example), else its first DNS name, else its subject.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// When it ends; `None` where it does not.
+    pub fn not_after(&self) -> Option<SystemTime> {
+        self.not_after
     }
 
     #[cfg(test)]
     pub(crate) fn for_test(name: &str) -> Self {
-        Self(name.into())
+        Self {
+            name: name.into(),
+            not_after: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn until(self, not_after: SystemTime) -> Self {
+        Self {
+            not_after: Some(not_after),
+            ..self
+        }
     }
 }
 
-impl fmt::Display for ClientName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// When a certificate ends; `None` where that is beyond what this machine's clock can say.
+pub(super) fn end(certificate: &TbsCertificate) -> Option<SystemTime> {
+    let end: Duration = certificate.validity.not_after.to_unix_duration();
+    SystemTime::UNIX_EPOCH.checked_add(end)
 }
 
 /// Whether logs and rules can name it; names in tokens have the same bounds.
@@ -75,7 +99,8 @@ mod tests {
         params.distinguished_name.push(DnType::CommonName, "ada");
         params.subject_alt_names = names;
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        ClientName::of(certificate.der()).unwrap().to_string()
+        let certificate = ClientCertificate::of(certificate.der()).unwrap();
+        certificate.name().to_owned()
     }
 
     #[test]
@@ -89,7 +114,18 @@ mod tests {
         );
         assert_eq!(name_in(vec![dns]), "orders.example.org");
         assert!(name_in(Vec::new()).contains("CN=ada"));
-        assert_eq!(ClientName::of(b"no certificate"), None);
+        assert_eq!(ClientCertificate::of(b"no certificate"), None);
+    }
+
+    #[test]
+    fn a_certificate_ends_when_it_says() {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "ada");
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+        params.not_after = end.into();
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let certificate = ClientCertificate::of(certificate.der()).unwrap();
+        assert_eq!(certificate.not_after(), Some(end));
     }
 
     #[test]
@@ -98,7 +134,7 @@ mod tests {
             let mut params = CertificateParams::default();
             params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
             let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-            assert_eq!(ClientName::of(certificate.der()), None, "{uri:?}");
+            assert_eq!(ClientCertificate::of(certificate.der()), None, "{uri:?}");
         }
     }
 }
