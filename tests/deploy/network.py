@@ -11,8 +11,9 @@ def admits(policy, port, labels=None, namespace=HERE, address=None):
                for rule in policy["spec"].get("ingress", []))
 
 
-def reaches(policy, port, labels=None, namespace=HERE, protocol="TCP"):
-    return any(_port(rule, port, protocol) and _peer(rule.get("to"), labels, namespace, None)
+def reaches(policy, port, labels=None, namespace=HERE, address=None, protocol="TCP"):
+    """Whether the policy's pods may connect to the port of a pod of these labels, or of an address outside the cluster."""
+    return any(_port(rule, port, protocol) and _peer(rule.get("to"), labels, namespace, address)
                for rule in policy["spec"].get("egress", []))
 
 
@@ -38,13 +39,16 @@ def _matches(peer, labels, namespace, address):
     return in_namespace and peer.get("podSelector", {}).get("matchLabels", {}).items() <= labels.items()
 
 
-def check(test, policy, container):
-    """Kubelets are let in by the node that they run on, and by nodeCIDRs where a plug-in does not do that."""
+def check(test, policy, container, edge, keys):
+    """With an edge in front, and keys of token issuers to be got, or without.
+
+    Kubelets are let in by the node that they run on, and by nodeCIDRs where a plug-in does not do that.
+    """
     test.assertEqual(sorted(policy["spec"]["policyTypes"]), ["Egress", "Ingress"])
     fenced = not admits(policy, "grpc", {"app": "caller"})
     pod = {"app": "any"}
+    test.assertEqual(admits(policy, "grpc", pod, namespace="ingress"), fenced or edge)
     if fenced:
-        test.assertTrue(admits(policy, "grpc", pod, namespace="ingress"))
         test.assertTrue(admits(policy, container["readinessProbe"]["httpGet"]["port"], address="10.0.3.4"))
         test.assertFalse(admits(policy, "admin", address="192.0.2.1"))
     test.assertTrue(admits(policy, "admin", pod, namespace="monitoring"))
@@ -53,6 +57,7 @@ def check(test, policy, container):
     test.assertFalse(admits(policy, "grpc", pod, namespace="monitoring"))
     name = policy["spec"]["podSelector"]["matchLabels"]
     test.assertTrue(admits(policy, "grpc", name | {"app.kubernetes.io/component": "test"}))
-    test.assertTrue(reaches(policy, 53, {"k8s-app": "kube-dns"}, "kube-system", "UDP"))
+    test.assertTrue(reaches(policy, 53, {"k8s-app": "kube-dns"}, "kube-system", protocol="UDP"))
     test.assertTrue(reaches(policy, 4222, {"app.kubernetes.io/name": "nats"}))
-    test.assertFalse(reaches(policy, 443, pod, "elsewhere"))
+    test.assertEqual(reaches(policy, 443, pod, "elsewhere"), keys)
+    test.assertFalse(reaches(policy, 8080, pod, "elsewhere"))

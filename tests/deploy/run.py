@@ -23,6 +23,7 @@ TOOLS = {
     "PROMETHEUS": "prometheus",
     "NATS_EXPORTER": "nats-exporter",
     "HADOLINT": "hadolint",
+    "DOCKER_COMPOSE": "docker-compose",
     "NATS_SERVER": "nats-server",
     "GRPCURL": "grpcurl",
     "ENVOY": "envoy",
@@ -37,7 +38,7 @@ SCRIPTS = {
 }
 
 # Programs of the machine, for tests that are optional.
-INSTALLED = {"KUBECTL": "kubectl", "DOCKER_COMPOSE": "docker-compose"}
+INSTALLED = {"KUBECTL": "kubectl"}
 
 
 def said(*command):

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -78,6 +79,25 @@ CASES = {
         "40m",
         {f"jetgate_outstanding_messages{{{A}}}": "5x60", f'jetgate_settlements_total{{{A}, kind="ack"}}': "9x60"},
         {f"jetgate_outstanding_messages{{{A}}}": "5x60", f'jetgate_settlements_total{{{A}, kind="ack"}}': "9+1x60"},
+    ),
+    # Three sessions that get nothing, each of which is opened anew every half an hour (max_stream_age).
+    "JetgateHeldByAcks": (
+        "90m",
+        {f'jetgate_stalled_sessions{{{A}, reason="MAX_ACK_PENDING"}}': "3x120",
+         f'jetgate_session_stalls_total{{{A}, reason="MAX_ACK_PENDING"}}': "3+0.1x120"},
+        # Work that takes long, in windows that are full, while messages wait.
+        {f'jetgate_stalled_sessions{{{A}, reason="WINDOW_FULL"}}': "3x120",
+         f'jetgate_session_stalls_total{{{A}, reason="WINDOW_FULL"}}': "3x120",
+         f'jetgate_stalled_sessions{{{A}, reason="NO_MESSAGES"}}': "3x120",
+         f'jetgate_session_stalls_total{{{A}, reason="NO_MESSAGES"}}': "3x120"},
+    ),
+    "JetgateHeldByAcks (a limit that all share in turn)": (
+        "90m",
+        {f'jetgate_stalled_sessions{{{A}, reason="MAX_ACK_PENDING"}}': "0x30 2x90",
+         f'jetgate_session_stalls_total{{{A}, reason="MAX_ACK_PENDING"}}': "5x30 7x90"},
+        # A message a minute for three sessions, of which one works at a time.
+        {f'jetgate_stalled_sessions{{{A}, reason="MAX_ACK_PENDING"}}': "2x120",
+         f'jetgate_session_stalls_total{{{A}, reason="MAX_ACK_PENDING"}}': "2+1x120"},
     ),
     "JetgateDeadLetters": (
         "15m", {f"jetgate_dead_letters_total{{{A}}}": "0x9 1x20"}, {f"jetgate_dead_letters_total{{{A}}}": "7x30"},
@@ -202,32 +222,63 @@ def rules():
             yield from group["rules"]
 
 
-def scenario(name, at, series, fires):
-    alert = name.split(" ")[0]
+def scenario(name, at, series, **fires):
+    """What becomes of the series; `fires` are labels of alerts, with whether such a one fires."""
     return {
         "name": name,
         "interval": "1m",
         "input_series": [{"series": series, "values": values} for series, values in series.items()],
         "promql_expr_test": [{
-            "expr": f'count(ALERTS{{alertname="{alert}", alertstate="firing"}})',
+            "expr": f'count(ALERTS{{{label}="{value}", alertstate="firing"}})',
             "eval_time": at,
-            "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
-        }],
+            "exp_samples": [{"labels": "{}", "value": 1}] if is_firing else [],
+        } for label, alerts in fires.items() for value, is_firing in alerts.items()],
     }
 
 
 class Alerts(unittest.TestCase):
-    @needs("PROMTOOL")
-    def test_fire_when_they_should_and_only_then(self):
-        tests = []
-        for name, (at, firing, quiet) in CASES.items():
-            tests += [scenario(f"{name} fires", at, firing, True), scenario(f"{name} is quiet", at, quiet, False)]
+    def judge(self, *tests):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "tests.json"
             file.write_text(json.dumps({"rule_files": [str(rule) for rule in RULES], "tests": tests}))
             done = subprocess.run([os.environ["PROMTOOL"], "test", "rules", str(file)],
                                   capture_output=True, text=True, timeout=300, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    @needs("PROMTOOL")
+    def test_fire_when_they_should_and_only_then(self):
+        tests = []
+        for name, (at, firing, quiet) in CASES.items():
+            alert = name.split(" ")[0]
+            tests += [scenario(f"{name} fires", at, firing, alertname={alert: True}),
+                      scenario(f"{name} is quiet", at, quiet, alertname={alert: False})]
+        self.judge(*tests)
+
+    @needs("PROMTOOL")
+    def test_long_work_is_a_warning_at_most_and_a_consumer_at_its_limit_critical(self):
+        """The exporter tells the same of both; only the gateway knows which it is."""
+        exporter = {
+            f"up{{{A}}}": "1x120",
+            f"nats_consumer_num_pending{{{CONSUMER}}}": "5x120",
+            f"nats_consumer_num_ack_pending{{{CONSUMER}}}": "3x120",
+            f"nats_consumer_delivered_consumer_seq{{{CONSUMER}}}": "7x120",
+        }
+
+        def stalled(reason):
+            return exporter | {f'{name}{{{A}, reason="{reason}"}}': "3x120"
+                               for name in ("jetgate_stalled_sessions", "jetgate_session_stalls_total")}
+
+        self.judge(*(
+            scenario(reason, "90m", stalled(reason), severity={"critical": is_critical},
+                     alertname={"ConsumerHeldByAcks": True, "JetgateHeldByAcks": is_critical})
+            for reason, is_critical in [("WINDOW_FULL", False), ("MAX_ACK_PENDING", True)]))
+
+    def test_reasons_are_those_of_the_contract(self):
+        contract = (ROOT / "proto" / "jetgate" / "v1" / "session.proto").read_text()
+        reasons = [reason for rule in rules() for reason in re.findall(r'\breason="(\w+)"', rule["expr"])]
+        self.assertTrue(reasons)
+        for reason in reasons:
+            self.assertIn(f"  STALL_REASON_{reason} = ", contract)
 
     def test_each_has_a_case(self):
         self.assertEqual({rule["alert"] for rule in rules()}, {name.split(" ")[0] for name in CASES})

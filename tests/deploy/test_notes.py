@@ -53,7 +53,8 @@ class Notes(unittest.TestCase):
 
     def test_the_test_is_named_where_it_can_succeed(self):
         keys = Callers.WAYS["keys"]
-        for values, named in [(matrix.ANYBODY, True), (keys, True), (merged(keys, {"test": {"apiKeySecret": ""}}), False)]:
+        for values, named in [(matrix.ANYBODY, True), (keys, True), (merged(keys, {"test": {"apiKeySecret": ""}}), False),
+                              ({"config": {"auth": {"token_issuers_file": "/etc/jetgate/more/issuers.toml"}}}, False)]:
             self.assertEqual("helm test jg --namespace messaging" in notes(values), named)
 
     def test_commands_have_what_the_gateway_asks_for(self):

@@ -120,6 +120,32 @@ class Rules(unittest.TestCase):
                 else:
                     self.refused(values, "terminationGracePeriodSeconds is")
 
+    def test_a_network_policy_that_keeps_out_the_edge_is_refused(self):
+        elsewhere, address = {"namespaceSelector": {}}, {"ipBlock": {"cidr": "192.0.2.0/24"}}
+        for edge in (
+            {"ingress": {"enabled": True, "hosts": ["jetgate.example.com"], "tlsSecret": "edge-tls"}},
+            {"gatewayAPI": {"enabled": True, "parentRefs": [{"name": "public"}]}},
+        ):
+            for policy, fits in [
+                ({}, False),
+                ({"clients": []}, False),
+                ({"clients": [{"podSelector": {"matchLabels": {"app": "caller"}}}]}, False),
+                ({"ingress": [elsewhere]}, True),
+                # A controller in the release's own namespace.
+                ({"clients": [], "ingress": [{"podSelector": {}}]}, True),
+                ({"clients": [{"podSelector": {}}, elsewhere]}, True),
+                ({"clients": [address]}, True),
+                ({"enabled": False}, True),
+            ]:
+                # The profile has the policy on.
+                values = merged(ANYBODY, edge, {"networkPolicy": policy})
+                with self.subTest(edge=edge, policy=policy):
+                    if fits:
+                        chart.render(values, profiles=["values-ha.yaml"])
+                    else:
+                        with self.assertRaisesRegex(Refused, r"in networkPolicy\.ingress"):
+                            chart.render(values, profiles=["values-ha.yaml"])
+
     def test_what_belongs_together_is_asked_for(self):
         for values, says in [
             ({"tls": {"clientCA": {"existingSecret": "ca"}}}, "tls.clientCA needs a certificate"),
@@ -163,6 +189,8 @@ class Chart(unittest.TestCase):
         chart.render(ANYBODY, profiles=["values-ha.yaml"])
         chart.render(profiles=["values-mtls.yaml"])
         chart.render(profiles=["values-ha.yaml", "values-mtls.yaml"])
+        chart.render(profiles=["values-service-accounts.yaml"])
+        chart.render(profiles=["values-ha.yaml", "values-mtls.yaml", "values-service-accounts.yaml"])
 
     def test_pairs_of_all_choices_are_covered(self):
         rows = matrix.pairwise()

@@ -62,6 +62,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end }}
 
+{{/* Whether the network policy names who stands in front: in `ingress`, or as clients that are not of this namespace. */}}
+{{- define "jetgate.admitsTheEdge" -}}
+{{- with .Values.networkPolicy -}}
+{{- if .ingress -}}
+true
+{{- else -}}
+{{- range .clients -}}
+{{- if or (hasKey . "namespaceSelector") (hasKey . "ipBlock") -}}
+true
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* A duration such as "1m 30s" in whole seconds, rounded up; units as the gateway reads them. */}}
 {{- define "jetgate.seconds" -}}
 {{- $milliseconds := 0 -}}
