@@ -7,15 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
+	grpcbackoff "google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/resolver"
-	"google.golang.org/grpc/resolver/manual"
 
 	"github.com/jetgate/jetgate/clients/go/jetgatev1"
 )
@@ -97,34 +95,29 @@ type Client struct {
 	gateway    jetgatev1.GatewayServiceClient
 }
 
-// Connect makes a client of a gateway, or of several: "host:port" separated by commas, over which calls are spread. Any
-// other gRPC target ("dns:///jetgate.example:443") works as well. Nothing is dialled before the first call. Without TLS
-// options the connection is plain text.
+// Connect makes a client of a gateway, or of several, separated by commas, over which calls are spread. An address is
+// host:port, http://host:port or https://host:port, the same way for all of them; a host of IPv6 is in brackets. https://
+// encrypts, and trusts the system's authorities unless WithTLS or WithCAFile says otherwise; http:// does not, and is refused
+// together with those. Without a scheme these options decide: none is plain text. Any other gRPC target
+// ("dns:///jetgate.example:443") works as well.
+//
+// Nothing is dialled before the first call. A gateway that is away is tried again after 0.1 s, then less often, every 2 s in
+// the end. Messages of up to 128 MiB are received; a larger one ends the consumer or reader that it is for.
 func Connect(target string, options ...Option) (*Client, error) {
-	s := settings{transport: insecure.NewCredentials()}
+	var s settings
 	for _, option := range options {
 		if err := option(&s); err != nil {
 			return nil, err
 		}
 	}
-	dial := []grpc.DialOption{
-		grpc.WithTransportCredentials(s.transport),
-		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(4 * window),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+	where, err := placeOf(target)
+	if err != nil {
+		return nil, err
 	}
-	if s.caller != nil {
-		dial = append(dial, grpc.WithPerRPCCredentials(s.caller))
+	if err := s.secure(where.scheme); err != nil {
+		return nil, err
 	}
-	if strings.Contains(target, ",") {
-		several := manual.NewBuilderWithScheme("jetgate")
-		several.InitialState(resolver.State{Addresses: addresses(target)})
-		dial = append(dial, grpc.WithResolvers(several))
-		target = "jetgate:///gateways"
-	} else if !strings.Contains(target, ":///") {
-		target = "passthrough:///" + target
-	}
-	connection, err := grpc.NewClient(target, append(dial, s.dial...)...)
+	connection, err := grpc.NewClient(where.target, append(s.dialOptions(), append(where.dial, s.dial...)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -139,14 +132,44 @@ func Connect(target string, options ...Option) (*Client, error) {
 	}, nil
 }
 
-func addresses(target string) []resolver.Address {
-	var list []resolver.Address
-	for _, address := range strings.Split(target, ",") {
-		address = strings.TrimSpace(address)
-		host, _, _ := strings.Cut(address, ":")
-		list = append(list, resolver.Address{Addr: address, ServerName: host})
+// secure encrypts as the scheme of the addresses says; without one, as the options say.
+func (s *settings) secure(scheme string) error {
+	switch {
+	case scheme == "http" && s.transport != nil:
+		return errors.New("jetgate: http:// is plain text, and the options ask for TLS: use https://")
+	case scheme == "https" && s.transport == nil:
+		s.transport = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+	case s.transport == nil:
+		s.transport = insecure.NewCredentials()
 	}
-	return list
+	return nil
+}
+
+// dialOptions is how a connection is made and kept.
+func (s *settings) dialOptions() []grpc.DialOption {
+	dial := []grpc.DialOption{
+		grpc.WithTransportCredentials(s.transport),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(mostReceived)),
+		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(4 * window),
+		grpc.WithConnectParams(reconnecting),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+	}
+	if s.caller != nil {
+		dial = append(dial, grpc.WithPerRPCCredentials(s.caller))
+	}
+	return dial
+}
+
+// The largest message of gRPC that is received, in bytes. Batches are smaller than gRPC's own limit of 4 MiB, but a message of
+// a stream that is larger comes alone, and there is no telling of which size.
+const mostReceived = 128 << 20
+
+// A gateway that is back is found within about two seconds, however long it was away: gRPC's own pause grows to two
+// minutes. A connection that nobody answers, as to a machine that is gone, is given up for the next attempt.
+var reconnecting = grpc.ConnectParams{
+	Backoff:           grpcbackoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+	MinConnectTimeout: 10 * time.Second,
 }
 
 // What a stream may have on its way to us before it waits: a batch of messages and the next.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,9 +19,9 @@ import (
 	"github.com/jetgate/jetgate/clients/go/jetgatev1"
 )
 
-func connect(t testing.TB, servers *world) *jetgate.Client {
+func connect(t testing.TB, servers *world, options ...jetgate.Option) *jetgate.Client {
 	t.Helper()
-	client, err := jetgate.Connect(strings.Join(servers.facts.Gateways, ","), jetgate.WithName("go-test"))
+	client, err := jetgate.Connect(strings.Join(servers.facts.Gateways, ","), append(options, jetgate.WithName("go-test"))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,11 @@ func TestWithoutIDsABrokenConnectionLeavesOutcomesUnknown(t *testing.T) {
 	servers := startWorld(t, nil)
 	client := connect(t, servers)
 	createStream(t, client)
-	ctx := within(t, 60*time.Second)
+	ctx := within(t, 90*time.Second)
+	info, err := client.Info(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
 	publisher := client.NewPublisher(jetgate.PublisherConfig{NoMessageIDs: true})
 	first, err := publisher.Publish(ctx, jetgate.Message{Subject: "users.new"})
 	if err != nil {
@@ -114,7 +119,8 @@ func TestWithoutIDsABrokenConnectionLeavesOutcomesUnknown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(200*time.Millisecond, func() { _, _ = servers.do(map[string]any{"do": "kill_gateway"}) })
+	waitForFlight(t, client, info.GatewayId)
+	servers.mustDo(t, map[string]any{"do": "kill_gateway"})
 	if _, err := second.Wait(ctx); !jetgate.OutcomeUnknown(err) {
 		t.Fatalf("%v", err)
 	}
@@ -162,13 +168,13 @@ func TestAFullPublisherWaits(t *testing.T) {
 // What handlers work on when a gateway is drained stays theirs: nothing is processed twice, though work takes longer than
 // ack_wait.
 func TestRunKeepsItsWorkOverADrainedGateway(t *testing.T) {
-	servers := startWorld(t, map[string]any{"gateways": 2, "config": map[string]any{"shutdown.drain": "4s"}})
+	servers := startWorld(t, map[string]any{"gateways": 2, "config": map[string]any{"shutdown.drain": "10s"}})
 	client := connect(t, servers)
 	createStream(t, client)
-	createConsumer(t, client, 2*time.Second)
-	ctx := within(t, 90*time.Second)
+	createConsumer(t, client, 6*time.Second)
+	ctx := within(t, 3*time.Minute)
 	publisher := client.NewPublisher(jetgate.PublisherConfig{Stream: "USERS"})
-	const count = 40
+	const count = 24
 	for n := range count {
 		if _, err := publisher.Publish(ctx, jetgate.Message{Subject: "users.new", Payload: fmt.Appendf(nil, "%d", n)}); err != nil {
 			t.Fatal(err)
@@ -189,7 +195,7 @@ func TestRunKeepsItsWorkOverADrainedGateway(t *testing.T) {
 	go func() {
 		ended <- consumer.Run(running, 8, func(_ context.Context, message *jetgate.Received) error {
 			begun <- struct{}{}
-			time.Sleep(3 * time.Second) // the work itself
+			time.Sleep(8 * time.Second) // the work itself
 			lock.Lock()
 			defer lock.Unlock()
 			seen[string(message.Payload)]++
@@ -251,31 +257,33 @@ func TestEnds(t *testing.T) {
 
 // The examples do what they say, together.
 func TestExamples(t *testing.T) {
-	servers := startWorld(t, nil)
+	servers := startWorld(t, map[string]any{"gateways": 2})
 	client := connect(t, servers)
 	createStream(t, client)
 	createConsumer(t, client, 30*time.Second)
-	environment := append(os.Environ(), "JETGATE_URL="+servers.facts.Gateways[0], "STREAM_NAME=USERS", "CONSUMER_NAME=worker")
+	environment := append(os.Environ(), "JETGATE_URL="+urls(servers), "STREAM_NAME=USERS", "CONSUMER_NAME=worker")
+	publisher := build(t, "publisher")
+	stray := exec.CommandContext(within(t, time.Minute), publisher)
+	stray.Env = append(environment, "STREAM_NAME=MISSING")
+	if output, err := stray.CombinedOutput(); err == nil || !strings.Contains(string(output), "STREAM_NOT_FOUND") {
+		t.Fatalf("%v: %s", err, output)
+	}
 	for range 2 {
-		publish := exec.Command("go", "run", "./examples/publisher")
+		publish := exec.CommandContext(within(t, time.Minute), publisher)
 		publish.Env = environment
 		output, err := publish.CombinedOutput()
 		if err != nil || !strings.HasPrefix(string(output), "published 100 events") {
 			t.Fatalf("%v: %s", err, output)
 		}
 	}
-	binary := t.TempDir() + "/consumer"
-	if output, err := exec.Command("go", "build", "-o", binary, "./examples/consumer").CombinedOutput(); err != nil {
-		t.Fatalf("%s", output)
-	}
-	consume := exec.Command(binary)
+	consume := exec.Command(build(t, "consumer"))
 	consume.Env = environment
 	var output strings.Builder
 	consume.Stdout = &output
 	if err := consume.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		info, err := client.ConsumerInfo(within(t, time.Minute), "USERS", "worker")
 		if err == nil && info.State.AckFloor.GetStreamSequence() == 100 {
 			break
@@ -294,11 +302,24 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// urls is all gateways of the world, as a variable of the environment names them.
+func urls(servers *world) string { return "http://" + strings.Join(servers.facts.Gateways, ",http://") }
+
+// build makes the program of an example.
+func build(t testing.TB, name string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), name)
+	if output, err := exec.Command("go", "build", "-o", binary, "./examples/"+name).CombinedOutput(); err != nil {
+		t.Fatalf("%s", output)
+	}
+	return binary
+}
+
 // example runs one to its end and returns what it printed.
 func example(t *testing.T, servers *world, name string, environment ...string) string {
 	t.Helper()
-	program := exec.Command("go", "run", "./examples/"+name)
-	program.Env = append(append(os.Environ(), "JETGATE_URL="+servers.facts.Gateways[0]), environment...)
+	program := exec.CommandContext(within(t, time.Minute), build(t, name))
+	program.Env = append(append(os.Environ(), "JETGATE_URL="+urls(servers)), environment...)
 	output, err := program.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, output)

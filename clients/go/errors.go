@@ -75,12 +75,21 @@ func (e *Error) Retry() Retry {
 	if e.Reason != "" {
 		return e.retryOfReason()
 	}
+	if e.isTooLarge() {
+		return RetryNever
+	}
 	switch e.Code {
 	case codes.Unavailable, codes.Canceled, codes.Unknown, codes.Internal, codes.DeadlineExceeded:
 		return RetryLater
 	default:
 		return RetryUnspecified
 	}
+}
+
+// isTooLarge is whether gRPC itself did not take a message, or did not send it, for its size. It has no code of its own for
+// that.
+func (e *Error) isTooLarge() bool {
+	return e.Reason == "" && e.Code == codes.ResourceExhausted && strings.Contains(e.Message, "larger than max")
 }
 
 // OutcomeUnknown is whether a publish that failed may have been stored: repeat it with the same message id.
@@ -207,7 +216,8 @@ func endsForGood(err error) bool {
 		return false
 	}
 	if failed.Reason == "" {
-		return failed.Code == codes.Unimplemented || failed.Code == codes.Unauthenticated || failed.Code == codes.PermissionDenied
+		return failed.Code == codes.Unimplemented || failed.Code == codes.Unauthenticated || failed.Code == codes.PermissionDenied ||
+			failed.isTooLarge()
 	}
 	return failed.Retry() != RetryLater
 }

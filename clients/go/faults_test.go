@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -47,10 +50,12 @@ func receive(t testing.TB, client *jetgate.Client, count int) (*jetgate.Consumer
 }
 
 // working is a world whose consumer has so many messages, all that there are, and holds them.
-func working(t testing.TB, fields map[string]any, ackWait time.Duration, count int) (*world, *jetgate.Client, *jetgate.Consumer, []*jetgate.Received) {
+func working(
+	t testing.TB, fields map[string]any, ackWait time.Duration, count int, options ...jetgate.Option,
+) (*world, *jetgate.Client, *jetgate.Consumer, []*jetgate.Received) {
 	t.Helper()
 	servers := startWorld(t, fields)
-	client := connect(t, servers)
+	client := connect(t, servers, options...)
 	createStream(t, client)
 	createConsumer(t, client, ackWait)
 	publish(t, client, count)
@@ -58,16 +63,25 @@ func working(t testing.TB, fields map[string]any, ackWait time.Duration, count i
 	return servers, client, consumer, messages
 }
 
-// mustBeDone fails where not all messages of the consumer are acknowledged, at their first attempt.
+// mustBeDone waits until all messages of the consumer are acknowledged, and fails where one came twice.
 func mustBeDone(t testing.TB, client *jetgate.Client, count uint64) {
 	t.Helper()
-	info, err := client.ConsumerInfo(within(t, time.Minute), "USERS", "worker")
-	if err != nil {
-		t.Fatal(err)
-	}
-	state := info.State
-	if state.NumAckPending != 0 || state.AckFloor.GetStreamSequence() != count || state.Delivered.GetConsumerSequence() != count {
-		t.Fatal(state)
+	ctx := within(t, time.Minute)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		info, err := client.ConsumerInfo(ctx, "USERS", "worker")
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := info.State
+		if delivered := state.Delivered.GetConsumerSequence(); delivered > count {
+			t.Fatalf("%d deliveries of %d messages", delivered, count)
+		}
+		if state.NumAckPending == 0 && state.AckFloor.GetStreamSequence() == count {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(state)
+		}
 	}
 }
 
@@ -78,11 +92,16 @@ func restart(t testing.TB, servers *world, gateway int) {
 	servers.mustDo(t, map[string]any{"do": "start_gateway", "gateway": gateway})
 }
 
+// Gateways that drain for longer than messages stay ours, where nobody says that they are worked on.
+var twoThatDrain = map[string]any{"gateways": 2, "config": map[string]any{"shutdown.drain": "8s"}}
+
+const shortWait = 6 * time.Second
+
 // What is worked on stays ours over gateways that drain, for longer than ack_wait, while acknowledgements of other messages
 // flow steadily.
 func TestHeldMessagesStayOursOverDrainedGateways(t *testing.T) {
 	t.Parallel()
-	servers, client, consumer, held := working(t, map[string]any{"gateways": 2, "config": map[string]any{"shutdown.drain": "6s"}}, 4*time.Second, 1000)
+	servers, client, consumer, held := working(t, twoThatDrain, shortWait, 1000)
 	isOver := make(chan struct{})
 	acknowledged := make(chan int)
 	go func() {
@@ -104,8 +123,7 @@ func TestHeldMessagesStayOursOverDrainedGateways(t *testing.T) {
 	}
 	close(isOver)
 	held = held[<-acknowledged:]
-	ctx := within(t, 6*time.Second)
-	if message, err := consumer.Next(ctx); err != context.DeadlineExceeded {
+	if message, err := consumer.Next(within(t, shortWait+2*time.Second)); err != context.DeadlineExceeded {
 		t.Fatalf("%v came again: %v", message, err)
 	}
 	for _, message := range held {
@@ -120,7 +138,7 @@ func TestHeldMessagesStayOursOverDrainedGateways(t *testing.T) {
 // A drain of the program waits for its handlers, and a gateway that ends meanwhile takes nothing from them.
 func TestADrainKeepsItsWorkOverADrainedGateway(t *testing.T) {
 	t.Parallel()
-	servers, client, consumer, held := working(t, map[string]any{"gateways": 2, "config": map[string]any{"shutdown.drain": "6s"}}, 4*time.Second, 8)
+	servers, client, consumer, held := working(t, twoThatDrain, shortWait, 8)
 	drained := make(chan error, 1)
 	go func() { drained <- consumer.Drain(within(t, time.Minute)) }()
 	for gateway := range 2 {
@@ -131,7 +149,7 @@ func TestADrainKeepsItsWorkOverADrainedGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if message, err := other.Next(within(t, 6*time.Second)); err != context.DeadlineExceeded {
+	if message, err := other.Next(within(t, shortWait+2*time.Second)); err != context.DeadlineExceeded {
 		t.Fatalf("%v came again: %v", message, err)
 	}
 	for _, message := range held {
@@ -143,20 +161,41 @@ func TestADrainKeepsItsWorkOverADrainedGateway(t *testing.T) {
 	mustBeDone(t, client, 8)
 }
 
+// door lets connections through, or none.
+type door struct {
+	isShut atomic.Bool
+	tries  atomic.Int64
+}
+
+func (d *door) option() jetgate.Option {
+	return jetgate.WithDialOptions(grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+		d.tries.Add(1)
+		if d.isShut.Load() {
+			return nil, errors.New("the door is shut")
+		}
+		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	}))
+}
+
 // Acknowledgements that are given while no session is open are passed on by Close, through whichever gateway there is.
 func TestCloseBetweenSessionsPassesOnWhatWasSaid(t *testing.T) {
 	t.Parallel()
-	servers, client, consumer, messages := working(t, nil, time.Minute, 10)
+	var door door
+	servers, client, consumer, messages := working(t, nil, time.Minute, 10, door.option())
+	// The gateway is back when Close begins, and still no session can be opened before that.
+	door.isShut.Store(true)
 	servers.mustDo(t, map[string]any{"do": "kill_gateway"})
 	for _, message := range messages {
 		message.Ack()
 	}
-	started := make(chan error, 1)
-	go func() {
-		_, err := servers.do(map[string]any{"do": "start_gateway"})
-		started <- err
-	}()
-	if err := errors.Join(consumer.Close(), <-started); err != nil {
+	servers.mustDo(t, map[string]any{"do": "start_gateway"})
+	closed := make(chan error, 1)
+	go func() { closed <- consumer.Close() }()
+	if message, err := consumer.Next(within(t, time.Minute)); err != jetgate.ErrDrained {
+		t.Fatalf("%v %v", message, err)
+	}
+	door.isShut.Store(false)
+	if err := <-closed; err != nil {
 		t.Fatal(err)
 	}
 	mustBeDone(t, client, 10)
@@ -272,12 +311,12 @@ func TestAPublishWithoutAnAnswerMayBeStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	servers.mustDo(t, map[string]any{"do": "pause_gateway"})
-	_, err := client.Publish(within(t, 500*time.Millisecond), message)
+	_, err := client.Publish(within(t, time.Second), message)
 	var failed *jetgate.Error
 	if !jetgate.OutcomeUnknown(err) || !errors.As(err, &failed) || failed.Retry() != jetgate.RetrySameID || failed.Code != codes.DeadlineExceeded {
 		t.Fatal(err)
 	}
-	if _, err := client.PublishBatch(within(t, 500*time.Millisecond), jetgate.BatchAtomic, message); !jetgate.OutcomeUnknown(err) {
+	if _, err := client.PublishBatch(within(t, time.Second), jetgate.BatchAtomic, message); !jetgate.OutcomeUnknown(err) {
 		t.Fatal(err)
 	}
 	servers.mustDo(t, map[string]any{"do": "resume_gateway"})
@@ -286,7 +325,12 @@ func TestAPublishWithoutAnAnswerMayBeStored(t *testing.T) {
 		t.Fatal(result, err)
 	}
 	servers.mustDo(t, map[string]any{"do": "kill_gateway"})
-	if _, err := client.Publish(within(t, time.Second), message); err == nil || jetgate.OutcomeUnknown(err) {
-		t.Fatal(err)
+	// Once the connection is known to be dead, nothing is sent.
+	for isKnown := false; !isKnown; {
+		_, err := client.Publish(within(t, time.Second), message)
+		if err == nil || ctx.Err() != nil {
+			t.Fatal(err)
+		}
+		isKnown = !jetgate.OutcomeUnknown(err)
 	}
 }

@@ -21,7 +21,10 @@ func (s *scenario) open(ctx context.Context, step step, _ time.Duration) error {
 		}
 		return err
 	}
-	config := jetgate.ConsumerConfig{Stream: step.Stream, Consumer: step.Consumer, MaxOutstanding: step.MaxOutstanding}
+	config := jetgate.ConsumerConfig{
+		Stream: step.Stream, Consumer: step.Consumer,
+		MaxOutstanding: step.MaxOutstanding, MaxOutstandingBytes: step.MaxOutstandingBytes,
+	}
 	if step.Lease != nil {
 		if config.Lease = seconds(*step.Lease); config.Lease == 0 {
 			config.Lease = -1
@@ -161,7 +164,7 @@ func (s *scenario) collect(_ context.Context, step step, within time.Duration) e
 	for n := first; n < first+step.Count; n++ {
 		missing[fmt.Sprintf("%s%d", step.Prefix, n)] = true
 	}
-	end := time.Now().Add(max(within, time.Minute))
+	end := time.Now().Add(within)
 	for number := first; len(missing) > 0; number++ {
 		message, err := s.nextOf(step.From, time.Until(end))
 		if err != nil {

@@ -13,27 +13,45 @@ import (
 // The verbs of a scenario that manage streams and consumers.
 
 func (s *scenario) createStream(ctx context.Context, step step, _ time.Duration) error {
-	config := &jetgatev1.StreamConfig{
-		Name: step.Config.Name, Subjects: step.Config.Subjects, NumReplicas: step.Config.NumReplicas,
-		AllowAtomic: step.Config.AllowAtomic, AllowBatched: step.Config.AllowBatched, MaxMsgs: step.Config.MaxMsgs,
-	}
-	if step.Config.Discard == "new" {
-		config.Discard = jetgatev1.DiscardPolicy_DISCARD_POLICY_NEW
-	}
-	if step.Config.DuplicateWindow > 0 {
-		config.DuplicateWindow = durationpb.New(seconds(step.Config.DuplicateWindow))
-	}
-	_, err := s.client(step).CreateStream(ctx, config)
+	_, err := s.client(step).CreateStream(ctx, step.Config.stream())
+	return err
+}
+
+func (s *scenario) applyStream(ctx context.Context, step step, _ time.Duration) error {
+	_, err := s.client(step).ApplyStream(ctx, step.Config.stream())
 	return err
 }
 
 func (s *scenario) createConsumer(ctx context.Context, step step, _ time.Duration) error {
-	config := &jetgatev1.ConsumerConfig{DurableName: step.Config.DurableName, MaxDeliver: step.Config.MaxDeliver}
-	if step.Config.AckWait > 0 {
-		config.AckWait = durationpb.New(seconds(step.Config.AckWait))
-	}
-	_, err := s.client(step).CreateConsumer(ctx, step.Stream, config)
+	_, err := s.client(step).CreateConsumer(ctx, step.Stream, step.Config.consumer())
 	return err
+}
+
+func (s *scenario) applyConsumer(ctx context.Context, step step, _ time.Duration) error {
+	_, err := s.client(step).ApplyConsumer(ctx, step.Stream, step.Config.consumer())
+	return err
+}
+
+func (c config) stream() *jetgatev1.StreamConfig {
+	stream := &jetgatev1.StreamConfig{
+		Name: c.Name, Subjects: c.Subjects, NumReplicas: c.NumReplicas,
+		AllowAtomic: c.AllowAtomic, AllowBatched: c.AllowBatched, MaxMsgs: c.MaxMsgs,
+	}
+	if c.Discard == "new" {
+		stream.Discard = jetgatev1.DiscardPolicy_DISCARD_POLICY_NEW
+	}
+	if c.DuplicateWindow > 0 {
+		stream.DuplicateWindow = durationpb.New(seconds(c.DuplicateWindow))
+	}
+	return stream
+}
+
+func (c config) consumer() *jetgatev1.ConsumerConfig {
+	consumer := &jetgatev1.ConsumerConfig{DurableName: c.DurableName, MaxDeliver: c.MaxDeliver}
+	if c.AckWait > 0 {
+		consumer.AckWait = durationpb.New(seconds(c.AckWait))
+	}
+	return consumer
 }
 
 func (s *scenario) streamInfo(ctx context.Context, step step, within time.Duration) error {

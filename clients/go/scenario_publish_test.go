@@ -26,7 +26,7 @@ func (s *scenario) publishMany(ctx context.Context, step step, _ time.Duration) 
 	}
 	many := s.client(step).NewPublisher(jetgate.PublisherConfig{
 		Stream: step.Publisher.Stream, Cumulative: step.Publisher.Cumulative, MaxInFlight: step.Publisher.MaxInFlight,
-		Timeout: 30 * time.Second, // a machine that builds and tests at once is slow
+		Timeout: usual,
 	})
 	begun := time.Now()
 	futures := make([]*jetgate.Future, len(messages))

@@ -101,13 +101,17 @@ func (s *scenario) end() {
 	}
 }
 
+// usual is how long a step may take that does not say otherwise: a cluster of nats-servers may elect for 18 s, and what was on
+// its way then comes after ack_wait only.
+const usual = 90 * time.Second
+
 // step carries out one step, and judges the error that it has or should have.
 func (s *scenario) step(step step) error {
 	act, known := verbs[step.Do]
 	if !known {
 		return fmt.Errorf("unknown verb")
 	}
-	within := 30 * time.Second
+	within := usual
 	if step.Within != nil {
 		within = seconds(*step.Within)
 	}
@@ -140,6 +144,8 @@ func init() {
 		"connect":         func(s *scenario, _ context.Context, step step, _ time.Duration) error { return s.connect(step) },
 		"create_stream":   (*scenario).createStream,
 		"create_consumer": (*scenario).createConsumer,
+		"apply_stream":    (*scenario).applyStream,
+		"apply_consumer":  (*scenario).applyConsumer,
 		"stream_info":     (*scenario).streamInfo,
 		"consumer_info":   (*scenario).consumerInfo,
 		"publish":         (*scenario).publish,

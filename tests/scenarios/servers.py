@@ -90,7 +90,9 @@ class Server:
 class NatsServer(Server):
     """A nats-server with JetStream; with peers, one of a cluster."""
 
-    def __init__(self, binary: str, folder: pathlib.Path, number: int, port: int, routes: list[int]) -> None:
+    def __init__(
+        self, binary: str, folder: pathlib.Path, number: int, port: int, routes: list[int], max_payload: int
+    ) -> None:
         self.port = port
         store = folder / f"store{number}"
         config = folder / f"nats{number}.conf"
@@ -99,6 +101,8 @@ class NatsServer(Server):
             f'listen: "127.0.0.1:{port}"',
             f'jetstream: {{ store_dir: "{store}" }}',
         ]
+        if max_payload:
+            lines.append(f"max_payload: {max_payload}")
         if len(routes) > 1:
             peers = ", ".join(f'"nats://127.0.0.1:{route}"' for route in routes)
             lines.append(f'cluster: {{ name: "world", listen: "127.0.0.1:{routes[number]}", routes: [{peers}] }}')

@@ -108,5 +108,7 @@ def text(value: bytes) -> Any:
 
 
 def raw(value: Any) -> bytes:
-    """The other way round."""
-    return base64.b64decode(value["base64"]) if isinstance(value, dict) else str(value).encode()
+    """The other way round; also so many bytes, whatever they are."""
+    if isinstance(value, dict):
+        return b"x" * value["bytes"] if "bytes" in value else base64.b64decode(value["base64"])
+    return str(value).encode()

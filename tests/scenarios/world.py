@@ -46,6 +46,7 @@ class World:
         short_key: float = 0.0,
         tokens: bool = False,
         console: bool = False,
+        max_payload: int = 0,
         config: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         if self.gateways:
@@ -56,7 +57,7 @@ class World:
             settings |= {"tls.cert_file": files["cert"], "tls.key_file": files["key"]}
             self.facts |= {"ca_file": files["ca"], "other_ca_file": files["other_ca"]}
         if api_key:
-            settings["auth.api_keys_file"] = str(self._make_api_keys(short_key))
+            settings["auth.api_keys_file"] = str(self._keys())
         if tokens:
             self.issuer = Issuer(self.folder)
             issuers = self.folder / "issuers.toml"
@@ -64,7 +65,10 @@ class World:
             settings["auth.token_issuers_file"] = str(issuers)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self._start_servers(nats, gateways, console, settings)
+                self._start_nats(nats, max_payload)
+                if api_key:
+                    self._make_api_keys(short_key)
+                self._start_gateways(gateways, console, settings)
                 break
             except WorldError:
                 self._kill_all()
@@ -121,9 +125,10 @@ class World:
         lines = None if headers is None else [(name, raw(value)) for name, value in headers]
         return self._native(lambda wire: wire.request(subject, raw(payload), lines))
 
-    def nats_get(self, stream: str, sequence: int) -> dict[str, Any]:
-        """Reads a stored message as a native client would."""
-        return self._native(lambda wire: wire.stored(stream, sequence))
+    def nats_get(self, stream: str, sequence: int, field: str = "") -> dict[str, Any]:
+        """Reads a stored message as a native client would; of a payload that is JSON perhaps one field alone."""
+        message = self._native(lambda wire: wire.stored(stream, sequence))
+        return message | ({"payload": json.loads(message["payload"])[field]} if field else {})
 
     def close(self) -> None:
         self._kill_all()
@@ -131,36 +136,39 @@ class World:
             self.issuer.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start_servers(self, nats: int, gateways: int, console: bool, settings: dict[str, str]) -> None:
-        ports = free_ports(2 * nats + 3 * gateways)
-        routes = ports[nats : 2 * nats]
+    def _start_nats(self, count: int, max_payload: int) -> None:
+        ports = free_ports(2 * count)
+        routes = ports[count:]
         binary = required("JETGATE_TEST_NATS_SERVER")
-        self.nats = [NatsServer(binary, self.folder, n, ports[n], routes) for n in range(nats)]
+        self.nats = [NatsServer(binary, self.folder, n, ports[n], routes, max_payload) for n in range(count)]
         for server in self.nats:
             server.start()
         deadline = time.monotonic() + START_WITHIN
-        while not all(server.takes_replicas(nats) for server in self.nats):
+        while not all(server.takes_replicas(count) for server in self.nats):
             if time.monotonic() > deadline:
                 raise WorldError(f"JetStream did not answer: {self.nats[0].last_words()}")
             time.sleep(0.05)
+
+    def _start_gateways(self, count: int, console: bool, settings: dict[str, str]) -> None:
+        ports = free_ports(3 * count)
         urls = ",".join(f"nats://127.0.0.1:{server.port}" for server in self.nats)
-        mine = ports[2 * nats :]
-        for n in range(gateways):
-            own = mine[3 * n : 3 * n + (3 if console else 2)]
+        for n in range(count):
+            own = ports[3 * n : 3 * n + (3 if console else 2)]
             gateway = Gateway(required("JETGATE_BIN"), self.folder, n, own, {"nats.url": urls, **settings})
             self.gateways.append(gateway)
             gateway.start()
 
-    def _make_api_keys(self, short_key: float) -> pathlib.Path:
+    def _keys(self) -> pathlib.Path:
+        return self.folder / "keys.toml"
+
+    def _make_api_keys(self, short_key: float) -> None:
         """One that lasts, and where it is asked for one of the same caller that expires after so many seconds."""
         self.facts["api_key"], entries = _make_api_key()
         if short_key:
             self.facts["short_key"], entry = _make_api_key()
             end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=short_key)
             entries += f"{entry}expires = {end.isoformat(timespec='milliseconds')}\n"
-        file = self.folder / "keys.toml"
-        file.write_text(entries)
-        return file
+        self._keys().write_text(entries)
 
     def _native(self, act: Any) -> dict[str, Any]:
         running = next((server for server in self.nats if server.running()), None)

@@ -1,6 +1,6 @@
 //! Processes the messages of a durable consumer until SIGTERM, then finishes what it works on.
 //!
-//! `STREAM_NAME` and `CONSUMER_NAME` say which consumer; `JETGATE_URL` is the gateway, "127.0.0.1:50051" by default;
+//! `STREAM_NAME` and `CONSUMER_NAME` say which consumer; `JETGATE_URL` is the gateway, "http://127.0.0.1:50051" by default;
 //! `JETGATE_API_KEY` its key, if it asks for one.
 
 #![allow(clippy::print_stdout, reason = "an example prints")]
@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = env::var("JETGATE_URL").unwrap_or_else(|_| "127.0.0.1:50051".into());
+    let address = env::var("JETGATE_URL").unwrap_or_else(|_| "http://127.0.0.1:50051".into());
     let mut builder = Client::builder(&address).name("event-consumer");
     if let Ok(key) = env::var("JETGATE_API_KEY") {
         builder = builder.api_key(key);

@@ -1,7 +1,7 @@
 //! Carries a trace from a publisher through the stream to a consumer: W3C's `traceparent` in the call, for the gateway's log,
 //! and in the message, for whoever processes it. With OpenTelemetry its propagator writes and reads both.
 //!
-//! `JETGATE_URL` is the gateway, "127.0.0.1:50051" by default; `STREAM_NAME` and `CONSUMER_NAME` say where to.
+//! `JETGATE_URL` is the gateway, "http://127.0.0.1:50051" by default; `STREAM_NAME` and `CONSUMER_NAME` say where to.
 
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
@@ -16,7 +16,7 @@ tokio::task_local! {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = env::var("JETGATE_URL").unwrap_or_else(|_| "127.0.0.1:50051".into());
+    let address = env::var("JETGATE_URL").unwrap_or_else(|_| "http://127.0.0.1:50051".into());
     let client = Client::builder(&address)
         .metadata(|metadata| {
             let trace = TRACE.try_with(|trace| trace.parse());

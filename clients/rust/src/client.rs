@@ -324,27 +324,43 @@ impl ClientBuilder {
     }
 
     fn endpoint(&self, address: &str) -> Result<Endpoint, Error> {
-        let wrong = |why: tonic::transport::Error| {
+        let no_address = |why: &dyn std::fmt::Display| {
             Error::invalid(format!("{address:?} is no address of a gateway: {why}"))
         };
-        let is_encrypted = self.is_encrypted();
-        let uri = match address.contains("://") {
-            true => address.to_owned(),
-            false if is_encrypted => format!("https://{address}"),
-            false => format!("http://{address}"),
+        let (is_encrypted, host) = match address.split_once("://") {
+            None => (self.is_encrypted(), address),
+            Some(("https", host)) => (true, host),
+            Some(("http", host)) if !self.is_encrypted() => (false, host),
+            Some(("http", _)) => return Err(no_address(&"with TLS it begins with https://")),
+            Some(_) => return Err(no_address(&"it begins with http://, https:// or the host")),
         };
-        let endpoint = Endpoint::from_shared(uri).map_err(wrong)?;
+        let scheme = if is_encrypted { "https" } else { "http" };
+        let endpoint = Endpoint::from_shared(format!("{scheme}://{host}"));
+        let endpoint = endpoint.map_err(|why| no_address(&why))?;
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE.0)
             .keep_alive_timeout(KEEP_ALIVE.1)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
-            return endpoint.tls_config(tls.clone()?).map_err(wrong);
+        match is_encrypted {
+            true => self.encrypted(endpoint),
+            false => Ok(endpoint),
         }
-        Ok(endpoint)
+    }
+
+    /// Where nothing is said of TLS, it trusts the authorities of the system.
+    #[cfg(feature = "tls")]
+    fn encrypted(&self, endpoint: Endpoint) -> Result<Endpoint, Error> {
+        let usual = || Ok(ClientTlsConfig::new().with_native_roots());
+        let tls = self.tls.clone().unwrap_or_else(usual)?;
+        let wrong = |why| Error::invalid(format!("the settings of TLS cannot be used: {why}"));
+        endpoint.tls_config(tls).map_err(wrong)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn encrypted(&self, _: Endpoint) -> Result<Endpoint, Error> {
+        Err(Error::invalid("https:// needs the crate's feature tls"))
     }
 
     #[cfg(feature = "tls")]

@@ -221,7 +221,7 @@ impl From<Status> for Error {
                 .collect()
         });
         Self(Arc::new(Details {
-            code: status.code(),
+            code: code(&status),
             reason: info.map(|info| info.reason.clone()).unwrap_or_default(),
             message: status.message().to_owned(),
             metadata: info.map(|info| info.metadata.clone()).unwrap_or_default(),
@@ -259,6 +259,15 @@ fn retry_by_code(code: Code) -> Retry {
         | Code::Unimplemented
         | Code::Unauthenticated => Retry::Never,
         Code::Ok | Code::DataLoss => Retry::Unspecified,
+    }
+}
+
+/// A connection that breaks has no code of its own: tonic says CANCELLED or UNKNOWN of it, which no gateway has said.
+fn code(status: &Status) -> Code {
+    let is_of_connection = std::error::Error::source(status).is_some();
+    match status.code() {
+        Code::Cancelled | Code::Unknown if is_of_connection => Code::Unavailable,
+        code => code,
     }
 }
 
@@ -309,6 +318,18 @@ mod tests {
         assert_eq!(of(ErrorReason::PublishOutcomeUnknown), Retry::SameId);
         assert_eq!(of(ErrorReason::WrongLastSequence), Retry::AfterRead);
         assert_eq!(Error::unavailable("").retry(), Retry::Later);
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_unavailable() {
+        for code in [Code::Cancelled, Code::Unknown] {
+            let mut broken = Status::new(code, "broken");
+            broken.set_source(Arc::new(std::io::Error::other("reset")));
+            let error = Error::from(broken);
+            assert_eq!(error.code(), Code::Unavailable);
+            assert!(!error.is_closed());
+            assert_eq!(Error::from(Status::new(code, "said")).code(), code);
+        }
     }
 
     #[test]

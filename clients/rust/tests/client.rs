@@ -9,6 +9,7 @@
 )]
 
 mod administering;
+mod connecting;
 mod consuming;
 mod documents;
 mod ephemeral;

@@ -31,10 +31,25 @@ pub(crate) async fn next(consumer: &mut Consumer) -> Received {
     next.expect("a message comes").unwrap().unwrap()
 }
 
+/// An acknowledgement that is not confirmed is sent, and JetStream takes note of it in its time.
+pub(crate) async fn until_all_is_settled(client: &Client) {
+    let settled = async {
+        loop {
+            let info = client.consumer_info("USERS", "worker").await.unwrap();
+            let state = info.state.unwrap();
+            if (state.num_ack_pending, state.num_pending) == (0, 0) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, settled).await.expect("not all is settled");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_handlers_work_on_stays_theirs_over_drained_gateways() {
-    let world = World::start(json!({"gateways": 2, "config": {"shutdown.drain": "4s"}})).await;
-    let client = with_messages(&world, 40, 2).await;
+    let world = World::start(json!({"gateways": 2, "config": {"shutdown.drain": "10s"}})).await;
+    let client = with_messages(&world, 40, 6).await;
     let seen = Arc::new(Mutex::new(HashMap::<String, usize>::new()));
     let (begun, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let handle = {
@@ -43,7 +58,7 @@ async fn what_handlers_work_on_stays_theirs_over_drained_gateways() {
             let (seen, begun, done) = (Arc::clone(&seen), Arc::clone(&begun), Arc::clone(&done));
             async move {
                 begun.notify_one();
-                tokio::time::sleep(Duration::from_secs(3)).await; // the work itself
+                tokio::time::sleep(Duration::from_secs(8)).await; // the work itself
                 let mut seen = seen.lock().unwrap();
                 *seen.entry(message.text().into_owned()).or_default() += 1;
                 if seen.len() == 40 {
@@ -67,7 +82,7 @@ async fn what_handlers_work_on_stays_theirs_over_drained_gateways() {
         world.gateway("wait_gateway", gateway).await;
         world.gateway("start_gateway", gateway).await;
     }
-    timeout(SOON, running).await.unwrap().unwrap().unwrap();
+    timeout(2 * SOON, running).await.unwrap().unwrap().unwrap();
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), 40);
     assert!(seen.values().all(|times| *times == 1), "{seen:?}");
@@ -99,9 +114,7 @@ async fn a_draining_gateway_does_not_hold_up_messages() {
     }
     held.ack_confirmed().await.unwrap();
     assert!(consumer.drain(SOON).await);
-    let info = client.consumer_info("USERS", "worker").await.unwrap();
-    let state = info.state.unwrap();
-    assert_eq!((state.num_ack_pending, state.num_pending), (0, 0));
+    until_all_is_settled(&client).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,13 +181,7 @@ async fn what_is_dropped_or_fails_comes_again() {
     let consumer = client.consumer("USERS", "worker").open().await.unwrap();
     let running = consumer.for_each_concurrent(4, done.notified(), handle);
     timeout(SOON, running).await.unwrap().unwrap();
-    let state = client
-        .consumer_info("USERS", "worker")
-        .await
-        .unwrap()
-        .state
-        .unwrap();
-    assert_eq!((state.num_ack_pending, state.num_pending), (0, 0));
+    until_all_is_settled(&client).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,11 +4,13 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
+use std::{env, fs};
 
 use jetgate_client::{Client, Error, ErrorReason, Message, Received, duration, v1};
 use serde_json::json;
 use tokio::process::Command;
 
+use super::consuming::until_all_is_settled;
 use super::world::World;
 
 const README: &str = include_str!("../README.md");
@@ -60,13 +62,7 @@ async fn snippets_do_what_they_say() {
     handling(&client).await.unwrap();
     client.publish(("users.login", "precious")).await.unwrap();
     settling(&client).await.unwrap();
-    let state = client
-        .consumer_info("USERS", "worker")
-        .await
-        .unwrap()
-        .state
-        .unwrap();
-    assert_eq!((state.num_ack_pending, state.num_pending), (0, 0));
+    until_all_is_settled(&client).await;
     consuming_for_itself(&client).await.unwrap();
     client.publish(("users.login", "fetched")).await.unwrap();
     fetching(&client).await.unwrap();
@@ -222,7 +218,7 @@ fn example(name: &str, world: &World) -> Command {
     path.pop();
     let mut command = Command::new(path.join("examples").join(name));
     command
-        .env("JETGATE_URL", &world.gateways()[0])
+        .env("JETGATE_URL", format!("http://{}", world.gateways()[0]))
         .env("STREAM_NAME", "USERS")
         .env("CONSUMER_NAME", "worker");
     command.stdout(Stdio::piped()).kill_on_drop(true);
@@ -286,6 +282,17 @@ async fn examples_work_together() {
     );
     let traced = said(example("tracing", &world).output().await.unwrap());
     assert!(traced.contains("ada goes on in 00-"), "{traced}");
-    let paid = said(example("exactly_once", &world).output().await.unwrap());
-    assert_eq!(paid, "the balance is 200\n");
+    let folder = env::temp_dir().join(format!("jetgate-ledger-{}", fastrand::u64(..)));
+    fs::create_dir(&folder).unwrap();
+    let pay = async || {
+        let mut program = example("exactly_once", &world);
+        program.env("STREAM_NAME", "PAYMENTS");
+        program.env("CONSUMER_NAME", "ledger");
+        program.env("LEDGER", folder.join("ledger.txt"));
+        said(program.output().await.unwrap())
+    };
+    // Started again it books nothing again.
+    assert_eq!(pay().await, "booked 2 payments, the balance is 200\n");
+    assert_eq!(pay().await, "booked 0 payments, the balance is 200\n");
+    fs::remove_dir_all(&folder).unwrap();
 }

@@ -109,6 +109,17 @@ impl Scenario {
                     .create_consumer(step.text("stream").unwrap(), config)
                     .await?;
             }
+            "apply_stream" => {
+                client()
+                    .apply_stream(stream_config(&step.part("config")))
+                    .await?;
+            }
+            "apply_consumer" => {
+                let config = consumer_config(&step.part("config"));
+                client()
+                    .apply_consumer(step.text("stream").unwrap(), config)
+                    .await?;
+            }
             "stream_info" | "consumer_info" => poll(step, &client(), within).await?,
             "publish" => {
                 let message = expected::message(step.get("message").unwrap());
@@ -216,6 +227,9 @@ impl Scenario {
             let mut consumer = client.consumer(stream, step.text("consumer").unwrap());
             if let Some(messages) = step.number("max_outstanding") {
                 consumer = consumer.max_outstanding(messages as u32);
+            }
+            if let Some(bytes) = step.number("max_outstanding_bytes") {
+                consumer = consumer.max_outstanding_bytes(bytes);
             }
             if let Some(lease) = step.time("lease") {
                 consumer = consumer.lease(lease);

@@ -1,6 +1,6 @@
 // Processes the messages of a durable consumer until SIGTERM, then finishes what it works on.
 //
-// STREAM_NAME and CONSUMER_NAME say which consumer; JETGATE_URL is the gateway, "127.0.0.1:50051" by default;
+// STREAM_NAME and CONSUMER_NAME say which consumer; JETGATE_URL is the gateway, "http://127.0.0.1:50051" by default;
 // JETGATE_API_KEY its key, if it asks for one.
 package main
 
@@ -30,7 +30,7 @@ func run(ctx context.Context) error {
 	}
 	target := os.Getenv("JETGATE_URL")
 	if target == "" {
-		target = "127.0.0.1:50051"
+		target = "http://127.0.0.1:50051"
 	}
 	client, err := jetgate.Connect(target, options...)
 	if err != nil {

@@ -4,8 +4,8 @@
 // writes the effect and that id in one step, before it acknowledges, and knows by the id what it has booked before. The
 // acknowledgement is confirmed: once it returns, JetStream has it.
 //
-// JETGATE_URL is the gateway, "127.0.0.1:50051" by default; STREAM_NAME and CONSUMER_NAME are made where they are missing;
-// LEDGER is the file of what is booked. The program ends when nothing has come for a second.
+// JETGATE_URL is the gateway, "http://127.0.0.1:50051" by default; STREAM_NAME and CONSUMER_NAME are made where they are
+// missing; LEDGER is the file of what is booked. The program ends when nothing has come for five seconds.
 package main
 
 import (
@@ -29,7 +29,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	stream, name := or("STREAM_NAME", "PAYMENTS"), or("CONSUMER_NAME", "ledger")
-	client, err := jetgate.Connect(or("JETGATE_URL", "127.0.0.1:50051"), jetgate.WithName("exactly-once"))
+	client, err := jetgate.Connect(or("JETGATE_URL", "http://127.0.0.1:50051"), jetgate.WithName("exactly-once"))
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func book(ctx context.Context, client *jetgate.Client, config jetgate.ConsumerCo
 		return err
 	}
 	for {
-		waiting, cancel := context.WithTimeout(ctx, time.Second)
+		waiting, cancel := context.WithTimeout(ctx, 5*time.Second)
 		message, err := consumer.Next(waiting)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {

@@ -1,7 +1,7 @@
 // Publishes events of a business process: each has an id of its own, so that publishing it again stores it once.
 //
-// JETGATE_URL is the gateway, "127.0.0.1:50051" by default; JETGATE_API_KEY its key, if it asks for one; EVENTS how many
-// events, 100 by default.
+// JETGATE_URL is the gateway, "http://127.0.0.1:50051" by default; JETGATE_API_KEY its key, if it asks for one; STREAM_NAME the
+// stream that takes the events, by default whichever takes their subject; EVENTS how many events, 100 by default.
 package main
 
 import (
@@ -35,7 +35,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	publisher := client.NewPublisher(jetgate.PublisherConfig{})
+	publisher := client.NewPublisher(jetgate.PublisherConfig{Stream: os.Getenv("STREAM_NAME")})
 	futures := make([]*jetgate.Future, count)
 	for i := range futures {
 		event, err := json.Marshal(map[string]any{"user_id": i, "action": "login"})
@@ -70,7 +70,7 @@ func connect() (*jetgate.Client, error) {
 	if key := os.Getenv("JETGATE_API_KEY"); key != "" {
 		options = append(options, jetgate.WithAPIKey(key))
 	}
-	return jetgate.Connect(or(os.Getenv("JETGATE_URL"), "127.0.0.1:50051"), options...)
+	return jetgate.Connect(or(os.Getenv("JETGATE_URL"), "http://127.0.0.1:50051"), options...)
 }
 
 func or(value, unset string) string {

@@ -4,8 +4,8 @@
 // The trace is in the program's context; with OpenTelemetry its propagator writes and reads the same header, and its stats
 // handler (jetgate.WithDialOptions) does what the interceptor does here.
 //
-// STREAM_NAME and CONSUMER_NAME say where to; JETGATE_URL is the gateway, "127.0.0.1:50051" by default; TRACEPARENT the trace
-// that the program is called in.
+// STREAM_NAME and CONSUMER_NAME say where to; JETGATE_URL is the gateway, "http://127.0.0.1:50051" by default; TRACEPARENT the
+// trace that the program is called in.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 func run(ctx context.Context) error {
 	target := os.Getenv("JETGATE_URL")
 	if target == "" {
-		target = "127.0.0.1:50051"
+		target = "http://127.0.0.1:50051"
 	}
 	client, err := jetgate.Connect(target, jetgate.WithName("tracing"), jetgate.WithDialOptions(grpc.WithUnaryInterceptor(annotate)))
 	if err != nil {
