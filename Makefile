@@ -70,7 +70,7 @@ faults_of = set -e; \
 	exec '$(TARGET_DIR)/debug/jetgate-faults' --commit "$$commit" --gateway "$${JETGATE_BIN:-$(TARGET_DIR)/debug/jetgate}" --nats-server "$$nats_server" "$${proxies[@]}"
 
 .PHONY: faults
-faults: ## Prove the guarantees under every fault in about half an hour (ARGS= selects faults and the seed, --list names them)
+faults: ## Prove the guarantees under faults of every kind in about ten minutes (ARGS='--suite all' for every fault, --list names them)
 	@$(faults_of) $(ARGS)
 
 .PHONY: soak

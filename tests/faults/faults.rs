@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use crate::Result;
 use crate::callers::Scene;
 use crate::history::{Event, Victim};
+use crate::setup::Setup;
 use crate::stage::Stage;
 
 /// What can be done to a run.
@@ -118,6 +119,38 @@ impl Fault {
         Self::IsolateLeader,
         Self::RotateKey,
     ];
+
+    /// Those that are like another one, with less to it or elsewhere.
+    const LIKE_OTHERS: [Self; 19] = [
+        Self::KillNode,
+        Self::KillLeaderOfForgetful,
+        Self::PauseNode,
+        Self::PauseAllNodes,
+        Self::LameDuck,
+        Self::MuteLeader,
+        Self::SqueezeCallers,
+        Self::DelayCallers,
+        Self::StallServers,
+        Self::DelayServers,
+        Self::Burst,
+        Self::Purge,
+        Self::DeleteConsumer,
+        Self::RotateCertificate,
+        Self::RotateTokenKey,
+        Self::PauseEdge,
+        Self::GagLeader,
+        Self::DeafenLeader,
+        Self::UnplugGateway,
+    ];
+
+    /// Whether it is one of the usual suite on this path.
+    pub(crate) fn is_usual_on(self, setup: Setup) -> bool {
+        match self {
+            Self::None => setup == Setup::Direct,
+            Self::RollGateways => setup != Setup::Envoy,
+            fault => !Self::LIKE_OTHERS.contains(&fault),
+        }
+    }
 
     /// Its name, as it is given with --fault.
     pub(crate) fn name(self) -> String {

@@ -45,6 +45,14 @@ impl Row {
         direct.chain(others.iter().flat_map(faults)).collect()
     }
 
+    /// One of those that differ in where they strike only.
+    fn is_usual(self) -> bool {
+        match self {
+            Self::Fault(setup, fault) => fault.is_usual_on(setup),
+            Self::Control(_) => true,
+        }
+    }
+
     fn short() -> Vec<Self> {
         let faults = Fault::SHORT.into_iter();
         let mut rows: Vec<Self> = faults
@@ -179,7 +187,8 @@ fn chosen(options: &Options) -> Result<Vec<Row>> {
     if options.fault.is_empty() {
         return Ok(match options.suite {
             Suite::Short => Row::short().into_iter().filter(is_on_path).collect(),
-            _ => all.collect(),
+            Suite::Usual => all.filter(|row| row.is_usual()).collect(),
+            Suite::All | Suite::Soak => all.collect(),
         });
     }
     let all: Vec<Row> = all.collect();
