@@ -92,7 +92,7 @@ mod tests {
             keys: keys.clone(),
         };
         for number in 0..400 {
-            let hash = hash::of(&number.to_string());
+            let hash = hash::of(number.to_string());
             remembered.add(hash, good(number));
             assert!(remembered.find(&hash, now).is_some());
             assert!(
