@@ -82,6 +82,7 @@ MESSAGES = [
         ("Messages delivered", "ops", [
             (rate("jetgate_delivered_messages_total", "job"), "all"), (rate("jetgate_redelivered_messages_total", "job"), "again")]),
         ("Settlements by kind", "ops", [(rate("jetgate_settlements_total", "kind, outcome"), "{{kind}} {{outcome}}")]),
+        ("From a delivery to its settlement", "s", quantiles("jetgate_delivery_settle_seconds")),
         ("Until a settlement is confirmed", "s", quantiles("jetgate_settlement_confirm_seconds")),
         ("Sessions", "short", [(f"sum by (instance) (jetgate_sessions{{{G}}})", "{{instance}}")]),
         ("Messages that callers hold", "short", [(f"sum by (instance) (jetgate_outstanding_messages{{{G}}})", "{{instance}}")]),

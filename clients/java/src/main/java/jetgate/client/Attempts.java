@@ -60,8 +60,8 @@ final class Attempts {
   void failed(JetgateException failed, boolean wasReached) {
     var isOpen = isOpen(failed, wasReached);
     openSince = isOpen && openSince == null ? Long.valueOf(begunAt) : openSince;
-    var mayRepeat = failed.code() == Status.Code.UNAVAILABLE && (isRepeatable || !isOpen);
-    if (!mayRepeat || !backoff.pause(failed, deadline) || mayBeForgotten()) {
+    var mayRepeat = isRepeatable || !isOpen;
+    if (!isLost(failed, wasReached) || !mayRepeat || !backoff.pause(failed, deadline) || mayBeForgotten()) {
       throw refused(failed, messageId);
     }
   }
@@ -69,6 +69,13 @@ final class Attempts {
   /** The stream may not know the id any more: the message might be stored twice. */
   private boolean mayBeForgotten() {
     return openSince != null && Ledger.mayBeForgotten(openSince, Ledger.USUAL_WINDOW);
+  }
+
+  /** Whether there was no gateway, or its connection was lost. */
+  private static boolean isLost(JetgateException failed, boolean wasReached) {
+    // A connection that breaks at the very moment is gRPC's UNKNOWN.
+    var isBroken = wasReached && failed.code() == Status.Code.UNKNOWN && failed.reason().isEmpty();
+    return isBroken || failed.code() == Status.Code.UNAVAILABLE;
   }
 
   /** Whether the gateway may have done what was asked for, for all that this error says. */

@@ -4,8 +4,8 @@ import io.grpc.CallCredentials;
 import io.grpc.Channel;
 import io.grpc.ChannelCredentials;
 import io.grpc.ClientInterceptor;
+import io.grpc.ClientInterceptors;
 import io.grpc.Grpc;
-import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
@@ -46,35 +46,47 @@ import jetgate.v1.StreamServiceGrpc;
  * the first call.
  */
 public final class Client implements AutoCloseable {
-  private final ManagedChannel channel;
+  // Batches are much smaller, but a larger message of a stream comes alone, and nats-servers take up to 64 MiB.
+  private static final int MOST_RECEIVED = 128 << 20;
+
+  private final ManagedChannel connections;
+  private final Channel channel;
   private final CallCredentials caller;
   private final String name;
   private final Duration callTimeout;
 
   private Client(Builder builder) {
-    var several = builder.target.contains(",");
+    var target = Target.of(builder.target);
     var channelBuilder =
-        Grpc.newChannelBuilder(several ? Addresses.target(builder.target) : builder.target, builder.credentials)
+        Grpc.newChannelBuilder(target.name(), target.credentials(builder.credentials))
             .defaultLoadBalancingPolicy("round_robin")
             .defaultServiceConfig(ServiceConfig.RETRIES)
             .enableRetry()
             .keepAliveTime(20, TimeUnit.SECONDS)
             .keepAliveTimeout(10, TimeUnit.SECONDS)
+            .maxInboundMessageSize(MOST_RECEIVED)
             .intercept(builder.interceptors);
-    channel = channelBuilder.build();
+    connections = channelBuilder.build();
+    channel = ClientInterceptors.intercept(connections, new Reconnecting(connections));
     caller = builder.caller;
     name = builder.name;
     callTimeout = builder.callTimeout;
   }
 
-  /** A client of this gateway, in plain text and without credentials. */
+  /** A client without credentials, in plain text unless the addresses are {@code https://}; see {@link #builder}. */
   public static Client connect(String target) {
     return builder(target).build();
   }
 
   /**
-   * A client of a gateway, or of several: "host:port" separated by commas, over which calls are spread. Any other gRPC target
-   * ("dns:///jetgate.example:443") works as well.
+   * A client of a gateway, or of several, separated by commas, over which calls are spread. An address is {@code host:port}, {@code
+   * http://host:port} or {@code https://host:port}, the same way for all of them; a literal of IPv6 is in brackets. {@code https://}
+   * encrypts, and trusts the system's authorities unless {@link Builder#ca} or {@link Builder#credentials} says otherwise; {@code
+   * http://} does not, and is refused together with those. Without a scheme they decide: where nothing is said, it is plain text. Any
+   * other gRPC target ("dns:///jetgate.example:443") works as well.
+   *
+   * <p>Names are looked up again when a connection is lost, as often as the JVM lets them be ({@code networkaddress.cache.ttl}, 30 s by
+   * default). Messages of up to 128 MiB are received.
    */
   public static Builder builder(String target) {
     return new Builder(target);
@@ -204,13 +216,13 @@ public final class Client implements AutoCloseable {
   /** Ends the connections. Publishers, consumers and readers are closed first, by their own close. */
   @Override
   public void close() {
-    channel.shutdown();
+    connections.shutdown();
     try {
-      if (!channel.awaitTermination(5, TimeUnit.SECONDS)) {
-        channel.shutdownNow();
+      if (!connections.awaitTermination(5, TimeUnit.SECONDS)) {
+        connections.shutdownNow();
       }
     } catch (InterruptedException interrupted) {
-      channel.shutdownNow();
+      connections.shutdownNow();
       Thread.currentThread().interrupt();
     }
   }
@@ -248,7 +260,8 @@ public final class Client implements AutoCloseable {
   public static final class Builder {
     private final String target;
     private final List<ClientInterceptor> interceptors = new ArrayList<>();
-    private ChannelCredentials credentials = InsecureChannelCredentials.create();
+    // Null where the target decides.
+    private ChannelCredentials credentials;
     private CallCredentials caller;
     private String name = "";
     private Duration callTimeout = Duration.ofSeconds(10);
@@ -308,7 +321,7 @@ public final class Client implements AutoCloseable {
       return this;
     }
 
-    /** The client. */
+    /** The client. An {@link IllegalArgumentException} says what is wrong with its addresses. */
     public Client build() {
       return new Client(this);
     }
@@ -340,8 +353,8 @@ public final class Client implements AutoCloseable {
   }
 
   /**
-   * What is repeated when it fails with UNAVAILABLE: what is harmless to repeat. Publishes are repeated by {@link Attempts}, which
-   * has to know what became of each.
+   * What is repeated when it fails with UNAVAILABLE, or with UNKNOWN, as where a connection breaks at the very moment: what is harmless
+   * to repeat. Publishes are repeated by {@link Attempts}, which has to know what became of each.
    */
   private static final class ServiceConfig {
     static final Map<String, Object> RETRIES =
@@ -368,7 +381,7 @@ public final class Client implements AutoCloseable {
                         "initialBackoff", "0.1s",
                         "maxBackoff", "2s",
                         "backoffMultiplier", 2.0,
-                        "retryableStatusCodes", List.of("UNAVAILABLE")))));
+                        "retryableStatusCodes", List.of("UNAVAILABLE", "UNKNOWN")))));
 
     private static Map<String, String> method(String service, String method) {
       return Map.of("service", "jetgate.v1." + service, "method", method);

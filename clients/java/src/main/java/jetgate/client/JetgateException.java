@@ -76,8 +76,14 @@ public final class JetgateException extends RuntimeException {
     }
     return switch (code) {
       case UNAVAILABLE, CANCELLED, UNKNOWN, INTERNAL, DEADLINE_EXCEEDED -> Retry.LATER;
+      case RESOURCE_EXHAUSTED -> isTooLarge() ? Retry.NEVER : Retry.UNSPECIFIED;
       default -> Retry.UNSPECIFIED;
     };
+  }
+
+  /** Whether gRPC itself did not take what came, for its size: it would come again. It has no code of its own for that. */
+  private boolean isTooLarge() {
+    return code == Status.Code.RESOURCE_EXHAUSTED && reason.isEmpty() && getMessage().contains("exceeds maximum size");
   }
 
   /** Whether a message that could not be published may have been stored: repeat it with the same message id. */
@@ -90,7 +96,8 @@ public final class JetgateException extends RuntimeException {
     if (reason.isEmpty()) {
       return code == Status.Code.UNIMPLEMENTED
           || code == Status.Code.UNAUTHENTICATED
-          || code == Status.Code.PERMISSION_DENIED;
+          || code == Status.Code.PERMISSION_DENIED
+          || isTooLarge();
     }
     return retry() != Retry.LATER;
   }

@@ -165,12 +165,22 @@ class BooksTest {
   }
 
   @Test
+  void onlyWhatIsTooLargeIsExhaustedForGood() {
+    var large = "gRPC message exceeds maximum size 4194304: 6291500";
+    assertTrue(JetgateException.local(Status.Code.RESOURCE_EXHAUSTED, "", large).isForGood());
+    assertFalse(JetgateException.local(Status.Code.RESOURCE_EXHAUSTED, "CALLER_LIMIT", large).isForGood());
+    // A proxy between: HTTP/2's ENHANCE_YOUR_CALM, for example.
+    assertFalse(JetgateException.local(Status.Code.RESOURCE_EXHAUSTED, "", "Bandwidth exhausted").isForGood());
+  }
+
+  @Test
   void laterAttemptsDoNotTakeBackThatAMessageMayBeStored() {
     var unavailable = JetgateException.local(Status.Code.UNAVAILABLE, "", "");
     var denied = JetgateException.local(Status.Code.PERMISSION_DENIED, "", "");
     try (var client = Client.connect("127.0.0.1:9")) {
       var several = new Attempts(client, Duration.ofMinutes(1), "id", true);
       several.failed(unavailable, true);
+      several.failed(JetgateException.local(Status.Code.UNKNOWN, "", "channel closed"), true);
       several.failed(unavailable, false);
       var last = assertThrows(JetgateException.class, () -> several.failed(denied, true));
       assertTrue(last.isOutcomeUnknown());

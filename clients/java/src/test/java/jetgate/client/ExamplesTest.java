@@ -1,10 +1,14 @@
 package jetgate.client;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -26,7 +30,7 @@ class ExamplesTest {
             "jetgate.examples." + example);
     builder
         .environment()
-        .putAll(Map.of("JETGATE_URL", world.gateways().get(0), "STREAM_NAME", "USERS", "CONSUMER_NAME", "worker"));
+        .putAll(Map.of("JETGATE_URL", "http://" + world.gateways().get(0), "STREAM_NAME", "USERS", "CONSUMER_NAME", "worker"));
     for (var place = 0; place < more.length; place += 2) {
       builder.environment().put(more[place], more[place + 1]);
     }
@@ -71,11 +75,36 @@ class ExamplesTest {
   }
 
   @Test
+  void aUrlOfHttpsIsTlsAsTheSystemTrustsIt(@TempDir Path folder) throws Exception {
+    try (var world = World.of("{\"tls\": true}")) {
+      var trusted = KeyStore.getInstance("PKCS12");
+      trusted.load(null, null);
+      try (var pem = Files.newInputStream(Path.of(world.caFile()))) {
+        trusted.setCertificateEntry("ca", CertificateFactory.getInstance("X.509").generateCertificate(pem));
+      }
+      var store = folder.resolve("trusted");
+      try (var file = Files.newOutputStream(store)) {
+        trusted.store(file, "secret".toCharArray());
+      }
+      var system = "-Djavax.net.ssl.trustStore=" + store + " -Djavax.net.ssl.trustStorePassword=secret";
+      var url = "https://" + world.gateways().get(0);
+      var said = run(world, "ExactlyOnce", "JETGATE_URL", url, "JAVA_TOOL_OPTIONS", system,
+          "LEDGER", folder.resolve("ledger").toString(), "STREAM_NAME", "PAYMENTS");
+      assertEquals(3, count(said, "published before: false"), said);
+    }
+  }
+
+  @Test
   void examples() throws Exception {
     try (var world = World.of("{}"); var client = world.connect()) {
       client.createStream(StreamConfig.newBuilder().setName("USERS").addSubjects("users.*").build());
       var config = ConsumerConfig.newBuilder().setDurableName("worker");
       client.createConsumer("USERS", config.setAckWait(Durations.toProto(Duration.ofSeconds(30))).build());
+      // The publisher names its stream: another one does not take its events.
+      client.createStream(StreamConfig.newBuilder().setName("ORDERS").addSubjects("orders.*").build());
+      var misled = start(world, "EventPublisher", "STREAM_NAME", "ORDERS");
+      assertEquals("", new String(misled.getInputStream().readAllBytes()));
+      assertNotEquals(0, misled.waitFor());
       for (var known : new int[] {0, 100}) {
         var publisher = start(world, "EventPublisher");
         var said = new String(publisher.getInputStream().readAllBytes());

@@ -165,11 +165,11 @@ class FaultsTest {
 
   @Test
   void whatHandlersWorkOnStaysTheirsOverADrainedGateway() throws Exception {
-    try (var world = World.of("{\"gateways\": 2, \"config\": {\"shutdown.drain\": \"4s\"}}");
+    try (var world = World.of("{\"gateways\": 2, \"config\": {\"shutdown.drain\": \"10s\"}}");
         var client = world.connect()) {
       createStream(client);
-      createConsumer(client, Duration.ofSeconds(2));
-      var count = 40;
+      createConsumer(client, Duration.ofSeconds(6));
+      var count = 32;
       try (var publisher = client.publisher()) {
         for (var n = 0; n < count; n++) {
           publisher.publish(Message.of("users.new", String.valueOf(n)));
@@ -185,7 +185,7 @@ class FaultsTest {
                       8,
                       message -> {
                         begun.countDown();
-                        Thread.sleep(3000); // the work itself
+                        Thread.sleep(8000); // the work itself, longer than ack_wait
                         synchronized (seen) {
                           seen.merge(message.text(), 1, Integer::sum);
                           seen.notifyAll();

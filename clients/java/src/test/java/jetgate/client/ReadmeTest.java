@@ -39,7 +39,8 @@ class ReadmeTest {
       UnaryOperator<String> places =
           text ->
               text.replace("127.0.0.1:50051", here.get(0))
-                  .replace("gateway-1:50051,gateway-2:50051", String.join(",", here))
+                  .replace("gateway-1:50051", here.get(0))
+                  .replace("gateway-2:50051", here.get(1))
                   .replace("/etc/jetgate/ca.crt", secure.caFile())
                   .replace("System.getenv(\"JETGATE_API_KEY\")", "\"\"");
       write(folder, "Example", places.apply(snippets.get(0)));

@@ -39,9 +39,14 @@ class SettlementFaultsTest {
     return messages;
   }
 
-  /** All messages of the consumer are acknowledged, at their first attempt. */
-  private static void assertDone(Client client, int count) {
+  /** All messages of the consumer are acknowledged, at their first attempt; soon, where nobody waited for JetStream's word. */
+  private static void assertDone(Client client, int count) throws InterruptedException {
+    var end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
     var state = client.consumer("USERS", "worker").getState();
+    while (state.getAckFloor().getStreamSequence() < count && System.nanoTime() < end) {
+      Thread.sleep(20);
+      state = client.consumer("USERS", "worker").getState();
+    }
     assertEquals(0, state.getNumAckPending(), state.toString());
     assertEquals(count, state.getAckFloor().getStreamSequence(), state.toString());
     assertEquals(count, state.getDelivered().getConsumerSequence(), state.toString());
@@ -55,9 +60,9 @@ class SettlementFaultsTest {
 
   @Test
   void whatIsHeldStaysOursOverDrainedGatewaysWhileAcknowledgementsFlow() throws Exception {
-    try (var world = World.of("{\"gateways\": 2, \"config\": {\"shutdown.drain\": \"6s\"}}"); var client = world.connect()) {
+    try (var world = World.of("{\"gateways\": 2, \"config\": {\"shutdown.drain\": \"10s\"}}"); var client = world.connect()) {
       createStream(client);
-      createConsumer(client, Duration.ofSeconds(4));
+      createConsumer(client, Duration.ofSeconds(6));
       publish(client, 1000);
       try (var consumer = client.consume("USERS", "worker")) {
         var held = receive(consumer, 1000);
@@ -76,7 +81,7 @@ class SettlementFaultsTest {
         restart(world, 1);
         isOver.set(true);
         var left = held.subList(acknowledging.get(), 1000);
-        assertNull(consumer.receive(Duration.ofSeconds(6)), "what is held came again");
+        assertNull(consumer.receive(Duration.ofSeconds(8)), "what is held came again");
         left.forEach(Received::ack);
         assertTrue(consumer.drain(LONG));
       }
@@ -94,9 +99,9 @@ class SettlementFaultsTest {
 
   @Test
   void aDrainKeepsItsWorkOverADrainedGateway() throws Exception {
-    try (var world = World.of("{\"gateways\": 2, \"config\": {\"shutdown.drain\": \"6s\"}}"); var client = world.connect()) {
+    try (var world = World.of("{\"gateways\": 2, \"config\": {\"shutdown.drain\": \"10s\"}}"); var client = world.connect()) {
       createStream(client);
-      createConsumer(client, Duration.ofSeconds(4));
+      createConsumer(client, Duration.ofSeconds(6));
       publish(client, 8);
       try (var consumer = client.consume("USERS", "worker")) {
         var held = receive(consumer, 8);
@@ -105,7 +110,7 @@ class SettlementFaultsTest {
         restart(world, 1);
         // Longer than ack_wait: what is not ours any more comes again, to whoever asks.
         try (var other = client.consume("USERS", "worker")) {
-          assertNull(other.receive(Duration.ofSeconds(6)), "what is held came again");
+          assertNull(other.receive(Duration.ofSeconds(8)), "what is held came again");
         }
         held.forEach(Received::ack);
         assertTrue(drained.get());
@@ -116,18 +121,23 @@ class SettlementFaultsTest {
 
   @Test
   void closeBetweenSessionsPassesOnWhatWasSaid() throws Exception {
-    try (var world = World.of("{}"); var client = world.connect()) {
-      createStream(client);
-      createConsumer(client, LONG);
-      publish(client, 10);
+    try (var world = World.of("{}");
+        var near = world.connect();
+        var forwarder = Forwarder.before(world.gateways().get(0));
+        var client = World.patient(Client.builder(forwarder.address())).build()) {
+      createStream(near);
+      createConsumer(near, LONG);
+      publish(near, 10);
       var consumer = client.consume("USERS", "worker");
       var messages = receive(consumer, 10);
-      world.tell("kill_gateway", 0);
+      forwarder.refuse();
       messages.forEach(Received::ack);
-      var starting = CompletableFuture.runAsync(() -> world.tell("start_gateway", 0));
-      consumer.close();
-      starting.get();
-      assertDone(client, 10);
+      forwarder.awaitRefused(1);
+      var closing = CompletableFuture.runAsync(consumer::close);
+      forwarder.awaitRefused(3);
+      forwarder.goOn();
+      closing.get();
+      assertDone(near, 10);
     }
   }
 

@@ -5,15 +5,15 @@ import jetgate.client.Client;
 /**
  * Processes the messages of a durable consumer until SIGTERM, then finishes what it works on.
  *
- * <p>STREAM_NAME and CONSUMER_NAME say which consumer; JETGATE_URL is the gateway, "127.0.0.1:50051" by default; JETGATE_API_KEY its
- * key, if it asks for one.
+ * <p>STREAM_NAME and CONSUMER_NAME say which consumer; JETGATE_URL is the gateway, "http://127.0.0.1:50051" by default;
+ * JETGATE_API_KEY its key, if it asks for one.
  */
 public final class EventConsumer {
   private EventConsumer() {}
 
   public static void main(String[] arguments) throws Exception {
     var environment = System.getenv();
-    var builder = Client.builder(environment.getOrDefault("JETGATE_URL", "127.0.0.1:50051")).name("event-consumer");
+    var builder = Client.builder(environment.getOrDefault("JETGATE_URL", "http://127.0.0.1:50051")).name("event-consumer");
     if (environment.containsKey("JETGATE_API_KEY")) {
       builder.apiKey(environment.get("JETGATE_API_KEY"));
     }

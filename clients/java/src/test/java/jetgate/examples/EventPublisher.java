@@ -5,12 +5,13 @@ import java.util.concurrent.CompletableFuture;
 import jetgate.client.Client;
 import jetgate.client.Message;
 import jetgate.client.PublishResult;
+import jetgate.client.PublisherOptions;
 
 /**
  * Publishes events of a business process: each has an id of its own, so that publishing it again stores it once.
  *
- * <p>JETGATE_URL is the gateway, "127.0.0.1:50051" by default; JETGATE_API_KEY its key, if it asks for one; EVENTS how many events,
- * 100 by default.
+ * <p>JETGATE_URL is the gateway, "http://127.0.0.1:50051" by default; JETGATE_API_KEY its key, if it asks for one; STREAM_NAME the
+ * stream that is to take the events, by default whichever takes their subject; EVENTS how many events, 100 by default.
  */
 public final class EventPublisher {
   private EventPublisher() {}
@@ -18,11 +19,12 @@ public final class EventPublisher {
   public static void main(String[] arguments) throws Exception {
     var environment = System.getenv();
     var count = Integer.parseInt(environment.getOrDefault("EVENTS", "100"));
-    var builder = Client.builder(environment.getOrDefault("JETGATE_URL", "127.0.0.1:50051")).name("event-publisher");
+    var builder = Client.builder(environment.getOrDefault("JETGATE_URL", "http://127.0.0.1:50051")).name("event-publisher");
     if (environment.containsKey("JETGATE_API_KEY")) {
       builder.apiKey(environment.get("JETGATE_API_KEY"));
     }
-    try (var client = builder.build(); var publisher = client.publisher()) {
+    var options = PublisherOptions.defaults().withStream(environment.getOrDefault("STREAM_NAME", ""));
+    try (var client = builder.build(); var publisher = client.publisher(options)) {
       var futures = new ArrayList<CompletableFuture<PublishResult>>();
       for (var number = 0; number < count; number++) {
         var event = "{\"user_id\": " + number + ", \"action\": \"login\"}";

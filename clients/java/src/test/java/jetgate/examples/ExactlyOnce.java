@@ -23,8 +23,8 @@ import jetgate.v1.StreamConfig;
  * effect and that id in one step, before it acknowledges, and knows by the id what it has booked before. The acknowledgement is
  * confirmed: once it returns, JetStream has it.
  *
- * <p>JETGATE_URL is the gateway, "127.0.0.1:50051" by default; STREAM_NAME and CONSUMER_NAME are made where they are missing; LEDGER is
- * the file of what is booked. The program ends when nothing has come for a second.
+ * <p>JETGATE_URL is the gateway, "http://127.0.0.1:50051" by default; STREAM_NAME and CONSUMER_NAME are made where they are missing;
+ * LEDGER is the file of what is booked. The program ends when nothing has come for a second.
  */
 public final class ExactlyOnce {
   private ExactlyOnce() {}
@@ -33,7 +33,7 @@ public final class ExactlyOnce {
     var environment = System.getenv();
     var stream = environment.getOrDefault("STREAM_NAME", "PAYMENTS");
     var name = environment.getOrDefault("CONSUMER_NAME", "ledger");
-    var target = environment.getOrDefault("JETGATE_URL", "127.0.0.1:50051");
+    var target = environment.getOrDefault("JETGATE_URL", "http://127.0.0.1:50051");
     try (var client = Client.builder(target).name("exactly-once").build();
         var ledger = new Ledger(Path.of(environment.getOrDefault("LEDGER", "ledger.txt")))) {
       client.createStream(StreamConfig.newBuilder().setName(stream).addSubjects("payments.*").build());

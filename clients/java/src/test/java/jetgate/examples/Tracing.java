@@ -20,8 +20,8 @@ import jetgate.client.Received;
  * <p>The trace is in gRPC's context; with OpenTelemetry its propagator writes and reads the same header, and its interceptor does what
  * the one here does.
  *
- * <p>STREAM_NAME and CONSUMER_NAME say where to; JETGATE_URL is the gateway, "127.0.0.1:50051" by default; TRACEPARENT the trace that
- * the program is called in.
+ * <p>STREAM_NAME and CONSUMER_NAME say where to; JETGATE_URL is the gateway, "http://127.0.0.1:50051" by default; TRACEPARENT the
+ * trace that the program is called in.
  */
 public final class Tracing {
   private static final String HEADER = "traceparent";
@@ -32,7 +32,7 @@ public final class Tracing {
 
   public static void main(String[] arguments) throws Exception {
     var environment = System.getenv();
-    var target = environment.getOrDefault("JETGATE_URL", "127.0.0.1:50051");
+    var target = environment.getOrDefault("JETGATE_URL", "http://127.0.0.1:50051");
     try (var client = Client.builder(target).name("tracing").intercept(new Annotating()).build()) {
       var called = Context.current().withValue(TRACE, environment.getOrDefault("TRACEPARENT", ""));
       called.run(() -> {
