@@ -1,4 +1,4 @@
-"""Gathers the results of scenarios, from however many processes, and leaves the reports that matrix.py reads."""
+"""What tests share: a world of two gateways, and the reports on scenarios that matrix.py reads."""
 
 from __future__ import annotations
 
@@ -6,12 +6,25 @@ import json
 import os
 import pathlib
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from world import SCENARIOS
+from world import SCENARIOS, World
+
+import jetgate
 
 Line = dict[str, Any]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Two gateways, with a stream and a consumer."""
+    with World(gateways=2) as started:
+        with jetgate.connect(started.gateways) as client:
+            client.create_stream(jetgate.StreamConfig("ORDERS", ["orders.>"]))
+            client.create_consumer("ORDERS", jetgate.ConsumerConfig(durable_name="worker"))
+        yield started
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Reports:
-    """One file for each client whose scenarios were all run."""
+    """Gathers the results of scenarios, from however many processes: a file for each client that has run them all."""
 
     def __init__(self) -> None:
         self._lines: defaultdict[str, list[Line]] = defaultdict(list)

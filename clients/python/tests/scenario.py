@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import copy
 import datetime
 import inspect
 import threading
@@ -41,6 +42,7 @@ class Scenario:
         self._received_at: dict[int, float] = {}
         self._background: dict[str, concurrent.futures.Future[None]] = {}
         self._pool = concurrent.futures.ThreadPoolExecutor()
+        # Of the step that runs, which has a copy of this object to itself: others may run in the background.
         self._client = "main"
         self._within = 30.0
 
@@ -65,19 +67,20 @@ class Scenario:
                     self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _step(self, step: Step) -> None:
-        self._client = step.get("client", "main")
-        self._within = step.get("within", 30.0)
+        runner = copy.copy(self)
+        runner._client = step.get("client", "main")
+        runner._within = step.get("within", 30.0)
         # Python's own words have an underscore behind them.
         verb = "await_" if step["do"] == "await" else step["do"]
         fields = {name + "_" if name in ("as", "from") else name: value for name, value in step.items()}
-        work = getattr(self, verb)(**{name: value for name, value in fields.items() if name not in COMMON})
+        work = getattr(runner, verb)(**{name: value for name, value in fields.items() if name not in COMMON})
         if "background" in step:
             self._background[step["background"]] = self._pool.submit(self._await, work)
         elif "error" in step:
             try:
                 self._await(work)
                 if verb == "open":
-                    self._await(done(self._open[step["as"]].receive(timeout=self._within)))
+                    self._await(done(self._open[step["as"]].receive(timeout=runner._within)))
             except jetgate.JetgateError as error:
                 check_error(error, step["error"])
             else:
@@ -116,12 +119,16 @@ class Scenario:
             self._timeouts[as_] = call_timeout
 
     async def create_stream(self, config: dict[str, Any]) -> None:
-        made = jetgate.StreamConfig(**with_durations(config, "duplicate_window"))
-        await done(self._main.create_stream(made))
+        await done(self._main.create_stream(stream_config(config)))
 
     async def create_consumer(self, stream: str, config: dict[str, Any]) -> None:
-        made = jetgate.ConsumerConfig(**with_durations(config, "ack_wait"))
-        await done(self._main.create_consumer(stream, made))
+        await done(self._main.create_consumer(stream, consumer_config(config)))
+
+    async def apply_stream(self, config: dict[str, Any]) -> None:
+        await done(self._main.apply_stream(stream_config(config)))
+
+    async def apply_consumer(self, stream: str, config: dict[str, Any]) -> None:
+        await done(self._main.apply_consumer(stream, consumer_config(config)))
 
     async def stream_info(self, stream: str, **wanted: dict[str, int]) -> None:
         async def look() -> dict[str, Any]:
@@ -162,7 +169,7 @@ class Scenario:
                 if per_second and number % 100 == 0:
                     await asyncio.sleep(max(0.0, begun + number / per_second - time.monotonic()))
                 futures.append(await done(many.publish_message(outgoing(message))))
-            await done(many.flush())
+            await done(many.flush(self._within))
         finally:
             await done(many.close())
         for future, expected in zip(futures, results or [{}] * len(futures), strict=True):
@@ -224,7 +231,7 @@ class Scenario:
         each_once: bool = False,
     ) -> None:
         missing = {f"{prefix}{number}" for number in range(first, first + count)}
-        source, number, end = self._open[from_], first, time.monotonic() + max(self._within, 60.0)
+        source, number, end = self._open[from_], first, time.monotonic() + self._within
         while missing:
             message = await done(source.receive(timeout=max(0.0, end - time.monotonic())))
             assert message is not None, f"{len(missing)} did not come, {sorted(missing)[:5]} for example"
@@ -307,6 +314,14 @@ def outgoing(message: dict[str, Any]) -> jetgate.OutgoingMessage:
         expect=jetgate.Expect(**expect) if expect is not None else None,
         **fields,
     )
+
+
+def stream_config(config: dict[str, Any]) -> jetgate.StreamConfig:
+    return jetgate.StreamConfig(**with_durations(config, "duplicate_window"))
+
+
+def consumer_config(config: dict[str, Any]) -> jetgate.ConsumerConfig:
+    return jetgate.ConsumerConfig(**with_durations(config, "ack_wait"))
 
 
 def with_durations(config: dict[str, Any], *names: str) -> dict[str, Any]:

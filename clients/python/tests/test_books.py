@@ -5,22 +5,21 @@ from __future__ import annotations
 import datetime
 import random
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
-import grpc
 import pytest
 
 import jetgate
-from jetgate import _calls, _frames, errors
-from jetgate._attempts import Attempts
+from jetgate import _frames
 from jetgate._consuming import Consuming
 from jetgate._convert import from_proto, to_proto
 from jetgate._ledger import Entry, Ledger, Settled
 from jetgate._link import Link
+from jetgate._publishing import PublisherOptions, Publishing
 from jetgate._settlements import Delivery, Settlements, Word, by_token, ranges
-from jetgate._transport import Transport, is_passing
+from jetgate._transport import Transport
 from jetgate.credentials import Credentials
-from jetgate.v1 import consume_pb2, error_pb2, publish_stream_pb2, publisher_pb2, session_pb2, stream_config_pb2
+from jetgate.v1 import consume_pb2, error_pb2, publish_stream_pb2, session_pb2, stream_config_pb2
 
 FAR = 1e9
 
@@ -100,6 +99,74 @@ def test_what_was_sent_and_ran_out_of_time_may_be_stored() -> None:
     assert (sent[1].outcome_unknown, unsent[1].outcome_unknown) == (True, False)
 
 
+def failed_for_now(first: int, last: int) -> publish_stream_pb2.PublishAcks:
+    status = error_pb2.ItemStatus(code=14, reason=error_pb2.ERROR_REASON_NATS_DISCONNECTED)
+    failure = publish_stream_pb2.PublishFailure(first_number=first, last_number=last, status=status)
+    return publish_stream_pb2.PublishAcks(failed=[failure])
+
+
+def test_what_is_put_off_runs_out_of_time_too() -> None:
+    ledger = Ledger()
+    ledger.producer_id = "p"
+    for expires in (60.0, 70.0, 80.0):
+        ledger.add(entry(expires=expires))
+    ledger.take(3, 1000, 1.0)
+    assert ledger.answered(failed_for_now(1, 3), 2.0) == []
+    assert (ledger.expired(59.0), ledger.next_expiry()) == ([], 60.0)
+    ((late, error),) = ledger.expired(60.0)
+    assert isinstance(error, jetgate.PublishOutcomeUnknownError)
+    assert (late.expires, error.metadata) == (60.0, {"message_id": "p:1"})
+    assert (ledger.messages, ledger.bytes, ledger.next_expiry()) == (2, 2 * late.size, 70.0)
+    # The rest is sent again when its time has come.
+    ledger.due(61.0)
+    frame, _ = ledger.take(3, 1000, 61.0)
+    again = publish_stream_pb2.PublishStreamRequest.FromString(frame).messages.messages
+    assert [message.message_id for message in again] == ["p:2", "p:3"]
+
+
+def test_what_waits_behind_younger_messages_runs_out_of_time_on_time() -> None:
+    ledger = Ledger()
+    ledger.producer_id = "p"
+    ledger.add(entry(expires=60.0))
+    ledger.take(1, 1000, 1.0)
+    ledger.answered(failed_for_now(1, 1), 2.0)
+    young = entry(expires=100.0)
+    ledger.add(young)
+    ledger.due(3.0)
+    assert ledger.next_expiry() == 60.0
+    ((late, _),) = ledger.expired(60.0)
+    assert (late.message_id, ledger.waiting, ledger.waiting_bytes) == ("p:1", 1, young.size)
+    # The same once both are under way, under numbers in another order.
+    ledger.add(entry(expires=90.0))
+    ledger.take(2, 1000, 61.0)
+    assert ledger.next_expiry() == 90.0
+
+
+def test_what_is_put_off_is_sent_again_as_soon_as_it_is_due() -> None:
+    """And not only when a ping is: the sender sleeps when the answer comes."""
+    engine = Publishing(Transport([], Credentials(), ()), PublisherOptions(linger=0), lambda settled: None)
+    engine._started = True  # without a gateway: frames are taken here
+    link = Link()
+    frames = engine.requests(link)
+    next(frames)
+    opened = publish_stream_pb2.PublishOpened(producer_id="p")
+    opened.ping_within.FromSeconds(600)
+    engine.received(link, publish_stream_pb2.PublishStreamResponse(opened=opened))
+    engine.add(entry())
+    next(frames)
+    with ThreadPoolExecutor() as pool:
+        frame = pool.submit(next, frames)
+        try:
+            while not engine._sender_idle:
+                time.sleep(0.01)
+            engine.received(link, publish_stream_pb2.PublishStreamResponse(acks=failed_for_now(1, 1)))
+            (again,) = publish_stream_pb2.PublishStreamRequest.FromString(frame.result(30)).messages.messages
+        finally:
+            link.cut()
+            engine.hurry()
+    assert again.message_id == "p:1"
+
+
 def test_what_the_stream_may_have_forgotten_is_not_sent_again() -> None:
     ledger = Ledger()
     ledger.producer_id = "p"
@@ -134,21 +201,6 @@ def test_a_refusal_does_not_take_back_that_an_earlier_attempt_may_have_stored_th
     assert again[1].metadata == {"message_id": "p:1"}
     assert isinstance(again[1].__cause__, jetgate.LimitReachedError)
     assert isinstance(once[1], jetgate.LimitReachedError)
-
-
-def test_a_batch_that_is_repeated_does_not_take_back_that_its_messages_may_be_stored() -> None:
-    call = _calls.publish_batch([jetgate.OutgoingMessage("a", message_id=f"m{n}") for n in range(2)], "independent")
-    results = [
-        publisher_pb2.PublishResult(status=error_pb2.ItemStatus(code=5, reason="ERROR_REASON_STREAM_NOT_FOUND")),
-        publisher_pb2.PublishResult(published=publisher_pb2.PublishResponse(sequence=7, duplicate=True)),
-    ]
-    response = publisher_pb2.PublishBatchResponse(results=results)
-    attempts = Attempts(Transport(["http://127.0.0.1:9"], Credentials(), ()), call, 60.0)
-    assert isinstance(attempts.read(response)[0], jetgate.NotFoundError)
-    attempts.failed(Broken(grpc.StatusCode.UNAVAILABLE, "Socket closed"))
-    refused, stored = attempts.read(response)
-    assert isinstance(refused, jetgate.PublishOutcomeUnknownError)
-    assert (refused.metadata["message_id"], isinstance(stored, jetgate.PublishResult)) == ("m0", True)
 
 
 def test_what_waited_too_long_to_be_sent_again_is_given_up() -> None:
@@ -296,54 +348,3 @@ def test_a_word_that_no_setting_has_is_refused() -> None:
     config = jetgate.StreamConfig("ORDERS", retention="for a while")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="retention"):
         to_proto(config, stream_config_pb2.StreamConfig())
-
-
-@pytest.mark.parametrize("target", ["", "localhost", "ftp://localhost:1", ["http://a"]])
-def test_a_target_that_is_no_address_is_refused(target: str | list[str]) -> None:
-    with pytest.raises(ValueError, match=r"address|port"):
-        jetgate.connect(target)
-
-
-def test_a_reason_that_is_younger_than_the_client_is_judged_by_its_code() -> None:
-    def retry(code: str, reason: str = "OF_TOMORROW") -> jetgate.Retry:
-        return errors.make("", code=code, reason=reason).retry
-
-    assert retry("UNAVAILABLE") == jetgate.Retry.LATER
-    assert retry("RESOURCE_EXHAUSTED") == jetgate.Retry.LATER
-    assert retry("RESOURCE_EXHAUSTED", "") == jetgate.Retry.UNSPECIFIED
-    assert retry("ABORTED") == jetgate.Retry.AFTER_READ
-    assert retry("NOT_FOUND") == jetgate.Retry.NEVER
-    assert retry("UNAVAILABLE", "PUBLISH_OUTCOME_UNKNOWN") == jetgate.Retry.SAME_ID
-    assert is_passing(errors.make("", code="UNAVAILABLE", reason="OF_TOMORROW"))
-    item = errors.from_item(error_pb2.ItemStatus(code=14, reason=9999))  # type: ignore[arg-type]
-    assert (item.code, item.reason, item.retry) == ("UNAVAILABLE", "REASON_9999", jetgate.Retry.LATER)
-
-
-class Broken(grpc.RpcError):  # type: ignore[misc]
-    """How a call of gRPC's fails."""
-
-    def __init__(self, code: grpc.StatusCode, details: str) -> None:
-        self.code = lambda: code
-        self.details = lambda: details
-        self.trailing_metadata = lambda: ()
-
-
-def test_later_attempts_do_not_take_back_that_a_message_may_be_stored() -> None:
-    refused = Broken(grpc.StatusCode.UNAVAILABLE, "failed to connect to all addresses; last error: refused")
-    lost = Broken(grpc.StatusCode.UNAVAILABLE, "Socket closed")
-    late = Broken(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-    call = _calls.publish(jetgate.OutgoingMessage("a"))
-
-    def attempts(timeout: float) -> Attempts[jetgate.PublishResult]:
-        return Attempts(Transport(["http://127.0.0.1:9"], Credentials(), ()), call, timeout)
-
-    several = attempts(60.0)
-    for problem in (refused, lost, refused):
-        assert several.failed(problem) > 0
-    with pytest.raises(jetgate.PublishOutcomeUnknownError) as caught:
-        several.failed(late)
-    assert caught.value.metadata["message_id"] == call.request.message_id  # type: ignore[attr-defined]
-    with pytest.raises(jetgate.UnavailableError):
-        attempts(0.0).failed(refused)
-    with pytest.raises(jetgate.PublishOutcomeUnknownError):
-        attempts(0.0).failed(lost)

@@ -41,6 +41,8 @@ export class Attempts {
   private readonly effect: Effect;
   /** When the first attempt began that may have done what it was to do: no later failure takes that back. */
   private openSince: number | undefined;
+  /** What the last attempt failed by that had the time to. */
+  private told: JetgateError | undefined;
 
   constructor(method: DescMethod, request: MessageInitShape<DescMessage>) {
     this.effect = effectOf(method, request);
@@ -49,6 +51,7 @@ export class Attempts {
   /** Notes that an attempt, begun at that time, has failed. */
   failed(error: JetgateError, begunAt: number): void {
     if (mayBeDone(error)) this.openSince ??= begunAt;
+    if (!hadNoTime(error)) this.told = error;
   }
 
   /** Whether another attempt at this time may help, and does nothing twice. */
@@ -61,11 +64,12 @@ export class Attempts {
     return error.unsent || repeatable;
   }
 
-  /** What all attempts come to, of which the last has failed so. */
+  /** What all attempts come to, of which the last has failed so. One that was begun too late says less than those before. */
   verdict(error: JetgateError): JetgateError {
     const { publishes, messageId } = this.effect;
-    if (!publishes || this.openSince === undefined) return error;
-    return inDoubt(error, messageId);
+    const told = hadNoTime(error) ? (this.told ?? error) : error;
+    if (!publishes || this.openSince === undefined) return told;
+    return inDoubt(told, messageId);
   }
 
   /** What an answer says. Of a batch, an earlier attempt may have stored what this one refuses. */
@@ -79,6 +83,11 @@ export class Attempts {
       status.metadata = { message_id: this.effect.messageIds[at] };
     }
   }
+}
+
+/** Whether the deadline passed before there was a connection. */
+function hadNoTime(error: JetgateError): boolean {
+  return error.unsent && error.code === Code.DEADLINE_EXCEEDED;
 }
 
 /** Whether a gateway may have done what was asked for, for all that this error says. */

@@ -179,23 +179,29 @@ class Ledger:
         return settled
 
     def expired(self, now: float) -> Settled:
-        """What has run out of time."""
+        """What has run out of time. What is sent again has less of it left than what was published since."""
         settled: Settled = []
         for number, entry in list(self._under_way.items()):
             if now >= entry.expires:
                 del self._under_way[number]
                 settled.append((entry, _unanswered(self._named(number, entry))))
-        while self._waiting and now >= self._waiting[0].expires:
-            entry = self._waiting.popleft()
-            self.waiting_bytes -= entry.size
-            settled.append((entry, _unanswered(entry)))
+        put_off = [entry for _, _, entry in self._put_off if now >= entry.expires]
+        if put_off:
+            self._put_off = [one for one in self._put_off if now < one[2].expires]
+            heapq.heapify(self._put_off)
+        waiting = [entry for entry in self._waiting if now >= entry.expires]
+        if waiting:
+            self._waiting = deque(entry for entry in self._waiting if now < entry.expires)
+            self.waiting_bytes -= sum(entry.size for entry in waiting)
+        settled += [(entry, _unanswered(entry)) for entry in (*put_off, *waiting)]
         self._forget(settled)
         return settled
 
     def next_expiry(self) -> float | None:
         """When something may run out of time."""
-        heads = [next(iter(self._under_way.values()), None), self._waiting[0] if self._waiting else None]
-        return min((entry.expires for entry in heads if entry is not None), default=None)
+        put_off = (entry for _, _, entry in self._put_off)
+        unanswered = itertools.chain(self._under_way.values(), put_off, self._waiting)
+        return min((entry.expires for entry in unanswered), default=None)
 
     def end(self, error: JetgateError) -> Settled:
         """Gives everything up. What was sent may be stored all the same."""

@@ -158,6 +158,8 @@ class Publishing:
         if response.HasField("acks"):
             with self._lock:
                 settled = self._ledger.answered(response.acks, time.monotonic())
+                if self._sender_idle and self._ledger.next_due() is not None:
+                    self._work.notify()  # what was put off is due before it would wake
             self._report(settled)
         elif response.HasField("opened"):
             with self._lock:

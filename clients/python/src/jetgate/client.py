@@ -37,10 +37,11 @@ def connect(
     *,
     metadata: Mapping[str, str] | None = None,
 ) -> Client:
-    """A client of the gateways at these addresses: URLs, several as a list or separated by commas.
+    """A client of the gateways at these addresses: URLs or host:port, several as a list or separated by commas.
 
     Without a target that is JETGATE_URL, or http://127.0.0.1:50051; without credentials, the key in JETGATE_API_KEY if
-    there is one. `https://` is TLS. `metadata` goes with every call. Connections are made when they are needed.
+    there is one. `https://` is TLS, and so is host:port where the credentials have a certificate (`ca` or `cert`).
+    `metadata` goes with every call. Connections are made when they are needed.
     """
     return Client(transport(target, credentials, metadata))
 

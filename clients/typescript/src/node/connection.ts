@@ -50,6 +50,8 @@ export class Connection {
       const closed = () => failed("the connection was closed");
       const error = (error: Error) => failed(error.message || error.name, error);
       session.once("error", error).once("close", closed);
+      // A gateway refuses certificates behind the client's end of the handshake. Node tells its socket alone of that.
+      session.once("connect", (_, socket) => void socket.once("error", error));
       // The gateway's settings prove that it is one: a connection alone may be a proxy's.
       session.once("remoteSettings", () => {
         clearTimeout(timer);

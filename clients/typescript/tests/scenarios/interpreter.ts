@@ -5,13 +5,13 @@ import {
   type Client,
   Consumer,
   type Credentials,
-  DiscardPolicy,
   type Message,
   type Payload,
   type PublishResult,
   Subscription,
 } from "jetgate";
 import type { World } from "../support/world.js";
+import { consumerConfig, streamConfig } from "./configurations.js";
 import { type Json, checkAnswer, checkError, checkMessage, checkResult, message, onlyKnown, raw } from "./values.js";
 
 /** Where messages come from. */
@@ -118,32 +118,22 @@ export class Interpreter {
 
     async create_stream(fields) {
       onlyKnown(fields, ["config", "client"], "create_stream");
-      const config = fields.config as Json;
-      const { name, subjects, num_replicas, max_msgs, discard, duplicate_window, allow_atomic, allow_batched, ...rest } =
-        config;
-      onlyKnown(rest, [], "config");
-      assert.ok(discard === undefined || discard === "new");
-      await this.client(fields).streams.create({
-        name: name as string,
-        subjects: subjects as string[],
-        numReplicas: num_replicas as number | undefined,
-        maxMsgs: max_msgs as number | undefined,
-        discard: discard === "new" ? DiscardPolicy.NEW : undefined,
-        duplicateWindow: duplicate_window === undefined ? undefined : (duplicate_window as number) * 1000,
-        allowAtomic: allow_atomic as boolean | undefined,
-        allowBatched: allow_batched as boolean | undefined,
-      });
+      await this.client(fields).streams.create(streamConfig(fields.config as Json));
+    },
+
+    async apply_stream(fields) {
+      onlyKnown(fields, ["config", "client"], "apply_stream");
+      await this.client(fields).streams.apply(streamConfig(fields.config as Json));
     },
 
     async create_consumer(fields) {
       onlyKnown(fields, ["stream", "config", "client"], "create_consumer");
-      const { durable_name, ack_wait, max_deliver, ...rest } = fields.config as Json;
-      onlyKnown(rest, [], "config");
-      await this.client(fields).consumers.create(fields.stream as string, {
-        durableName: durable_name as string,
-        ackWait: ack_wait === undefined ? undefined : (ack_wait as number) * 1000,
-        maxDeliver: max_deliver as number | undefined,
-      });
+      await this.client(fields).consumers.create(fields.stream as string, consumerConfig(fields.config as Json));
+    },
+
+    async apply_consumer(fields) {
+      onlyKnown(fields, ["stream", "config", "client"], "apply_consumer");
+      await this.client(fields).consumers.apply(fields.stream as string, consumerConfig(fields.config as Json));
     },
 
     async stream_info(fields, limitMs) {
@@ -213,7 +203,8 @@ export class Interpreter {
     },
 
     open(fields, limitMs) {
-      const known = ["as", "stream", "consumer", "ordered", "from_sequence", "resume", "max_outstanding", "lease", "client"];
+      const windows = ["max_outstanding", "max_outstanding_bytes"];
+      const known = ["as", "stream", "consumer", "ordered", "from_sequence", "resume", ...windows, "lease", "client"];
       onlyKnown(fields, known, "open");
       const client = this.client(fields);
       const stream = fields.stream as string;
@@ -225,6 +216,7 @@ export class Interpreter {
           })
         : client.consume(stream, fields.consumer as string, {
             maxOutstanding: fields.max_outstanding as number | undefined,
+            maxOutstandingBytes: fields.max_outstanding_bytes as number | undefined,
             leaseMs: fields.lease === undefined ? undefined : (fields.lease as number) * 1000,
           });
       this.sources.set(fields.as as string, source);
@@ -281,9 +273,10 @@ export class Interpreter {
       }
     },
 
-    async drain(fields) {
+    async drain(fields, limitMs) {
       onlyKnown(fields, ["what"], "drain");
-      await (this.source(fields.what) as Consumer).drain();
+      const settled = await (this.source(fields.what) as Consumer).drain(limitMs);
+      assert.ok(settled, "not all was settled in time, or passed on");
     },
 
     async close(fields) {

@@ -1,11 +1,13 @@
 // Real gateways and nats-servers for a test: `tests/scenarios/world.py` starts them, and does with them what it is told.
 
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { createConnection } from "node:net";
 import * as path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type Client, type Credentials, connect } from "jetgate";
+import { eventually } from "./assertions.js";
 
 /** The checkout. This file runs from `clients/typescript/build/tests/support`. */
 export const ROOT = path.resolve(fileURLToPath(import.meta.url), "../../../../../..");
@@ -19,6 +21,7 @@ export interface WorldOptions {
   short_key?: number;
   tokens?: boolean;
   console?: boolean;
+  max_payload?: number;
   config?: Record<string, string>;
 }
 
@@ -90,6 +93,18 @@ export class World {
     return answer;
   }
 
+  /** Waits until somebody listens at a gateway's address: it is about to be ready. */
+  async listens(gateway: number): Promise<void> {
+    const [host, port] = this.gateways[gateway].split(":");
+    const accepts = () =>
+      new Promise<boolean>((resolve) => {
+        const socket = createConnection(Number(port), host);
+        socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+        socket.once("connect", () => socket.destroy());
+      });
+    await eventually("the gateway listens", accepts);
+  }
+
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.process.once("close", resolve));
     this.process.stdin.end();
@@ -99,6 +114,13 @@ export class World {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** Certificates of an authority of their own, as files in `folder`. */
+export function makeCertificates(folder: string): { ca: string; cert: string; key: string } {
+  const program = "import certificates, json, pathlib, sys; print(json.dumps(certificates.make(pathlib.Path(sys.argv[1]))))";
+  const made = execFileSync("python3", ["-c", program, folder], { cwd: path.join(ROOT, "tests/scenarios"), encoding: "utf8" });
+  return JSON.parse(made) as { ca: string; cert: string; key: string };
 }
 
 /** The programs that a world runs. */

@@ -51,6 +51,13 @@ test("the code of a deadline and of an abort is kept", () => {
   }
 });
 
+test("an attempt that had no time to connect does not hide why those before failed", () => {
+  const late = new JetgateError({ code: Code.DEADLINE_EXCEEDED, message: "too late", unsent: true });
+  assert.equal(verdict(publishing("id"), unsent, late), unsent);
+  assert.equal(verdict(new Attempts(StreamService.method.getStream, {}), lost, late), lost);
+  assert.equal(verdict(publishing("id"), lost, late).cause, lost);
+});
+
 test("only what stores nothing twice is repeated", () => {
   const now = Date.now();
   const repeats = (attempts: Attempts, error: JetgateError) => {
