@@ -164,8 +164,13 @@ class Gateway(Server):
             return False
 
 
+# Say which ports this process has chosen.
+_marks: list[socket.socket] = []
+
+
 def free_ports(count: int) -> list[int]:
-    """Free ports below those that the kernel gives to outgoing connections, so that a restart finds its port again."""
+    """Free ports below those that the kernel gives to outgoing connections, and which nobody else chooses while this
+    process lives: a server that was killed finds its port again, and its callers meet no other's meanwhile."""
     ports: list[int] = []
     while len(ports) < count:
         port = random.randint(12_000, 32_000)
@@ -174,9 +179,23 @@ def free_ports(count: int) -> list[int]:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in ports:
+        if port not in ports and _reserve(port):
             ports.append(port)
     return ports
+
+
+def _reserve(port: int) -> bool:
+    """Whether no other world has chosen this port. A name of Linux' abstract namespace goes with its process."""
+    if sys.platform != "linux":
+        return True
+    mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mark.bind(f"\0jetgate-port-{port}")
+    except OSError:
+        mark.close()
+        return False
+    _marks.append(mark)
+    return True
 
 
 def end_with_parent() -> None:
