@@ -197,8 +197,8 @@ async fn malformed_headers_are_named_and_the_payload_is_kept() {
         json!({ "max_deliver": 1, "ack_wait": nanoseconds(1) }),
     )
     .await;
-    wire.publish_raw("orders.x", b"A: x\ry\r\nB: fine\r\n", b"payload")
-        .await;
+    let headers: &[u8] = b"A: x\ry\r\nB: fine\r\n";
+    wire.store_raw("orders.x", Some(headers), b"payload").await;
 
     pull(&mut wire, STREAM, CONSUMER, 1).await;
 

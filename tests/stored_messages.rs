@@ -74,8 +74,8 @@ fn counts(page: &ListSubjectsResponse) -> Vec<(&str, u64)> {
 #[tokio::test]
 async fn gets_a_message_as_it_was_published() {
     let (_nats, gateway, mut wire) = start().await;
-    wire.publish_raw("s.a", b"Nats-Msg-Id: id-1\r\nTrace: t\r\n", "hé".as_bytes())
-        .await;
+    let headers: &[u8] = b"Nats-Msg-Id: id-1\r\nTrace: t\r\n";
+    wire.store_raw("s.a", Some(headers), "hé".as_bytes()).await;
 
     let message = get(&gateway, Target::Sequence(1)).await.unwrap();
 
@@ -250,6 +250,10 @@ async fn a_page_of_long_subjects_stays_small() {
         let subject = format!("s.{number:04}.{long}");
         wire.publish(&subject, b"").await;
     }
+    eventually(SOON, async || {
+        (wire.count("S").await == 3_500).then_some(())
+    })
+    .await;
 
     let first = subjects(&gateway, "", 10_000, "").await;
     let second = subjects(&gateway, "", 10_000, &first.next_page_token).await;

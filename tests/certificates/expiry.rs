@@ -64,9 +64,13 @@ async fn a_renewed_certificate_takes_over_before_the_old_one_ends() {
     let shown = current.clone();
     let next = move || shown.lock().unwrap().clone();
     let clients = Clients::over(channel_of(next, house.gateway.public(), NAME));
-    let identity = async || {
-        let answer = clients.gateway().get_info(GetInfoRequest {}).await;
-        answer.expect("a call is lost").into_inner().identity
+    let identity = async || match clients.gateway().get_info(GetInfoRequest {}).await {
+        Ok(answer) => answer.into_inner().identity,
+        // What was given to a connection as it went was not sent, and no certificate was judged.
+        Err(status) => {
+            assert_ne!(status.code(), Code::Unauthenticated);
+            String::new()
+        }
     };
     assert_eq!(identity().await, "old.test");
 

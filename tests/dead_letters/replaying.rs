@@ -45,12 +45,9 @@ fn assert_ok(results: &[ReplayedLetter]) {
 async fn a_replayed_message_is_marked_with_the_consumer_it_failed_for() {
     let (_nats, gateway, mut wire) = start_collecting().await;
     create_consumer(&mut wire, json!({})).await;
-    wire.publish_raw(
-        "orders.new",
-        b"Trace: t1\r\nNats-Msg-Id: id-1\r\nBad: x\ry\r\n",
-        b"payload",
-    )
-    .await;
+    let headers: &[u8] = b"Trace: t1\r\nNats-Msg-Id: id-1\r\nBad: x\ry\r\n";
+    wire.store_raw("orders.new", Some(headers), b"payload")
+        .await;
     // A native client could not receive it; JetStream's own settling needs no delivery through one.
     terminate(&mut wire, 1, "dead").await;
     let letter = until_letters(&gateway, &mut wire, 1).await.remove(0);
@@ -136,13 +133,11 @@ async fn one_replay_stores_once_beyond_the_duplicate_window() {
     let (_nats, gateway, mut wire) = start_with(window, 1).await;
     replay(&gateway, replay_all("r1")).await.unwrap();
     // The window is over when another message of its age can be stored again.
-    wire.publish_raw("orders.probe", b"Nats-Msg-Id: probe\r\n", b"")
-        .await;
-    let probed = wire.count(STREAM).await;
+    let headers: &[u8] = b"Nats-Msg-Id: probe\r\n";
+    let probed = wire.store_raw("orders.probe", Some(headers), b"").await;
     eventually(SOON, async || {
-        wire.publish_raw("orders.probe", b"Nats-Msg-Id: probe\r\n", b"")
-            .await;
-        (wire.count(STREAM).await > probed).then_some(())
+        let again = wire.store_raw("orders.probe", Some(headers), b"").await;
+        (again > probed).then_some(())
     })
     .await;
     let before = wire.count(STREAM).await;

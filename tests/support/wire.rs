@@ -197,7 +197,18 @@ impl Wire {
 
     /// Publishes to a stream and returns the sequence.
     pub(crate) async fn store(&mut self, subject: &str, payload: &[u8]) -> u64 {
-        let answer = self.request(subject, None, payload).await.expect("no ack");
+        self.store_raw(subject, None, payload).await
+    }
+
+    /// The same with header lines as in [`Wire::publish_raw`].
+    pub(crate) async fn store_raw(
+        &mut self,
+        subject: &str,
+        headers: Option<&[u8]>,
+        payload: &[u8],
+    ) -> u64 {
+        let answer = self.request(subject, headers, payload).await;
+        let answer = answer.expect("no ack");
         let ack: Value = serde_json::from_slice(&answer.payload).expect("no stream takes it");
         ack["seq"].as_u64().unwrap()
     }
