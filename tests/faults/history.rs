@@ -167,6 +167,8 @@ pub enum Event {
 
     /// Somebody removed all messages up to this one.
     Purged { through: u64 },
+    /// The stream was deleted with all that it held up to this sequence, and is made anew: it knows no ids of before.
+    Deleted { through: u64 },
     /// The stream as this server holds it follows.
     Server { server: u32 },
     /// A message that the stream holds in the end, as one of its servers has it.

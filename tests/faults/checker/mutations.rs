@@ -11,7 +11,7 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 
 use super::good;
 use super::{Rule, judge};
-use crate::history::{Entry, Event, Key, read, write};
+use crate::history::{Content, Entry, Event, Key, read, write};
 
 fn rules(history: &[Entry]) -> BTreeSet<Rule> {
     let violations = judge(history).violations;
@@ -103,6 +103,58 @@ proptest! {
             assert!(found.contains(&expected), "{name}: {found:?} instead of {expected:?}");
         }
     }
+}
+
+/// A message that was answered OK, is sent again when its sequence is gone, and is stored at another.
+fn sent_again(gone: Event) -> BTreeSet<Rule> {
+    let key = Key {
+        writer: 1,
+        counter: 0,
+    };
+    let hash = 7;
+    let invoke = |op| Event::Invoke {
+        op,
+        key,
+        hash,
+        deadline: Some(1_000_000),
+        atomic: None,
+    };
+    let ok = |op, sequence| Event::Ok {
+        op,
+        sequence: Some(sequence),
+        duplicate: false,
+    };
+    let content = Content {
+        key: Some(key),
+        hash,
+    };
+    let (server, sequence) = (0, 11);
+    let events = [
+        Event::Stream {
+            stream: "F".to_owned(),
+            duplicate_window: 600_000_000,
+        },
+        invoke(1),
+        ok(1, 5),
+        gone,
+        invoke(2),
+        ok(2, sequence),
+        Event::Server { server },
+        Event::Stored {
+            server,
+            sequence,
+            content,
+        },
+    ];
+    let entries = (1..).zip(events).map(|(at, event)| Entry { at, event });
+    rules(&entries.collect::<Vec<_>>())
+}
+
+#[test]
+fn a_deleted_stream_knows_no_ids_and_a_purged_one_does() {
+    assert_eq!(sent_again(Event::Deleted { through: 10 }), BTreeSet::new());
+    let broken = BTreeSet::from([Rule::WrongSequence]);
+    assert_eq!(sent_again(Event::Purged { through: 10 }), broken);
 }
 
 #[test]

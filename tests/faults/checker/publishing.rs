@@ -88,6 +88,14 @@ impl Published {
         &mut messages[place]
     }
 
+    /// What was told of sequences up to this one says nothing any more: what is sent again is stored again.
+    fn forget_sequences(&mut self, through: u64) {
+        let writers = self.writers.values_mut();
+        for message in writers.flat_map(|writer| &mut writer.messages) {
+            message.sequence = message.sequence.filter(|told| *told > through);
+        }
+    }
+
     /// Whether this message may be missing since somebody purged the stream.
     fn may_be_purged(&self, message: &Message) -> bool {
         self.purged
@@ -115,6 +123,7 @@ pub(super) fn check(history: &[Entry], verdict: &mut Verdict) -> Published {
 fn gather(history: &[Entry], verdict: &mut Verdict) -> Published {
     let mut published = Published::default();
     let mut ops: HashMap<u64, Key> = HashMap::new();
+    let mut deleted = None;
     let first_server = servers(history).next();
     for Entry { at, event } in history {
         match event {
@@ -159,6 +168,7 @@ fn gather(history: &[Entry], verdict: &mut Verdict) -> Published {
                     sequence: Some(sequence),
                     ..
                 } = event
+                    && deleted.is_none_or(|through| *sequence > through)
                 {
                     let known = *message.sequence.get_or_insert(*sequence);
                     if known != *sequence && !message.outlasts(window) {
@@ -169,6 +179,11 @@ fn gather(history: &[Entry], verdict: &mut Verdict) -> Published {
                 }
             }
             Event::Purged { through } => published.purged = Some((*through, *at)),
+            Event::Deleted { through } => {
+                published.purged = Some((*through, *at));
+                deleted = Some(*through);
+                published.forget_sequences(*through);
+            }
             Event::Stored {
                 server,
                 sequence,

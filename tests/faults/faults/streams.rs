@@ -35,7 +35,7 @@ impl Injection<'_> {
         self.hold(3, 5).await;
         let first = last + UNUSED;
         let through = first - 1;
-        self.scene.recorder.record(Event::Purged { through });
+        self.scene.recorder.record(Event::Deleted { through });
         let new = NewStream {
             name: &stream,
             storage: "file",
