@@ -9,10 +9,12 @@ use jetgate::auth::NewKey;
 use jetgate::config::Config;
 use jetgate::proto::{GetInfoRequest, GetInfoResponse, ListStreamsRequest, ListStreamsResponse};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 use tonic::Code;
 
 use crate::support::page::{ORIGIN, Page, frame};
-use crate::support::{Clients, Gateway, NatsServer, http_get, reason};
+use crate::support::{Clients, Gateway, NatsServer, SOON, http_get, reason};
 
 const GET_INFO: &str = "GatewayService/GetInfo";
 const LIST_STREAMS: &str = "StreamService/ListStreams";
@@ -62,6 +64,20 @@ async fn the_page_comes_with_what_keeps_others_from_using_it() {
     let other = page.get("/../etc/passwd", &[]).await;
     assert_eq!(other.status(), 404);
     assert!(other.headers().contains_key("content-security-policy"));
+}
+
+#[tokio::test]
+async fn connections_beyond_its_limit_are_closed() {
+    let (_nats, gateway) = start(|config| config.console.max_connections = 1).await;
+    let mut page = Page::open(gateway.console()).await;
+    assert_eq!(page.get("/", &[]).await.status(), 200);
+
+    let mut one_too_many = TcpStream::connect(gateway.console()).await.unwrap();
+    let end = tokio::time::timeout(SOON, one_too_many.read(&mut [0; 1])).await;
+
+    // It is closed, perhaps with a reset.
+    assert_eq!(end.unwrap().unwrap_or(0), 0);
+    assert_eq!(page.get("/", &[]).await.status(), 200);
 }
 
 #[tokio::test]

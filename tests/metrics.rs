@@ -8,6 +8,7 @@ use jetgate::proto::{AckKind, PublishOpen, PublishRequest, StallReason};
 use serde_json::json;
 use tonic::Code;
 
+use crate::support::consume::{Consume, open};
 use crate::support::consuming::{
     STREAM, Session, ack, fetch, fetched, nanoseconds, settle, start_with_consumer,
     subscribe_window,
@@ -153,7 +154,10 @@ async fn deliveries_are_counted_with_what_comes_again_and_why_nothing_comes() {
     session.stalled_by(StallReason::WindowFull).await;
     let reason = ["reason=\"WINDOW_FULL\""];
     until(&gateway, "jetgate_stalled_sessions", &reason, 1.0).await;
+    let settled = "jetgate_delivery_settle_seconds_count";
+    assert_eq!(value(&metrics(&gateway).await, settled, &[]), 0.0);
     settle(&gateway, AckKind::Nak, &messages[..1]).await;
+    until(&gateway, settled, &[], 1.0).await;
     let again = session.messages(1).await;
     until(&gateway, "jetgate_outstanding_messages", &[], 2.0).await;
     drop(session);
@@ -182,6 +186,25 @@ async fn deliveries_are_counted_with_what_comes_again_and_why_nothing_comes() {
     assert_eq!(value(&text, name, &[]), acks + 1.0);
     let stalls = value(&text, "jetgate_session_stalls_total", &reason);
     assert!(stalls >= 1.0);
+}
+
+#[tokio::test]
+async fn the_time_that_callers_take_is_measured_once_for_each_delivery() {
+    let (_nats, gateway, mut wire) = start_with_consumer(json!({})).await;
+    for _ in 0..3 {
+        wire.store("orders.x", b"1").await;
+    }
+    let mut consume = Consume::open(&gateway, open()).await;
+    let messages = consume.messages(3).await;
+
+    for _ in 0..2 {
+        consume.ack(&messages).await;
+    }
+
+    let text = metrics(&gateway).await;
+    let name = "jetgate_delivery_settle_seconds";
+    assert_eq!(value(&text, &format!("{name}_count"), &[]), 3.0);
+    assert!(value(&text, &format!("{name}_sum"), &[]) > 0.0);
 }
 
 #[tokio::test]

@@ -81,6 +81,14 @@ mod tests {
         assert_eq!(handshakes.0.available_permits(), 1);
     }
 
+    #[test]
+    fn by_default_calls_have_processors_of_their_own() {
+        let processors = std::thread::available_parallelism().unwrap().get();
+        let turns = Handshakes::new(0).0.available_permits();
+        assert!(turns == 1 || turns <= processors / 2, "{turns}");
+        assert_eq!(Handshakes::new(7).0.available_permits(), 7);
+    }
+
     #[tokio::test]
     async fn no_more_than_may_are_at_work() {
         let handshakes = Arc::new(Handshakes::new(2));

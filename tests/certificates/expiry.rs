@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use jetgate::proto::subscribe_response::Event;
-use jetgate::proto::{DrainingReason, GetInfoRequest};
+use jetgate::proto::GetInfoRequest;
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 use serde_json::json;
@@ -15,7 +14,7 @@ use super::{House, NAME};
 use crate::support::consume::{Consume, open};
 use crate::support::consuming::{STREAM, Session, create_consumer, subscribe};
 use crate::support::pki::{TlsClient, channel_of};
-use crate::support::{Clients, SOON, eventually, refused};
+use crate::support::{Clients, SOON, end_with_credentials, eventually};
 
 /// Enough for a slow machine to open a stream, and not too long to wait for.
 const SHORT: Duration = Duration::from_secs(12);
@@ -43,17 +42,7 @@ async fn streams_end_with_the_certificate_of_their_connection() {
     let mut consuming = Consume::open(&clients, open()).await;
     let mut subscribed = Session::open(&clients, subscribe()).await;
 
-    // R9: told before.
-    let draining = consuming.draining().await;
-    assert_eq!(draining.reason(), DrainingReason::CredentialsExpire);
-    refused(
-        consuming.end().await,
-        Code::Unauthenticated,
-        "UNAUTHENTICATED",
-    );
-    while !matches!(subscribed.event().await, Event::Draining(_)) {}
-    let ended = Err::<(), _>(subscribed.end().await);
-    refused(ended, Code::Unauthenticated, "UNAUTHENTICATED");
+    end_with_credentials(&mut consuming, &mut subscribed).await;
 }
 
 #[tokio::test]

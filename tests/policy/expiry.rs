@@ -6,7 +6,6 @@ use jetgate::auth::NewKey;
 use jetgate::proto::consume_request::Frame as Request;
 use jetgate::proto::publish_stream_request::Frame as Publish;
 use jetgate::proto::publish_stream_response::Frame as Published;
-use jetgate::proto::subscribe_response::Event;
 use jetgate::proto::{DrainingReason, GetInfoRequest, PublishOpen, UpdateCredentials};
 use tonic::Code;
 
@@ -14,7 +13,7 @@ use super::{House, entries, may_consume, message, rule};
 use crate::support::consume::{Consume, open};
 use crate::support::consuming::{CONSUMER, Session, subscribe};
 use crate::support::publishing::Publishing;
-use crate::support::{Clients, SOON, eventually, refused};
+use crate::support::{Clients, SOON, end_with_credentials, eventually, refused};
 
 /// Enough for a slow machine to open streams, and not too long to wait for.
 const SHORT: Duration = Duration::from_secs(12);
@@ -55,17 +54,7 @@ async fn streams_end_with_the_key_that_they_were_opened_with() {
     let mut subscribed = Session::open(&clients, subscribe()).await;
     let mut publishing = Publishing::open(&clients, PublishOpen::default()).await;
 
-    // R9: told before.
-    let draining = consuming.draining().await;
-    assert_eq!(draining.reason(), DrainingReason::CredentialsExpire);
-    refused(
-        consuming.end().await,
-        Code::Unauthenticated,
-        "UNAUTHENTICATED",
-    );
-    while !matches!(subscribed.event().await, Event::Draining(_)) {}
-    let end = Err::<(), _>(subscribed.end().await);
-    refused(end, Code::Unauthenticated, "UNAUTHENTICATED");
+    end_with_credentials(&mut consuming, &mut subscribed).await;
     let reason = publishing
         .until(|frame| match frame {
             Published::Draining(draining) => Some(draining.reason()),

@@ -260,3 +260,10 @@ fn each_key_has_a_variable_of_its_own() {
             .all(|key| environment::sets_a_key(&environment::variable(key), "value"))
     );
 }
+
+#[test]
+fn what_is_wiped_has_no_text_left() {
+    let mut value = serde_json::json!({ "a": ["x", { "b": "y" }], "c": 7 });
+    wipe(&mut value);
+    assert_eq!(value, serde_json::json!({ "a": ["", { "b": "" }], "c": 7 }));
+}
