@@ -1,20 +1,22 @@
 //! One run of one scenario (tests/scenarios) through the public interface.
 
+mod administering;
+mod publishing;
+
 use std::collections::{BTreeSet, HashMap};
 use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jetgate_client::v1;
-use jetgate_client::{
-    Ack, Client, Consumer, Delivery, Error, Message, Position, Reader, Received, duration,
-};
+use jetgate_client::{Client, Consumer, Delivery, Error, Position, Reader, Received};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use self::administering::{consumer_config, poll, stream_config};
+use self::publishing::{publish_batch, publish_many};
 use super::expected;
 use super::step::Step;
 use super::world::World;
@@ -391,153 +393,4 @@ async fn next(source: &mut Source) -> Result<Got, Error> {
             next.map(Got::Delivery)
         }
     }
-}
-
-fn stream_config(config: &Step) -> v1::StreamConfig {
-    let mut stream = v1::StreamConfig {
-        name: config.text("name").unwrap().to_owned(),
-        subjects: config.names("subjects"),
-        num_replicas: config.number("num_replicas").unwrap_or_default() as u32,
-        allow_atomic: config.flag("allow_atomic"),
-        allow_batched: config.flag("allow_batched"),
-        duplicate_window: config.time("duplicate_window").map(duration),
-        ..Default::default()
-    };
-    stream.max_msgs = config.number("max_msgs").map(|most| most as i64);
-    if let Some(discard) = config.text("discard") {
-        assert_eq!(discard, "new");
-        stream.set_discard(v1::DiscardPolicy::New);
-    }
-    config.all_read();
-    stream
-}
-
-fn consumer_config(config: &Step) -> v1::ConsumerConfig {
-    let consumer = v1::ConsumerConfig {
-        durable_name: config.text("durable_name").unwrap().to_owned(),
-        ack_wait: config.time("ack_wait").map(duration),
-        max_deliver: config.number("max_deliver").map(|most| most as i64),
-        ..Default::default()
-    };
-    config.all_read();
-    consumer
-}
-
-/// Asks until all that is expected is so.
-async fn poll(step: &Step, client: &Client, within: Duration) -> Result<(), Error> {
-    let end = Instant::now() + within;
-    let (expect, at_least) = (step.part("expect").fields, step.part("at_least").fields);
-    let stream = step.text("stream").unwrap();
-    loop {
-        let state = match step.text("consumer") {
-            Some(consumer) => {
-                let state = client.consumer_info(stream, consumer).await?.state.unwrap();
-                json!({
-                    "num_pending": state.num_pending,
-                    "num_ack_pending": state.num_ack_pending,
-                    "ack_floor": state.ack_floor.unwrap_or_default().stream_sequence,
-                })
-            }
-            None => {
-                let state = client.stream(stream).await?.state.unwrap();
-                json!({"messages": state.messages, "last_sequence": state.last_sequence})
-            }
-        };
-        let number = |name: &str| {
-            state[name]
-                .as_u64()
-                .unwrap_or_else(|| panic!("unknown {name}"))
-        };
-        let all = |fields: &Value, holds: fn(u64, u64) -> bool| {
-            fields
-                .as_object()
-                .unwrap()
-                .iter()
-                .all(|(name, value)| holds(number(name), value.as_u64().unwrap()))
-        };
-        if all(&expect, |is, should| is == should) && all(&at_least, |is, least| is >= least) {
-            return Ok(());
-        }
-        assert!(Instant::now() < end, "it stays {state}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-async fn publish_many(step: &Step, client: &Client, within: Duration) -> Result<(), Error> {
-    let mut messages: Vec<Message> = step
-        .list("messages")
-        .iter()
-        .map(expected::message)
-        .collect();
-    let (subject, prefix) = (
-        step.text("subject").unwrap_or_default().to_owned(),
-        step.text("prefix"),
-    );
-    let first = step.number("first").unwrap_or(1);
-    for number in first..first + step.number("count").unwrap_or_default() {
-        messages.push(Message::new(
-            subject.clone(),
-            format!("{}{number}", prefix.unwrap()),
-        ));
-    }
-    let settings = step.part("publisher");
-    let mut publisher = client.publisher();
-    if let Some(stream) = settings.text("stream") {
-        publisher = publisher.stream(stream);
-    }
-    if settings.flag("cumulative") {
-        publisher = publisher.cumulative();
-    }
-    if let Some(most) = settings.number("max_in_flight") {
-        publisher = publisher.max_in_flight(most as usize);
-    }
-    settings.all_read();
-    let publisher = publisher.start();
-    let (per_second, begun) = (step.number("per_second"), tokio::time::Instant::now());
-    let mut acks: Vec<Ack> = Vec::new();
-    for message in messages {
-        if let Some(per_second) = per_second.filter(|_| acks.len().is_multiple_of(100)) {
-            let due = begun + Duration::from_secs_f64(acks.len() as f64 / per_second as f64);
-            tokio::time::sleep_until(due).await;
-        }
-        acks.push(publisher.publish(message).await?);
-    }
-    publisher.flush().await?;
-    publisher.close().await?;
-    let results = step.list("results");
-    for (place, ack) in acks.into_iter().enumerate() {
-        let outcome = timeout(within, ack).await.expect("it is answered in time");
-        match results.get(place) {
-            Some(expected) => expected::outcome(&outcome, expected),
-            None => {
-                outcome?;
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn publish_batch(step: &Step, client: &Client) -> Result<(), Error> {
-    let messages: Vec<_> = step
-        .list("messages")
-        .iter()
-        .map(expected::message)
-        .collect();
-    let count = messages.len();
-    let outcomes = match step.text("mode").unwrap() {
-        "independent" => client.publish_batch(messages).await?,
-        "ordered" => client.publish_ordered(messages).await?,
-        "atomic" => client
-            .publish_atomic(messages)
-            .await?
-            .into_iter()
-            .map(Ok)
-            .collect(),
-        other => panic!("unknown mode {other}"),
-    };
-    assert_eq!(outcomes.len(), count);
-    for (outcome, expected) in outcomes.iter().zip(step.list("results")) {
-        expected::outcome(outcome, &expected);
-    }
-    Ok(())
 }
