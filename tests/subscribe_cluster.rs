@@ -204,12 +204,12 @@ async fn a_session_says_that_its_consumer_has_no_leader_and_goes_on() {
     assert_eq!(seen, (1..=10).collect());
 }
 
-/// A session of an ephemeral consumer on so many servers.
-fn subscribe_ephemeral(num_replicas: u32) -> SubscribeRequest {
+/// A session of an ephemeral consumer on so many servers, which is kept for so long without a pull.
+fn subscribe_ephemeral(num_replicas: u32, inactive_threshold: Duration) -> SubscribeRequest {
     SubscribeRequest {
         source: Some(Source::Ephemeral(EphemeralConsumer {
             num_replicas,
-            inactive_threshold: time(Duration::from_secs(5)),
+            inactive_threshold: time(inactive_threshold),
             ..EphemeralConsumer::default()
         })),
         ..subscribe()
@@ -220,7 +220,7 @@ fn subscribe_ephemeral(num_replicas: u32) -> SubscribeRequest {
 async fn an_ephemeral_consumer_outlives_its_leader() {
     let (mut cluster, gateway) = start().await;
     store_surely(&mut cluster.wire().await, 1..=10).await;
-    let mut session = Session::open(&gateway, subscribe_ephemeral(3)).await;
+    let mut session = Session::open(&gateway, subscribe_ephemeral(3, ELECTION)).await;
     let consumer = session.opened.consumer.clone();
     let mut seen = HashSet::new();
     consume(&mut session, &gateway, &mut seen, 10).await;
@@ -238,7 +238,7 @@ async fn an_ephemeral_consumer_outlives_its_leader() {
 async fn an_ephemeral_consumer_whose_only_server_is_gone_is_made_anew_elsewhere() {
     let (mut cluster, gateway) = start().await;
     store_surely(&mut cluster.wire().await, 1..=10).await;
-    let mut session = Session::open(&gateway, subscribe_ephemeral(1)).await;
+    let mut session = Session::open(&gateway, subscribe_ephemeral(1, Duration::from_secs(5))).await;
     let consumer = session.opened.consumer.clone();
     let first = session.messages(10).await;
     ack(&gateway, &first[..6]).await;
