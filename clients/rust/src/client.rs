@@ -1,4 +1,4 @@
-//! The client: the connections to the gateways, and unary calls with their deadlines and retries.
+//! The client: the connections to the gateways, and how it is made.
 
 #[cfg(feature = "tls")]
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Endpoint;
 #[cfg(feature = "tls")]
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
-use tonic::{Code, Request, Response, Status};
 
 use crate::backoff::{Backoff, Limits};
 use crate::connection::{Annotate, Connection, Credentials};
@@ -119,62 +119,6 @@ impl Client {
     pub(crate) fn backoff(&self) -> Backoff {
         Backoff::new(self.backoff)
     }
-
-    /// Calls until it goes well, cannot go well, or the time is up. Only for what does no harm when it is done twice.
-    pub(crate) async fn call<T, R, F>(
-        &self,
-        request: T,
-        call: impl Fn(Connection, Request<T>) -> F,
-    ) -> Result<R, Error>
-    where
-        T: Clone,
-        F: Future<Output = Result<Response<R>, Status>>,
-    {
-        let answered = self.attempts(request, call, Error::is_passing).await;
-        answered.map_err(|failed| failed.error)
-    }
-
-    /// Calls until it goes well, an error says that this does not help, or the time is up.
-    pub(crate) async fn attempts<T, R, F>(
-        &self,
-        request: T,
-        call: impl Fn(Connection, Request<T>) -> F,
-        is_worth_it: impl Fn(&Error) -> bool,
-    ) -> Result<R, Failed>
-    where
-        T: Clone,
-        F: Future<Output = Result<Response<R>, Status>>,
-    {
-        let deadline = Instant::now() + self.call_timeout;
-        let mut backoff = self.backoff();
-        let mut may_be_done = false;
-        loop {
-            let mut attempt = Request::new(request.clone());
-            let left = deadline.saturating_duration_since(Instant::now());
-            attempt.set_timeout(left);
-            let answered =
-                tokio::time::timeout_at(deadline, call(self.connection(), attempt)).await;
-            let error = match answered {
-                Ok(Ok(response)) => return Ok(response.into_inner()),
-                Ok(Err(status)) => Error::from(status),
-                Err(_) => Error::new(Code::DeadlineExceeded, "no gateway has answered in time"),
-            };
-            may_be_done |= error.may_be_done();
-            let wait = backoff.next(Some(&error));
-            if !is_worth_it(&error) || Instant::now() + wait >= deadline {
-                return Err(Failed { error, may_be_done });
-            }
-            tokio::time::sleep(wait).await;
-        }
-    }
-}
-
-/// A call that has failed.
-pub(crate) struct Failed {
-    /// Why its last attempt has.
-    pub(crate) error: Error,
-    /// Whether one of its attempts may have been carried out all the same.
-    pub(crate) may_be_done: bool,
 }
 
 /// How a client is made.

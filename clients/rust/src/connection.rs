@@ -15,6 +15,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
+use crate::departure::Departure;
 use crate::error::Error;
 
 /// How long a gateway that could not be reached is passed over, where there are others.
@@ -140,6 +141,9 @@ impl Gateways {
             let mut metadata = MetadataMap::from_headers(headers);
             annotate(&mut metadata);
             *request.headers_mut() = metadata.into_headers();
+        }
+        if let Some(departure) = request.extensions_mut().remove::<Departure>() {
+            request = request.map(|body| departure.watched(body));
         }
         let gateway = self.pick();
         let mut channel = self.list[gateway].channel.clone();

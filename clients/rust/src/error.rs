@@ -106,7 +106,7 @@ impl Error {
         self.0.code == Code::Cancelled && self.0.reason.is_empty()
     }
 
-    /// No gateway was reached: what was asked for has surely not been done.
+    /// It has not left: what was asked for has surely not been done.
     pub(crate) fn is_unsent(&self) -> bool {
         self.0.is_unsent
     }
@@ -117,6 +117,11 @@ impl Error {
             true => !self.is_unsent() && self.retry() == Retry::Later,
             false => self.is_outcome_unknown(),
         }
+    }
+
+    /// Its time was up before it could leave.
+    pub(crate) fn had_no_time(&self) -> bool {
+        self.is_unsent() && self.0.code == Code::DeadlineExceeded
     }
 
     /// A call that failed so may go well at once, on another gateway for example.
@@ -182,6 +187,12 @@ impl Error {
         let mut unknown = Self::outcome_unknown(&self.to_string());
         Arc::make_mut(&mut unknown.0).cause = Some(self.clone());
         unknown
+    }
+
+    /// The same error, of a request that has not left.
+    pub(crate) fn unsent(mut self) -> Self {
+        Arc::make_mut(&mut self.0).is_unsent = true;
+        self
     }
 
     /// The same error; where the outcome is unknown, with the id to publish the message again with.
@@ -356,6 +367,14 @@ mod tests {
             assert_eq!(of(code).retry(), Retry::Never);
             assert!(of(code).is_for_good() && !of(code).is_passing());
         }
+    }
+
+    #[test]
+    fn what_has_not_left_has_not_been_done() {
+        let late = Error::new(Code::DeadlineExceeded, "");
+        assert!(late.may_be_done() && !late.had_no_time());
+        let late = late.unsent();
+        assert!(!late.may_be_done() && late.had_no_time());
     }
 
     #[test]

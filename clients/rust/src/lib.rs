@@ -12,11 +12,13 @@
 //! runs on tokio, which the types of this crate need when they are made.
 
 mod admin;
+mod attempts;
 mod backoff;
 mod client;
 mod connection;
 mod consumer;
 mod delivery;
+mod departure;
 mod error;
 mod fetch;
 mod line;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::client::{Client, Failed};
+use crate::attempts::Failed;
+use crate::client::Client;
 use crate::error::Error;
 use crate::message::Message;
 use crate::v1;

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-use jetgate_client::Client;
 use jetgate_client::v1::GetInfoRequest;
 use jetgate_client::v1::gateway_service_client::GatewayServiceClient;
+use jetgate_client::{Client, ErrorReason};
 use serde_json::json;
+use tokio::net::TcpListener;
 use tonic::Code;
 
+use super::consuming::SOON;
 use super::world::{World, scenarios};
 
 async fn identity(client: &Client) -> String {
@@ -78,9 +80,46 @@ async fn a_certificate_says_who_calls() {
     let known = builder().identity(certificate, key).connect().unwrap();
     assert_eq!(identity(&known).await, "localhost");
 
-    let nobody = builder().call_timeout(super::consuming::SOON / 10);
+    // What the first attempt fails by is told: there is no time for another, which the deadline could cut short.
+    let nobody = builder().backoff(2 * SOON, 2 * SOON);
     let refused = nobody.connect().unwrap().stream("USERS").await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A client of somebody who turns so many away and lets all others wait for a handshake that never ends.
+async fn kept_waiting_behind(turned_away: usize) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for _ in 0..turned_away {
+            drop(listener.accept().await.unwrap());
+        }
+        let mut waiting = Vec::new();
+        while let Ok(other) = listener.accept().await {
+            waiting.push(other);
+        }
+    });
+    let builder = Client::builder(&address).call_timeout(SOON / 10);
+    builder.connect().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_without_the_time_to_connect_does_not_hide_why_the_one_before_failed() {
+    let (asking, publishing) = (kept_waiting_behind(1).await, kept_waiting_behind(1).await);
+    let never = kept_waiting_behind(0).await;
+    let (asked, published, late) = tokio::join!(
+        asking.stream("USERS"),
+        publishing.publish(("users.new", "it")),
+        never.publish(("users.new", "it")),
+    );
+    let (published, late) = (published.unwrap_err(), late.unwrap_err());
+    assert_eq!(asked.unwrap_err().code(), Code::Unavailable);
+    assert_eq!(published.code(), Code::Unavailable, "{published:?}");
+    assert_eq!(late.code(), Code::DeadlineExceeded, "{late:?}");
+    // Nothing was ever sent, so nothing can be stored.
+    for error in [published, late] {
+        assert_eq!(error.reason(), ErrorReason::Unspecified, "{error:?}");
+    }
 }

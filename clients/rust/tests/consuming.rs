@@ -31,15 +31,16 @@ pub(crate) async fn next(consumer: &mut Consumer) -> Received {
     next.expect("a message comes").unwrap().unwrap()
 }
 
+pub(crate) async fn is_all_settled(client: &Client) -> bool {
+    let info = client.consumer_info("USERS", "worker").await.unwrap();
+    let state = info.state.unwrap();
+    (state.num_ack_pending, state.num_pending) == (0, 0)
+}
+
 /// An acknowledgement that is not confirmed is sent, and JetStream takes note of it in its time.
 pub(crate) async fn until_all_is_settled(client: &Client) {
     let settled = async {
-        loop {
-            let info = client.consumer_info("USERS", "worker").await.unwrap();
-            let state = info.state.unwrap();
-            if (state.num_ack_pending, state.num_pending) == (0, 0) {
-                return;
-            }
+        while !is_all_settled(client).await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
