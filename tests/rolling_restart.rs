@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::consuming::{CONSUMER, STREAM, create_consumer, nanoseconds};
 use crate::support::worker::{Ledger, Worker};
-use crate::support::{Clients, Gateway, NatsServer, RoundRobin, SOON, eventually};
+use crate::support::{Clients, Gateway, NatsServer, Port, RoundRobin, SOON, eventually};
 
 /// How long each message is worked on: longer than a hand-over.
 const WORK: Duration = Duration::from_millis(700);
@@ -22,10 +22,8 @@ const PACE: Duration = Duration::from_millis(5);
 /// The longest gap between two sessions of a consumer.
 const LONGEST_GAP: Duration = Duration::from_secs(5);
 
-async fn start_at(nats: &NatsServer, address: Option<SocketAddr>) -> Gateway {
-    let change = |config: &mut Config| {
-        config.server.listen = address.unwrap_or(config.server.listen);
-    };
+async fn start_at(nats: &NatsServer, port: &Port) -> Gateway {
+    let change = |config: &mut Config| config.server.listen = port.address();
     Gateway::start_with(&nats.url(), change).await
 }
 
@@ -38,10 +36,11 @@ async fn a_rolling_restart_loses_nothing_and_burns_no_attempt() {
     // Whatever came again by itself would come too late for this test.
     create_consumer(&mut wire, json!({ "ack_wait": nanoseconds(600) })).await;
     let mut gateways = Vec::new();
-    for _ in 0..3 {
-        gateways.push(start_at(&nats, None).await);
+    let ports = [(); 3].map(|()| Port::reserve());
+    for port in &ports {
+        gateways.push(start_at(&nats, port).await);
     }
-    let addresses: Vec<SocketAddr> = gateways.iter().map(|gateway| gateway.public()).collect();
+    let addresses: Vec<SocketAddr> = ports.iter().map(Port::address).collect();
     let proxy = RoundRobin::start(&addresses).await;
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let workers: Vec<Worker> = (0..6)
@@ -60,7 +59,7 @@ async fn a_rolling_restart_loses_nothing_and_burns_no_attempt() {
             (wire, stored)
         }
     });
-    for (place, address) in addresses.iter().enumerate() {
+    for (place, port) in ports.iter().enumerate() {
         let done = ledger.lock().unwrap().done();
         eventually(SOON, async || {
             (ledger.lock().unwrap().done() > done + 100).then_some(())
@@ -70,7 +69,7 @@ async fn a_rolling_restart_loses_nothing_and_burns_no_attempt() {
         old.request_shutdown();
         old.until_ended(2 * SOON).await;
         drop(old);
-        gateways.insert(place, start_at(&nats, Some(*address)).await);
+        gateways.insert(place, start_at(&nats, port).await);
     }
     enough.cancel();
     let (mut wire, stored) = load.await.unwrap();

@@ -1,20 +1,12 @@
 //! The connections to NATS: their subjects, name and number.
 
-use std::net::TcpListener;
-
 use jetgate::config::Config;
 use jetgate::proto::{GetInfoRequest, PublishRequest};
 use serde_json::Value;
 use tonic::Code;
 
 use super::{monitored, reaches};
-use crate::support::{NatsServer, SOON, eventually, refused, violated_field};
-
-/// A port that was free a moment ago: the servers' own file of ports does not name this kind.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
+use crate::support::{NatsServer, Port, SOON, eventually, refused, violated_field};
 
 /// A server whose user `gateway` has these permissions.
 async fn start_with_permissions(permissions: &str) -> NatsServer {
@@ -30,11 +22,13 @@ fn as_gateway(config: &mut Config) {
 
 #[tokio::test]
 async fn a_domain_is_reached_through_a_server_of_another() {
-    let port = free_port();
-    let hub = format!("jetstream {{ domain: hub }}\nleafnodes {{ listen: \"127.0.0.1:{port}\" }}");
+    // The servers' own file of ports does not name this kind.
+    let port = Port::reserve();
+    let address = port.address();
+    let hub = format!("jetstream {{ domain: hub }}\nleafnodes {{ listen: \"{address}\" }}");
     let hub = NatsServer::start_with(&hub).await;
     let leaf = format!(
-        "jetstream {{ domain: leaf }}\nleafnodes {{ remotes [{{ url: \"nats://127.0.0.1:{port}\" }}] }}"
+        "jetstream {{ domain: leaf }}\nleafnodes {{ remotes [{{ url: \"nats://{address}\" }}] }}"
     );
     let leaf = NatsServer::start_with(&leaf).await;
 

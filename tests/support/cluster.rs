@@ -1,20 +1,22 @@
 //! Three nats-servers that form a JetStream cluster, for streams with three replicas.
 
-use std::net::TcpListener;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{NatsServer, SOON, Wire, eventually, http_get};
+use super::{NatsServer, Port, Wire, eventually, http_get};
 
 /// How many servers the cluster has.
 const SIZE: usize = 3;
 
-/// How often to try with other ports when someone else takes one between choosing and using it.
-const ATTEMPTS: usize = 5;
+/// How long an election may take on a busy machine.
+const ELECTION: Duration = Duration::from_secs(60);
 
 /// A cluster of three servers, named n0, n1 and n2.
 pub(crate) struct NatsCluster {
     servers: Vec<NatsServer>,
+    /// Where they listen for each other.
+    _routes: Vec<Port>,
 }
 
 impl NatsCluster {
@@ -25,37 +27,24 @@ impl NatsCluster {
 
     /// The same with these lines in the configuration of each.
     pub(crate) async fn start_with(config: &str) -> Self {
-        let mut problem = String::new();
-        for _ in 0..ATTEMPTS {
-            match Self::launch(config).await {
-                Ok(cluster) => {
-                    cluster.until_complete().await;
-                    return cluster;
-                }
-                Err(log) => problem = log,
-            }
-        }
-        panic!("the cluster did not start: {problem}");
-    }
-
-    async fn launch(more: &str) -> Result<Self, String> {
-        let ports = free_ports();
-        let routes: Vec<String> = ports
-            .iter()
-            .map(|port| format!("nats://127.0.0.1:{port}"))
-            .collect();
+        let ports: Vec<Port> = (0..SIZE).map(|_| Port::reserve()).collect();
+        let addresses: Vec<_> = ports.iter().map(Port::address).collect();
+        let routes: Vec<_> = addresses.iter().map(|at| format!("nats://{at}")).collect();
         let routes = routes.join(", ");
         let mut servers = Vec::new();
-        for (number, port) in ports.iter().enumerate() {
+        for (number, address) in addresses.iter().enumerate() {
             let config = format!(
                 "server_name: n{number}\n\
-                 cluster {{ name: test, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n{more}"
+                 cluster {{ name: test, listen: \"{address}\", routes: [{routes}] }}\n{config}"
             );
-            let mut server = NatsServer::prepare(&config, true);
-            server.launch().await?;
-            servers.push(server);
+            servers.push(NatsServer::start_with(&config).await);
         }
-        Ok(Self { servers })
+        let cluster = Self {
+            servers,
+            _routes: ports,
+        };
+        cluster.until_complete().await;
+        cluster
     }
 
     /// One of the servers.
@@ -88,7 +77,7 @@ impl NatsCluster {
     /// The number of the server that leads a stream; waits until there is one.
     pub(crate) async fn leader_of_stream(&self, stream: &str) -> usize {
         let subject = format!("STREAM.INFO.{stream}");
-        eventually(SOON, async || {
+        eventually(ELECTION, async || {
             let info = self.wire().await.try_api(&subject, Value::Null).await?;
             let leader = info["cluster"]["leader"].as_str()?;
             leader.strip_prefix('n')?.parse().ok()
@@ -98,7 +87,7 @@ impl NatsCluster {
 
     /// Waits until every server runs, agrees on the leader of the cluster and has caught up.
     pub(crate) async fn until_complete(&self) {
-        eventually(SOON * 2, async || {
+        eventually(ELECTION, async || {
             let mut leader_is_complete = false;
             for server in &self.servers {
                 let health = format!("{}/healthz", server.monitoring_url());
@@ -119,14 +108,4 @@ impl NatsCluster {
         })
         .await;
     }
-}
-
-/// Ports that were free a moment ago, all different.
-fn free_ports() -> Vec<u16> {
-    let bind = |_| TcpListener::bind("127.0.0.1:0").unwrap();
-    let listeners: Vec<TcpListener> = (0..SIZE).map(bind).collect();
-    listeners
-        .iter()
-        .map(|listener| listener.local_addr().unwrap().port())
-        .collect()
 }

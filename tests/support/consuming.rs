@@ -1,7 +1,7 @@
 //! Consuming as a caller does: sessions, fetches and acknowledgements, with a deadline on every wait.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jetgate::proto::acknowledgement::Target;
 use jetgate::proto::received_message::Payload;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tonic::{Code, IntoRequest, Status, Streaming};
 
-use super::{Clients, Gateway, NatsServer, SOON, Wire, start_with_stream};
+use super::{Clients, Gateway, NatsServer, SOON, Wire, eventually, start_with_stream};
 
 /// The stream of the consuming tests, which takes everything below `orders.`, and its consumer.
 pub(crate) const STREAM: &str = "ORDERS";
@@ -141,6 +141,15 @@ pub(crate) async fn settle(clients: &Clients, kind: AckKind, messages: &[Receive
 /// Acks all these deliveries.
 pub(crate) async fn ack(clients: &Clients, messages: &[ReceivedMessage]) {
     settle(clients, AckKind::Ack, messages).await;
+}
+
+/// Waits until the deadline of a delivery has passed. The gateway counts it from when it saw the delivery, which may
+/// have been so late that JetStream delivers the message again before.
+pub(crate) async fn until_expired(message: &ReceivedMessage) {
+    let deadline = message.ack_deadline.expect("a deadline");
+    // Tokens hold whole milliseconds.
+    let expired = SystemTime::try_from(deadline).unwrap() + Duration::from_millis(1);
+    eventually(SOON, async || (SystemTime::now() >= expired).then_some(())).await;
 }
 
 /// The reason of a failed item, which must have the code that belongs to it.
@@ -280,6 +289,21 @@ impl Session {
             Event::Heartbeat(heartbeat) => heartbeat,
             other => panic!("{other:?} instead of a heartbeat"),
         }
+    }
+
+    /// The next heartbeat that knows how the consumer stands, before which no messages may come. None waits for the
+    /// consumer's answer, which comes too late on a busy machine: then it says that there is no leader.
+    pub(crate) async fn informed_heartbeat(&mut self) -> SessionHeartbeat {
+        let informing = async {
+            loop {
+                let heartbeat = self.heartbeat().await;
+                if heartbeat.stall_reason() != StallReason::ConsumerLeaderless {
+                    return heartbeat;
+                }
+            }
+        };
+        let informed = timeout(SOON, informing).await;
+        informed.expect("the consumer never answers in time")
     }
 
     /// The first heartbeat that gives this reason, before which no messages may come.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,13 +11,10 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use super::pki::{Authority, TlsClient};
-use super::{Clients, Gateway, SOON, eventually};
+use super::{Clients, Gateway, Port, SOON, eventually};
 
 /// The name that the edge's certificate is for.
 const NAME: &str = "edge.test";
-
-/// How often a proxy may find its port taken.
-const ATTEMPTS: usize = 5;
 
 /// Which proxy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +28,7 @@ pub(crate) enum Proxy {
 
 /// A proxy before gateways, with TLS. It ends with this value.
 pub(crate) struct Edge {
-    address: SocketAddr,
+    port: Port,
     authority: Authority,
     folder: TempDir,
     _child: Child,
@@ -197,30 +194,25 @@ impl Edge {
         let written = jetgate.arg("descriptors").stdout(descriptors).status();
         assert!(written.await.unwrap().success());
 
-        for _ in 0..ATTEMPTS {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = free.local_addr().unwrap();
-            drop(free);
-            let configuration = proxy.configuration(gateways, idle, address.port(), at);
-            fs::write(at.join("proxy.yaml"), configuration).unwrap();
-            let log = fs::File::create(at.join("log")).unwrap();
-            let mut command = proxy.command(&program, &at.join("proxy.yaml"));
-            command.stdin(Stdio::null()).kill_on_drop(true);
-            command.stdout(log.try_clone().unwrap()).stderr(log);
-            let mut child = command.spawn().unwrap();
-            if !listens(&mut child, address).await {
-                continue;
-            }
-            let edge = Self {
-                address,
-                authority,
-                folder,
-                _child: child,
-            };
-            edge.until_serving().await;
-            return Some(edge);
+        let port = Port::reserve();
+        let configuration = proxy.configuration(gateways, idle, port.number(), at);
+        fs::write(at.join("proxy.yaml"), configuration).unwrap();
+        let log = fs::File::create(at.join("log")).unwrap();
+        let mut command = proxy.command(&program, &at.join("proxy.yaml"));
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let mut child = command.spawn().unwrap();
+        if !listens(&mut child, port.address()).await {
+            panic!("{proxy:?} does not start: {}", read(&at.join("log")));
         }
-        panic!("{proxy:?} does not start: {}", read(&at.join("log")));
+        let edge = Self {
+            port,
+            authority,
+            folder,
+            _child: child,
+        };
+        edge.until_serving().await;
+        Some(edge)
     }
 
     /// Until a gateway is reached.
@@ -235,14 +227,17 @@ impl Edge {
 
     /// The generated clients, through the proxy.
     pub(crate) fn clients(&self) -> Clients {
-        let channel = self.authority.client(None).channel(self.address, NAME);
+        let channel = self
+            .authority
+            .client(None)
+            .channel(self.port.address(), NAME);
         Clients::over(channel)
     }
 
     /// The same from another address of this machine.
     pub(crate) fn clients_from(&self, source: IpAddr) -> Clients {
         let client = self.authority.client(None).from(source);
-        Clients::over(client.channel(self.address, NAME))
+        Clients::over(client.channel(self.port.address(), NAME))
     }
 
     /// Opens connections for what is not gRPC.
@@ -252,7 +247,7 @@ impl Edge {
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// What its certificate is for.

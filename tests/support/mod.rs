@@ -24,6 +24,7 @@ mod nats;
 pub(crate) mod otlp;
 pub(crate) mod page;
 pub(crate) mod pki;
+mod port;
 mod process;
 mod program;
 mod proxy;
@@ -34,7 +35,9 @@ mod toxic;
 mod wire;
 pub(crate) mod worker;
 
-pub(crate) use assert::{metadata, reason, refused, violated_field};
+pub(crate) use assert::{
+    answered, finally_answered, is_of_the_gateway, metadata, reason, refused, violated_field,
+};
 pub(crate) use cluster::NatsCluster;
 pub(crate) use command::{Jetgate, Ran};
 pub(crate) use credentials::end_with_credentials;
@@ -44,6 +47,7 @@ pub(crate) use gateway::{Clients, Gateway};
 pub(crate) use http::http_get;
 pub(crate) use lossy::Lossy;
 pub(crate) use nats::{NatsServer, nats_server_path};
+pub(crate) use port::Port;
 pub(crate) use process::Process;
 pub(crate) use program::program;
 pub(crate) use proxy::RoundRobin;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use super::{SOON, Wire};
+use super::{Port, SOON, Wire};
 
 /// How much of its log a failed test shows.
 const SHOWN_LOG_LINES: usize = 60;
@@ -21,8 +21,8 @@ const SHOWN_LOG_LINES: usize = 60;
 pub(crate) struct NatsServer {
     folder: TempDir,
     jetstream: bool,
-    /// 0 until the server has chosen one; a restart takes the same.
-    port: u16,
+    /// A restart takes the same.
+    port: Port,
     /// Chosen anew by each start.
     monitoring_port: u16,
     running: Option<Running>,
@@ -68,7 +68,7 @@ impl NatsServer {
         Self {
             folder,
             jetstream,
-            port: 0,
+            port: Port::reserve(),
             monitoring_port: 0,
             running: None,
         }
@@ -81,7 +81,7 @@ impl NatsServer {
 
     /// Where clients connect to, as a socket address.
     pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        self.port.address()
     }
 
     /// Where its monitoring is: `http://127.0.0.1:PORT`.
@@ -157,7 +157,7 @@ impl NatsServer {
         command.args(["--addr", "127.0.0.1"]);
         command.args([
             "--port",
-            &or_any(self.port),
+            &self.port.number().to_string(),
             "--http_port",
             // Another one after a restart: only clients must find the server where it was.
             "-1",
@@ -194,7 +194,7 @@ impl NatsServer {
         Ok(())
     }
 
-    /// Reads the ports from the file that the server writes once it listens.
+    /// Reads the file of its ports, which the server writes once it listens.
     fn is_listening(&mut self) -> bool {
         let running = self.running.as_ref().expect("started");
         let name = nats_server_path().file_name().unwrap().to_string_lossy();
@@ -208,12 +208,10 @@ impl NatsServer {
         let Ok(ports) = serde_json::from_str::<Value>(&text) else {
             return false;
         };
-        let port = |key: &str| ports[key][0].as_str()?.rsplit_once(':')?.1.parse().ok();
-        let (Some(client), Some(monitoring)) = (port("nats"), port("monitoring")) else {
-            return false;
-        };
-        (self.port, self.monitoring_port) = (client, monitoring);
-        true
+        let url = ports["monitoring"][0].as_str();
+        let port = url.and_then(|url| url.rsplit_once(':')?.1.parse().ok());
+        self.monitoring_port = port.unwrap_or_default();
+        port.is_some()
     }
 
     /// The server's log.
@@ -229,7 +227,7 @@ impl Drop for NatsServer {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
             let end = lines[lines.len().saturating_sub(SHOWN_LOG_LINES)..].join("\n");
-            eprintln!("--- nats-server on port {}\n{end}\n---", self.port);
+            eprintln!("--- nats-server at {}\n{end}\n---", self.address());
         }
     }
 }
@@ -265,13 +263,4 @@ fn watchdog(pid: u32) -> Child {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command.spawn().unwrap()
-}
-
-/// nats-server takes -1 as "any port".
-fn or_any(port: u16) -> String {
-    if port == 0 {
-        "-1".to_owned()
-    } else {
-        port.to_string()
-    }
 }

@@ -12,8 +12,13 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::{SOON, eventually};
+
 /// How long to wait for any answer of the server.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the API answers while whoever should answer is not ready for it.
+const UNAVAILABLE: u64 = 10_008;
 
 /// A connection to a nats-server.
 pub(crate) struct Wire {
@@ -172,10 +177,14 @@ impl Wire {
         serde_json::from_slice(&answer.payload).ok()
     }
 
-    /// A request to JetStream's API that must succeed.
+    /// A request to JetStream's API that must succeed. A leader that is new to it says so, and is asked again.
     pub(crate) async fn api(&mut self, subject: &str, body: Value) -> Value {
-        let answer = self.try_api(subject, body).await;
-        let answer = answer.unwrap_or_else(|| panic!("no answer to {subject}"));
+        let answer = eventually(SOON, async || {
+            let answer = self.try_api(subject, body.clone()).await;
+            let answer = answer.unwrap_or_else(|| panic!("no answer to {subject}"));
+            (answer["error"]["err_code"] != UNAVAILABLE).then_some(answer)
+        })
+        .await;
         assert!(answer.get("error").is_none(), "{subject}: {answer}");
         answer
     }
