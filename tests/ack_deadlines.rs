@@ -12,7 +12,7 @@ use crate::support::consuming::{
     CONSUMER, STREAM, Session, ack, fetch, fetched, nanoseconds, sequences, start_with_consumer,
     store_many, subscribe, time,
 };
-use crate::support::{SOON, eventually};
+use crate::support::{Gateway, SOON, eventually};
 
 /// The clocks of gateway and test are one, but not read at the same moment.
 const SLACK: Duration = Duration::from_millis(500);
@@ -24,15 +24,13 @@ fn deadline(message: &ReceivedMessage) -> SystemTime {
 #[tokio::test]
 async fn a_caller_that_reads_late_is_told_the_true_deadline() {
     let ack_wait = Duration::from_secs(20);
-    let settings = json!({ "ack_wait": nanoseconds(20) });
-    let (_nats, gateway, mut wire) = start_with_consumer(settings).await;
-    wire.create_stream(json!({ "name": "NONE", "subjects": ["none"] }))
-        .await;
-    wire.create_consumer(
-        "NONE",
-        json!({ "durable_name": "clock", "ack_policy": "explicit" }),
-    )
-    .await;
+    let settings = json!({ "ack_wait": nanoseconds(20), "filter_subject": "orders.x" });
+    let (nats, _, mut wire) = start_with_consumer(settings).await;
+    let mut config = json!({ "durable_name": "clock", "ack_policy": "explicit" });
+    config["filter_subject"] = json!("orders.clock");
+    wire.create_consumer(STREAM, config).await;
+    let gateway =
+        Gateway::start_with(&nats.url(), |config| config.nats.consume_connections = 1).await;
     // More than a connection holds that nobody reads, and less than the window.
     for _ in 0..70 {
         wire.store("orders.x", &[b'x'; 100_000]).await;
@@ -44,14 +42,16 @@ async fn a_caller_that_reads_late_is_told_the_true_deadline() {
         (info["num_ack_pending"] == 70).then_some(())
     })
     .await;
-    let delivered = SystemTime::now();
-    // Four heartbeats of another session are four seconds.
     let request = SubscribeRequest {
-        stream: "NONE".to_owned(),
         source: Some(Source::Consumer("clock".to_owned())),
         ..subscribe()
     };
     let mut clock = Session::open(&gateway, request).await;
+    // A stream sends in order, and all comes on one connection: when this is here, so are the 70.
+    wire.store("orders.clock", b"").await;
+    clock.messages(1).await;
+    let delivered = SystemTime::now();
+    // Four heartbeats of this other session are four seconds.
     for _ in 0..4 {
         clock.heartbeat().await;
     }

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use jetgate::proto::{AckKind, AcknowledgeRequest, Acknowledgement, FetchRequest, ReceivedMessage};
 use serde_json::{Value, json};
+use tonic::Request;
 
 use crate::support::consuming::{
     CONSUMER, STREAM, ack, acknowledge, fetch, fetched, nanoseconds, say, sequences, settle,
-    start_with_consumer, store_many, time,
+    start_with_consumer, store_many, time, until_expired,
 };
 use crate::support::{Clients, SOON, Wire, eventually};
 
@@ -137,7 +138,7 @@ async fn naked_messages_come_again_after_their_delay() {
 #[tokio::test]
 async fn a_backoff_adds_nothing_to_a_delay() {
     // JetStream by itself adds what a step has over the first: 7 s to the second nak.
-    let backoff = [1, 8].map(nanoseconds);
+    let backoff = [5, 12].map(nanoseconds);
     let settings = json!({ "backoff": backoff, "max_deliver": 5 });
     let (_nats, gateway, mut wire) = start_with_consumer(settings).await;
     store_many(&mut wire, 1).await;
@@ -154,7 +155,7 @@ async fn a_backoff_adds_nothing_to_a_delay() {
 
 #[tokio::test]
 async fn a_terminated_message_never_comes_again() {
-    let settings = json!({ "ack_wait": nanoseconds(1) });
+    let settings = json!({ "ack_wait": nanoseconds(3) });
     let (_nats, gateway, mut wire) = start_with_consumer(settings).await;
     let advisory = wire
         .subscribe(&format!(
@@ -233,6 +234,7 @@ async fn a_late_ack_is_passed_on_and_marked() {
     let first = fetched(&gateway, fetch(1)).await.remove(0);
     let second = fetched(&gateway, fetch(1)).await.remove(0);
     assert_eq!(second.delivery_attempt, 2);
+    until_expired(&first).await;
 
     let result = acknowledge(&gateway, vec![say(AckKind::Ack, &first.ack_token)]).await;
 
@@ -268,8 +270,16 @@ async fn thousands_of_items_are_settled_by_one_call() {
     let items = messages
         .iter()
         .map(|message| say(AckKind::Ack, &message.ack_token));
-    let results = acknowledge(&gateway, items.collect()).await;
+    let mut request = Request::new(AcknowledgeRequest {
+        acknowledgements: items.collect(),
+        confirm: None,
+    });
+    // JetStream answers each of them, which takes a busy machine longer than the default deadline.
+    request.set_timeout(3 * SOON);
+    let answer = gateway.subscriber().acknowledge(request).await;
+    let results = answer.unwrap().into_inner().results;
 
+    assert_eq!(results.len(), 3_000);
     assert!(results.iter().all(|result| result.code == 0));
     assert_eq!(ack_floor(&mut wire).await, 3_000);
 }

@@ -1,7 +1,7 @@
 //! Acknowledgements that cannot be taken: items fail one by one, and say why.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jetgate::nats::api::ConsumerInfo;
 use jetgate::proto::{
@@ -10,14 +10,14 @@ use jetgate::proto::{
 use jetgate::subscription::terms::Terms;
 use jetgate::token::{AckToken, Origin};
 use serde_json::{Value, json};
-use tonic::{Code, Request};
+use tonic::Code;
 
 use crate::support::consuming::{
     CONSUMER, STREAM, Session, acknowledge, create_consumer, fetch, fetched, item_reason,
-    nanoseconds, say, start_with_consumer, store_many, subscribe, time,
+    nanoseconds, say, start_with_consumer, store_many, subscribe, time, until_expired,
 };
 use crate::support::{
-    Clients, Gateway, NatsServer, SOON, Toxic, eventually, refused, violated_field,
+    Clients, Gateway, NatsServer, SOON, Toxic, answered, eventually, refused, violated_field,
 };
 
 async fn one(clients: &Clients, item: Acknowledgement) -> ItemStatus {
@@ -169,6 +169,7 @@ async fn only_an_ack_is_taken_after_the_deadline() {
     let first = fetch_one(&gateway).await;
     let second = fetch_one(&gateway).await;
     assert_eq!(second.delivery_attempt, 2);
+    until_expired(&first).await;
 
     for kind in [AckKind::Nak, AckKind::InProgress, AckKind::Term] {
         let result = one(&gateway, say(kind, &first.ack_token)).await;
@@ -216,16 +217,15 @@ async fn an_empty_or_too_long_list_fails_as_a_whole() {
 
 /// Acks with a deadline of two seconds, which must hold; the reason of the item's failure.
 async fn ack_in_time(gateway: &Gateway, token: &str) -> &'static str {
-    let mut request = Request::new(AcknowledgeRequest {
+    let message = AcknowledgeRequest {
         acknowledgements: vec![say(AckKind::Ack, token)],
         confirm: None,
-    });
-    let timeout = Duration::from_secs(2);
-    request.set_timeout(timeout);
-    let started = Instant::now();
-    let answer = gateway.subscriber().acknowledge(request).await.unwrap();
-    assert!(started.elapsed() < timeout, "{:?}", started.elapsed());
-    item_reason(&answer.into_inner().results[0], Code::Unavailable)
+    };
+    let answer = answered(Duration::from_secs(2), message, async |request| {
+        gateway.subscriber().acknowledge(request).await
+    })
+    .await;
+    item_reason(&answer.unwrap().into_inner().results[0], Code::Unavailable)
 }
 
 #[tokio::test]

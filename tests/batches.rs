@@ -73,6 +73,20 @@ async fn publish_within(
     answer.map(tonic::Response::into_inner)
 }
 
+/// A gateway that gives calls without a deadline this long.
+async fn start_giving(nats_url: &str, timeout: Duration) -> Gateway {
+    Gateway::start_with(nats_url, |config| config.publish.timeout = timeout).await
+}
+
+/// Publishes a batch without a deadline: its caller has no timer that could run out before the gateway's answer has come.
+async fn publish_patiently(
+    gateway: &Gateway,
+    batch: PublishBatchRequest,
+) -> Result<PublishBatchResponse, Status> {
+    let answer = gateway.publisher().publish_batch(batch).await;
+    answer.map(tonic::Response::into_inner)
+}
+
 /// The reasons of all results; success is `Unspecified`.
 fn reasons(answer: &PublishBatchResponse) -> Vec<ErrorReason> {
     let reason = |result: &PublishResult| {
@@ -240,13 +254,15 @@ async fn nothing_is_sent_behind_the_first_that_fails() {
 
 #[tokio::test]
 async fn nothing_is_sent_behind_an_unknown_outcome() {
-    let (_nats, gateway, mut wire) = start_with_stream(orders()).await;
+    let nats = NatsServer::start().await;
+    let gateway = start_giving(&nats.url(), Duration::from_secs(2)).await;
+    let mut wire = nats.wire().await;
+    wire.create_stream(orders()).await;
     // Someone takes the message and never says what became of it.
     wire.subscribe("silent").await;
 
     let messages = vec![message("orders.a"), message("silent"), message("orders.b")];
-    let timeout = Duration::from_secs(2);
-    let answer = publish_within(&gateway, ordered(messages), timeout).await;
+    let answer = publish_patiently(&gateway, ordered(messages)).await;
 
     let answer = answer.unwrap();
     let expected = [
@@ -281,12 +297,14 @@ async fn whoever_does_not_answer_holds_up_only_its_own() {
 
 #[tokio::test]
 async fn what_did_not_get_its_turn_was_not_sent() {
-    let (_nats, gateway, mut wire) = start_with_stream(orders()).await;
+    let nats = NatsServer::start().await;
+    let gateway = start_giving(&nats.url(), Duration::from_secs(2)).await;
+    let mut wire = nats.wire().await;
+    wire.create_stream(orders()).await;
     let inbox = wire.subscribe("silent").await;
     let messages = (0..300).map(|_| message("silent")).collect();
 
-    let timeout = Duration::from_secs(2);
-    let answer = publish_within(&gateway, independent(messages), timeout).await;
+    let answer = publish_patiently(&gateway, independent(messages)).await;
 
     let answer = answer.unwrap();
     let unknown = reasons(&answer)

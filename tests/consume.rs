@@ -89,10 +89,10 @@ async fn a_caller_that_says_nothing_is_gone() {
     assert_eq!(silent.opened.ping_within.unwrap().seconds, 1);
     silent.messages(2).await;
 
-    // R6: two missed pings; R7: what it held comes to another, whose frames keep it alive.
+    // R6: two missed pings; R7: what it held comes to another, whose frames keep it alive. The ack wait is 30 s.
     let mut other = Consume::open(&gateway, open()).await;
     let waiting = Instant::now();
-    while waiting.elapsed() < Duration::from_secs(4) {
+    while waiting.elapsed() < SOON {
         other.ping(1);
         other.pong().await;
         if let Ok(frame) = tokio::time::timeout(Duration::from_millis(100), other.try_frame()).await

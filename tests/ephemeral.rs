@@ -89,7 +89,7 @@ async fn delivers_and_redelivers_with_acks() {
     let (_nats, gateway, mut wire) = start().await;
     store_many(&mut wire, 3).await;
     let ephemeral = EphemeralConsumer {
-        ack_wait: time(Duration::from_secs(1)),
+        ack_wait: time(Duration::from_secs(3)),
         ..EphemeralConsumer::default()
     };
     let mut session = open(&gateway, ephemeral).await;

@@ -198,7 +198,9 @@ async fn other_consumers_notice_nothing() {
     publisher.abort();
 
     assert_is_the_one_with_a_bare_cr(&messages[1]);
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    // Its connection may have to be made anew, which takes a busy machine its time; a pull that went with it unnoticed
+    // would be missed after 12.5 s.
+    assert!(longest < Duration::from_secs(10), "{longest:?}");
 }
 
 /// The longest time without a message until so many have come, each of which is acked.

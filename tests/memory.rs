@@ -9,7 +9,7 @@ use http_body_util::StreamBody;
 use hyper::body::{Bytes, Frame};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use jetgate::config::ByteSize;
+use jetgate::config::{ByteSize, Config};
 use jetgate::proto::publish_request::Payload;
 use jetgate::proto::{
     FetchRequest, FlowLimits, PublishOpen, PublishRequest, PublishResponse, SubscribeRequest,
@@ -37,6 +37,14 @@ const LARGE: usize = 64 * 1024;
 
 /// A server, a stream with a consumer, and a gateway that may hold this much.
 async fn start(size: ByteSize) -> (NatsServer, Gateway, Wire) {
+    start_with(size, |_| ()).await
+}
+
+/// The same with a gateway that is configured in another way, too.
+async fn start_with(
+    size: ByteSize,
+    change: impl FnOnce(&mut Config),
+) -> (NatsServer, Gateway, Wire) {
     let stream = json!({ "name": STREAM, "subjects": ["orders.>"] });
     let (nats, _, mut wire) = start_with_stream(stream).await;
     let settings = json!({ "ack_wait": nanoseconds(300), "max_ack_pending": 20_000 });
@@ -44,6 +52,7 @@ async fn start(size: ByteSize) -> (NatsServer, Gateway, Wire) {
     let gateway = Gateway::start_with(&nats.url(), |config| {
         config.memory.max_buffered_bytes = size;
         config.publish.max_window_bytes = config.publish.max_window_bytes.min(size);
+        change(config);
     })
     .await;
     (nats, gateway, wire)
@@ -183,14 +192,16 @@ async fn a_message_that_is_larger_than_what_is_left_still_comes() {
 
 #[tokio::test]
 async fn a_request_without_room_is_refused_and_taken_later() {
-    let (_nats, gateway, mut wire) = start(ByteSize::mib(1)).await;
+    // Calls without a deadline have no timers of their own that could run out before the gateway's answers have come.
+    let patience = Duration::from_secs(5);
+    let change = |config: &mut Config| config.publish.timeout = patience;
+    let (_nats, gateway, mut wire) = start_with(ByteSize::mib(1), change).await;
     // Somebody listens, and nobody answers.
     wire.subscribe("mute.x").await;
-    let patience = Duration::from_secs(5);
     let waiting: Vec<_> = (0..3)
         .map(|_| {
-            let clients = Clients::at(gateway.public());
-            tokio::spawn(async move { publish(&clients, "mute.x", 280_000, patience).await })
+            let mut publisher = Clients::at(gateway.public()).publisher();
+            tokio::spawn(async move { publisher.publish(message("mute.x", 280_000)).await })
         })
         .collect();
     eventually(SOON, async || {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use crate::support::consuming::{
-    CONSUMER, STREAM, Session, ack, create_consumer, fetch, fetched, sequences,
+    CONSUMER, STREAM, Session, ack, create_consumer, fetch, fetched, nanoseconds, sequences,
     start_with_consumer, store_many, subscribe, subscribe_ordered, subscribe_window, time,
 };
 use crate::support::{
@@ -99,7 +99,7 @@ async fn unpinning_moves_the_messages_to_another_session() {
 #[tokio::test]
 async fn a_session_that_does_not_pull_loses_its_pin() {
     let mut settings = groups("pinned_client");
-    settings["priority_timeout"] = json!(1_000_000_000_u64);
+    settings["priority_timeout"] = json!(nanoseconds(3));
     let (_nats, gateway, mut wire) = start_with_consumer(settings).await;
     store_many(&mut wire, 1).await;
     let mut first = Session::open(&gateway, subscribe_window(1)).await;
@@ -112,8 +112,8 @@ async fn a_session_that_does_not_pull_loses_its_pin() {
     ack(&gateway, &held).await;
     first.stalled_by(StallReason::NotPinned).await;
     // While it pulls it keeps the pin, for longer than that time.
-    for _ in 0..3 {
-        let heartbeat = second.heartbeat().await;
+    for _ in 0..5 {
+        let heartbeat = second.informed_heartbeat().await;
         assert_eq!(heartbeat.stall_reason(), StallReason::NoMessages);
     }
     store_many(&mut wire, 1).await;

@@ -216,19 +216,19 @@ async fn calls(gateway: &Gateway) -> u64 {
 }
 
 async fn calls_are_spread_and_a_gateway_drains_unnoticed(proxy: Proxy) {
-    let Some((ledger, errors)) = calls_are_spread_and_a_gateway_drains_without_loss(proxy).await
+    let Some((ledger, failed)) = calls_are_spread_and_a_gateway_drains_without_loss(proxy).await
     else {
         return;
     };
     ledger.lock().unwrap().assert_nothing_came_twice();
     // Mostly none: a call that meets the end of a connection is its caller's to repeat.
-    assert!(errors <= PUBLISHERS as u64, "{errors}");
+    assert!(failed.len() <= PUBLISHERS, "{failed:?}");
 }
 
-/// What the workers did, and how many calls were repeated.
+/// What the workers did, and why calls were repeated.
 async fn calls_are_spread_and_a_gateway_drains_without_loss(
     proxy: Proxy,
-) -> Option<(Arc<Mutex<Ledger>>, u64)> {
+) -> Option<(Arc<Mutex<Ledger>>, Vec<String>)> {
     let (nats, mut wire) = start_nats().await;
     let mut first = start_gateway(&nats).await;
     let second = start_gateway(&nats).await;
@@ -260,11 +260,11 @@ async fn calls_are_spread_and_a_gateway_drains_without_loss(
     })
     .await;
     enough.cancel();
-    let (mut stored, mut errors) = (BTreeSet::new(), 0);
+    let (mut stored, mut failed) = (BTreeSet::new(), Vec::new());
     for publisher in load {
         let (sequences, repeated) = publisher.await.unwrap();
         stored.extend(sequences);
-        errors += repeated;
+        failed.extend(repeated);
     }
 
     let all = wire.count(STREAM).await;
@@ -276,23 +276,23 @@ async fn calls_are_spread_and_a_gateway_drains_without_loss(
         worker.stop().await;
     }
     eprintln!(
-        "{proxy:?}: {} messages, {errors} calls repeated while a gateway drained",
-        stored.len()
+        "{proxy:?}: {} messages, {} calls repeated while a gateway drained",
+        stored.len(),
+        failed.len()
     );
     // Each message is there once, and a worker had it.
     assert_eq!(all, stored.len() as u64);
     ledger.lock().unwrap().assert_kept(1..=all);
-    Some((ledger, errors))
+    Some((ledger, failed))
 }
 
-/// Publishes one message after the other, each until it is stored; the sequences, and how often a call
-/// had to be repeated.
+/// Publishes one message after the other, each until it is stored; the sequences, and why calls had to be repeated.
 async fn publish_until(
     clients: Clients,
     name: usize,
     enough: CancellationToken,
-) -> (BTreeSet<u64>, u64) {
-    let (mut stored, mut errors) = (BTreeSet::new(), 0);
+) -> (BTreeSet<u64>, Vec<String>) {
+    let (mut stored, mut failed) = (BTreeSet::new(), Vec::new());
     let mut number = 0;
     while !enough.is_cancelled() {
         number += 1;
@@ -308,10 +308,10 @@ async fn publish_until(
                 }
                 Err(status) => {
                     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-                    errors += 1;
+                    failed.push(status.message().to_owned());
                 }
             }
         }
     }
-    (stored, errors)
+    (stored, failed)
 }

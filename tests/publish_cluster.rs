@@ -14,11 +14,26 @@ const ELECTION: Duration = Duration::from_secs(30);
 
 /// A cluster whose stream ORDERS has three replicas, and a gateway that knows all servers.
 async fn start() -> (NatsCluster, Gateway) {
+    start_giving(ELECTION).await
+}
+
+/// The same with a gateway that gives calls without a deadline this long. Their callers have no timers that could run out
+/// before its answers have come.
+async fn start_giving(timeout: Duration) -> (NatsCluster, Gateway) {
     let cluster = NatsCluster::start().await;
     let config = json!({ "name": "ORDERS", "subjects": ["orders.>"], "num_replicas": 3 });
     cluster.wire().await.create_stream(config).await;
-    let gateway = Gateway::start(&cluster.url()).await;
+    let gateway =
+        Gateway::start_with(&cluster.url(), |config| config.publish.timeout = timeout).await;
     (cluster, gateway)
+}
+
+fn message(id: &str) -> PublishRequest {
+    PublishRequest {
+        subject: "orders.x".to_owned(),
+        message_id: id.to_owned(),
+        ..PublishRequest::default()
+    }
 }
 
 async fn publish(
@@ -26,12 +41,7 @@ async fn publish(
     id: &str,
     timeout: Duration,
 ) -> Result<Response<PublishResponse>, Status> {
-    let (subject, message_id) = ("orders.x".to_owned(), id.to_owned());
-    let mut request = Request::new(PublishRequest {
-        subject,
-        message_id,
-        ..PublishRequest::default()
-    });
+    let mut request = Request::new(message(id));
     request.set_timeout(timeout);
     gateway.publisher().publish(request).await
 }
@@ -55,7 +65,7 @@ async fn a_publish_outlasts_the_crash_of_the_leader_and_is_stored_once() {
 
 #[tokio::test]
 async fn a_publish_without_a_quorum_is_not_stored_twice() {
-    let (mut cluster, gateway) = start().await;
+    let (mut cluster, gateway) = start_giving(Duration::from_secs(3)).await;
     publish(&gateway, "before", SOON).await.unwrap();
     let leader = cluster.leader_of_stream("ORDERS").await;
     let followers = [(leader + 1) % 3, (leader + 2) % 3];
@@ -64,9 +74,8 @@ async fn a_publish_without_a_quorum_is_not_stored_twice() {
     followers
         .into_iter()
         .for_each(|number| cluster.kill(number));
-    let status = publish(&gateway, "1", Duration::from_secs(3))
-        .await
-        .unwrap_err();
+    let answer = gateway.publisher().publish(message("1")).await;
+    let status = answer.unwrap_err();
 
     assert!(
         [Code::DeadlineExceeded, Code::Unavailable].contains(&status.code()),
@@ -91,16 +100,15 @@ async fn a_publish_without_a_quorum_is_not_stored_twice() {
 
 #[tokio::test]
 async fn a_publish_without_a_leader_is_not_stored_and_says_so() {
-    let (mut cluster, gateway) = start().await;
+    let (mut cluster, gateway) = start_giving(Duration::from_secs(3)).await;
     publish(&gateway, "before", SOON).await.unwrap();
     let leader = cluster.leader_of_stream("ORDERS").await;
 
     // The one that is left cannot become the leader.
     cluster.kill(leader);
     cluster.kill((leader + 1) % 3);
-    let status = publish(&gateway, "1", Duration::from_secs(3))
-        .await
-        .unwrap_err();
+    let answer = gateway.publisher().publish(message("1")).await;
+    let status = answer.unwrap_err();
 
     assert!(
         [Code::DeadlineExceeded, Code::Unavailable].contains(&status.code()),
@@ -193,10 +201,8 @@ async fn the_same_id_at_the_same_time_is_stored_once() {
 async fn a_repeated_message_is_a_duplicate_whatever_it_expects() {
     let (cluster, gateway) = start().await;
     let named = |id: &str, expect: Expectation| PublishRequest {
-        subject: "orders.x".to_owned(),
-        message_id: id.to_owned(),
         expect: Some(expect.into()),
-        ..PublishRequest::default()
+        ..message(id)
     };
     let first = Expectation {
         last_sequence: Some(0),

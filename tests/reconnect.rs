@@ -11,7 +11,9 @@ use crate::support::consuming::{
     CONSUMER, STREAM, Session, ack, create_consumer, fetch, sequences, start_with_consumer,
     store_many, subscribe, subscribe_window,
 };
-use crate::support::{Clients, Gateway, NatsServer, SOON, Toxic, Wire, eventually, refused};
+use crate::support::{
+    Clients, Gateway, NatsServer, SOON, Toxic, Wire, answered, eventually, refused,
+};
 
 /// A server whose every message is on disk before it is acknowledged, so that a crash loses none.
 async fn start_durable() -> (NatsServer, Gateway, Wire) {
@@ -210,9 +212,10 @@ async fn opening_while_nats_is_away_fails_in_time() {
     let (mut nats, gateway, _wire) = start_with_consumer(json!({})).await;
     nats.kill();
 
-    let mut request = tonic::Request::new(subscribe());
-    request.set_timeout(Duration::from_secs(2));
-    let answer = gateway.subscriber().subscribe(request).await;
+    let answer = answered(Duration::from_secs(2), subscribe(), async |request| {
+        gateway.subscriber().subscribe(request).await
+    })
+    .await;
 
     refused(
         answer.map(|_| ()),

@@ -11,10 +11,11 @@ use jetgate::proto::{
     NextBySubject, PayloadFormat, StoredMessage,
 };
 use serde_json::{Value, json};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 use crate::support::{
-    Gateway, NatsServer, SOON, Wire, eventually, refused, start_with_stream, violated_field,
+    Gateway, NatsServer, SOON, Wire, answered, eventually, refused, start_with_stream,
+    violated_field,
 };
 
 /// A stream that takes `s.>`.
@@ -271,13 +272,15 @@ async fn says_within_the_deadline_that_nats_is_away() {
     let (mut nats, gateway, _wire) = start().await;
     nats.kill();
 
-    let mut request = Request::new(GetMessageRequest {
+    let message = GetMessageRequest {
         stream: "S".to_owned(),
         target: Some(Target::Sequence(1)),
         ..GetMessageRequest::default()
-    });
-    request.set_timeout(Duration::from_secs(2));
-    let result = gateway.streams().get_message(request).await;
+    };
+    let result = answered(Duration::from_secs(2), message, async |request| {
+        gateway.streams().get_message(request).await
+    })
+    .await;
 
     refused(result, Code::Unavailable, "NATS_DISCONNECTED");
 }

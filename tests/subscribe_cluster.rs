@@ -11,7 +11,7 @@ use crate::support::consuming::{
     CONSUMER, STREAM, Session, ack, acknowledge, fetch, fetched, say, sequences, subscribe,
     subscribe_ordered, time,
 };
-use crate::support::{Gateway, NatsCluster, SOON, Wire, eventually};
+use crate::support::{Gateway, NatsCluster, Wire, eventually};
 
 /// An election takes more than five seconds on an idle machine, and the tests share theirs.
 const ELECTION: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ async fn leader_of_consumer(cluster: &NatsCluster) -> usize {
 
 async fn leader_of(cluster: &NatsCluster, consumer: &str) -> usize {
     let subject = format!("CONSUMER.INFO.{STREAM}.{consumer}");
-    eventually(SOON, async || {
+    eventually(ELECTION, async || {
         let info = cluster.wire().await.try_api(&subject, Value::Null).await?;
         let leader = info["cluster"]["leader"].as_str()?;
         leader.strip_prefix('n')?.parse().ok()

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use jetgate::proto::subscribe_response::Event;
 use jetgate::proto::{AckKind, StallReason};
 use serde_json::json;
 
@@ -31,20 +30,16 @@ async fn a_balancer_does_not_stall_a_session() {
     }
     let proxy = RoundRobin::start(&[first.public(), second.public()]).await;
     let clients = Clients::at(proxy.address());
-    let mut session = Session::open(&clients, subscribe_window(10)).await;
+    let mut session = Session::open(&clients, subscribe_window(4)).await;
 
-    // R5: the gateway of the session learns at once what the other one settled.
-    let started = Instant::now();
+    // R5: the gateway of the session learns at once what the other one settled. If it did not, a window would be full
+    // after eight messages, and stay so for most of a second: half a minute for all.
+    let mut waited = Duration::ZERO;
     let mut seen = 0;
     while seen < MESSAGES {
-        let messages = match session.event().await {
-            Event::Messages(batch) => batch.messages,
-            Event::Heartbeat(heartbeat) => {
-                let stall = heartbeat.stall_reason();
-                panic!("{stall:?} after {seen} messages: nothing came for a second");
-            }
-            other => panic!("{other:?}"),
-        };
+        let waiting = Instant::now();
+        let messages = session.batch().await;
+        waited += waiting.elapsed();
         // One by one, so that they go to both gateways by turns.
         for message in messages {
             seen += 1;
@@ -56,11 +51,8 @@ async fn a_balancer_does_not_stall_a_session() {
         }
     }
 
-    assert!(
-        started.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        started.elapsed()
-    );
+    // The acknowledgements take a busy machine its time, which is not the session's.
+    assert!(waited < Duration::from_secs(10), "{waited:?}");
     let info = wire.consumer_info(STREAM, CONSUMER).await;
     assert_eq!(info["ack_floor"]["stream_seq"], MESSAGES);
     assert_eq!(info["num_redelivered"], 0);
@@ -127,8 +119,7 @@ async fn work_in_progress_at_another_gateway_keeps_the_delivery() {
         let result = acknowledge(&second, vec![item]).await.remove(0);
         assert_eq!(result.code, 0, "{result:?}");
         message.ack_token = result.metadata["ack_token"].clone();
-        let heartbeat = session.heartbeat().await;
-        assert_eq!(heartbeat.stall_reason(), StallReason::WindowFull);
+        assert_eq!(session.heartbeat().await.outstanding_messages, 1);
     }
     ack(&second, &[message]).await;
 

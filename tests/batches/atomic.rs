@@ -6,8 +6,8 @@ use jetgate::proto::{Expectation, PublishBatchMode, PublishBatchRequest, Publish
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
-use super::{batch, message, orders, publish, sequences, with_id};
-use crate::support::{Gateway, Wire, metadata, refused, start_with_stream, violated_field};
+use super::{batch, message, orders, publish, publish_within, sequences, with_id};
+use crate::support::{Gateway, SOON, Wire, metadata, refused, start_with_stream, violated_field};
 
 pub(super) fn atomic(messages: Vec<PublishRequest>) -> PublishBatchRequest {
     batch(PublishBatchMode::Atomic, messages)
@@ -91,7 +91,7 @@ async fn batches_at_the_same_time_do_not_mix() {
     // More than twice as many as a stream has open at a time.
     let batches = (0..120).map(|number| {
         let messages = (0..5).map(move |_| message(&format!("orders.{number}")));
-        publish(&gateway, atomic(messages.collect()))
+        publish_within(&gateway, atomic(messages.collect()), 3 * SOON)
     });
 
     for (number, answer) in join_all(batches).await.into_iter().enumerate() {

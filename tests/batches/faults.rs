@@ -9,7 +9,8 @@ use tonic::{Code, Request};
 
 use super::atomic::atomic;
 use super::with_id;
-use super::{independent, message, ordered, orders, publish, publish_within, sequences};
+use super::{independent, message, ordered, orders, publish, publish_patiently, publish_within};
+use super::{sequences, start_giving};
 use crate::support::{
     Gateway, NatsCluster, NatsServer, SOON, Toxic, eventually, metadata, reason, refused,
 };
@@ -17,22 +18,23 @@ use crate::support::{
 /// An election takes more than five seconds on an idle machine, and the tests share theirs.
 const ELECTION: Duration = Duration::from_secs(30);
 
-/// A cluster whose stream ORDERS has three replicas, and a gateway that knows all servers.
-async fn start_cluster() -> (NatsCluster, Gateway) {
+/// A cluster whose stream ORDERS has three replicas, and a gateway that knows all servers and gives calls without a
+/// deadline this long.
+async fn start_cluster(timeout: Duration) -> (NatsCluster, Gateway) {
     let cluster = NatsCluster::start().await;
     let config = json!({
         "name": "ORDERS", "subjects": ["orders.>"], "num_replicas": 3, "allow_atomic": true,
     });
     cluster.wire().await.create_stream(config).await;
-    let gateway = Gateway::start(&cluster.url()).await;
+    let gateway = start_giving(&cluster.url(), timeout).await;
     (cluster, gateway)
 }
 
-/// A server behind a proxy, and a gateway behind that.
-async fn start_behind_proxy() -> (NatsServer, Toxic, Gateway) {
+/// A server behind a proxy, and a gateway behind that, which gives calls without a deadline this long.
+async fn start_behind_proxy(timeout: Duration) -> (NatsServer, Toxic, Gateway) {
     let nats = NatsServer::start().await;
     let toxic = Toxic::start(nats.address()).await;
-    let gateway = Gateway::start(&format!("nats://{}", toxic.address())).await;
+    let gateway = start_giving(&format!("nats://{}", toxic.address()), timeout).await;
     let mut config = orders();
     config["allow_atomic"] = json!(true);
     nats.wire().await.create_stream(config).await;
@@ -48,7 +50,7 @@ async fn until_stored(nats: &NatsServer, count: u64) {
 
 #[tokio::test]
 async fn a_batch_whose_caller_has_gone_goes_on() {
-    let (nats, toxic, gateway) = start_behind_proxy().await;
+    let (nats, toxic, gateway) = start_behind_proxy(SOON).await;
     publish(&gateway, independent(vec![with_id("0")]))
         .await
         .unwrap();
@@ -70,7 +72,7 @@ async fn a_batch_whose_caller_has_gone_goes_on() {
 
 #[tokio::test]
 async fn a_batch_is_sent_anew_when_its_connection_breaks_before_its_end() {
-    let (nats, toxic, gateway) = start_behind_proxy().await;
+    let (nats, toxic, gateway) = start_behind_proxy(SOON).await;
     publish(&gateway, independent(vec![with_id("0")]))
         .await
         .unwrap();
@@ -97,15 +99,14 @@ async fn a_batch_is_sent_anew_when_its_connection_breaks_before_its_end() {
 
 #[tokio::test]
 async fn the_end_of_an_atomic_batch_without_an_answer_is_an_unknown_outcome() {
-    let (nats, toxic, gateway) = start_behind_proxy().await;
+    let (nats, toxic, gateway) = start_behind_proxy(Duration::from_secs(2)).await;
     publish(&gateway, independent(vec![with_id("0")]))
         .await
         .unwrap();
 
     // The only message is the last as well.
     toxic.stall_answers();
-    let timeout = Duration::from_secs(2);
-    let answer = publish_within(&gateway, atomic(vec![with_id("1")]), timeout).await;
+    let answer = publish_patiently(&gateway, atomic(vec![with_id("1")])).await;
 
     let status = refused(answer, Code::DeadlineExceeded, "PUBLISH_OUTCOME_UNKNOWN");
     assert!(metadata(&status, "dedup_expires_at").is_some());
@@ -116,14 +117,14 @@ async fn the_end_of_an_atomic_batch_without_an_answer_is_an_unknown_outcome() {
 
     // Without ids a retry is not safe, and the error does not say until when it were.
     toxic.stall_answers();
-    let answer = publish_within(&gateway, atomic(vec![message("orders.x")]), timeout).await;
+    let answer = publish_patiently(&gateway, atomic(vec![message("orders.x")])).await;
     let status = refused(answer, Code::DeadlineExceeded, "PUBLISH_OUTCOME_UNKNOWN");
     assert!(metadata(&status, "dedup_expires_at").is_none());
 }
 
 #[tokio::test]
 async fn a_stream_without_a_leader_holds_up_only_its_own_messages() {
-    let (mut cluster, gateway) = start_cluster().await;
+    let (mut cluster, gateway) = start_cluster(ELECTION / 2).await;
     let config = json!({ "name": "SINGLE", "subjects": ["single"] });
     cluster.wire().await.create_stream(config).await;
     let leader = cluster.leader_of_stream("SINGLE").await;
@@ -139,7 +140,7 @@ async fn a_stream_without_a_leader_holds_up_only_its_own_messages() {
         mint_message_ids: true,
         ..independent(messages)
     };
-    let answer = publish_within(&gateway, request, ELECTION / 2).await;
+    let answer = publish_patiently(&gateway, request).await;
 
     let answer = answer.unwrap();
     let (single, orders) = answer.results.split_at(300);
@@ -153,7 +154,7 @@ async fn a_stream_without_a_leader_holds_up_only_its_own_messages() {
 
 #[tokio::test]
 async fn an_atomic_batch_without_a_quorum_is_stored_once_or_not_at_all() {
-    let (mut cluster, gateway) = start_cluster().await;
+    let (mut cluster, gateway) = start_cluster(Duration::from_secs(4)).await;
     publish(&gateway, independent(vec![with_id("0")]))
         .await
         .unwrap();
@@ -164,9 +165,7 @@ async fn an_atomic_batch_without_a_quorum_is_stored_once_or_not_at_all() {
     for number in followers {
         cluster.kill(number);
     }
-    let status = publish_within(&gateway, all(), Duration::from_secs(4))
-        .await
-        .unwrap_err();
+    let status = publish_patiently(&gateway, all()).await.unwrap_err();
     for number in followers {
         cluster.restart(number).await;
     }
@@ -198,7 +197,7 @@ async fn an_atomic_batch_without_a_quorum_is_stored_once_or_not_at_all() {
 
 #[tokio::test]
 async fn every_atomic_batch_is_whole_while_the_leader_crashes() {
-    let (mut cluster, gateway) = start_cluster().await;
+    let (mut cluster, gateway) = start_cluster(ELECTION).await;
     let batch_of = |number: usize| {
         let header = Header {
             name: "Batch".to_owned(),

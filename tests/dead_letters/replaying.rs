@@ -11,7 +11,7 @@ use crate::support::dead_letters::{
     collecting_gateway, filter, get, letters, replay, replay_all, start_collecting, terminate,
     until_letters,
 };
-use crate::support::{Gateway, NatsServer, SOON, Wire, eventually};
+use crate::support::{Gateway, NatsServer, SOON, Wire, answered, eventually};
 
 /// So many letters of the consumer, and the stream with these settings more.
 async fn start_with(settings: Value, count: u64) -> (NatsServer, Gateway, Wire) {
@@ -356,9 +356,10 @@ async fn says_that_nats_is_away() {
     let (mut nats, gateway, _wire) = start_with(json!({}), 1).await;
     nats.kill();
 
-    let mut request = Request::new(replay_all("r1"));
-    request.set_timeout(Duration::from_secs(2));
-    let status = replay(&gateway, request).await.unwrap_err();
+    let answer = answered(Duration::from_secs(2), replay_all("r1"), async |request| {
+        replay(&gateway, request).await
+    })
+    .await;
 
-    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(answer.unwrap_err().code(), Code::Unavailable);
 }

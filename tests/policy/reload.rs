@@ -17,9 +17,9 @@ async fn a_session_that_is_not_allowed_any_more_ends_at_once() {
     house.wire.store("orders.x", b"1").await;
     let ada = house.of("ada");
     let mut consuming = Consume::open(&ada, open()).await;
-    let mut subscribed = Session::open(&ada, subscribe()).await;
     let held = consuming.messages(1).await;
     assert_eq!(held.len(), 1);
+    let mut subscribed = Session::open(&ada, subscribe()).await;
 
     // Rules that leave it alone do nothing to it.
     let rules = format!(

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use jetgate::proto::{AckKind, GatewayState, PublishRequest};
-use tonic::{Code, Request};
+use tonic::Code;
 
 use super::{ACCOUNTS, House, create_stream, entry, info, not_let_in, publish, tenant, tenants};
 use crate::support::consuming::{Session, fetch, fetched, settle, subscribe};
-use crate::support::{NatsServer, SOON, Toxic, eventually, metadata, refused};
+use crate::support::{NatsServer, SOON, Toxic, answered, eventually, metadata, refused};
 
 /// Everybody but acme is served, and the gateway is ready.
 pub(super) async fn assert_others_are_served(house: &House) {
@@ -125,12 +125,14 @@ async fn a_tenants_broken_connection_breaks_no_others() {
         (info.state() == GatewayState::NatsUnavailable && info.nats.is_none()).then_some(())
     })
     .await;
-    let mut request = Request::new(PublishRequest {
+    let message = PublishRequest {
         subject: "orders.x".to_owned(),
         ..PublishRequest::default()
-    });
-    request.set_timeout(Duration::from_secs(2));
-    let lost = acme.publisher().publish(request).await;
+    };
+    let lost = answered(Duration::from_secs(2), message, async |request| {
+        acme.publisher().publish(request).await
+    })
+    .await;
     refused(lost, Code::Unavailable, "NATS_DISCONNECTED");
     publish(&globex, "orders.y").await.unwrap();
     others.messages(1).await;

@@ -158,6 +158,9 @@ async fn rotating_keys_costs_no_call() {
         };
         eventually(SOON, is_due).await;
         rotate(id);
+        // The pause begins once the issuer has answered.
+        let key = current.lock().unwrap().clone();
+        house.ask(&key.sign(&good)).await.unwrap();
     }
     let done = load.done.load(Ordering::SeqCst) + 50;
     eventually(SOON, async || {
