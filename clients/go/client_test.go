@@ -318,7 +318,8 @@ func build(t testing.TB, name string) string {
 // example runs one to its end and returns what it printed.
 func example(t *testing.T, servers *world, name string, environment ...string) string {
 	t.Helper()
-	program := exec.CommandContext(within(t, time.Minute), build(t, name))
+	path := build(t, name)
+	program := exec.CommandContext(within(t, time.Minute), path)
 	program.Env = append(append(os.Environ(), "JETGATE_URL="+urls(servers)), environment...)
 	output, err := program.CombinedOutput()
 	if err != nil {

@@ -17,7 +17,8 @@ func TestHTTPSTrustsTheSystemsAuthorities(t *testing.T) {
 	servers := startWorld(t, map[string]any{"tls": true})
 	createStream(t, connect(t, servers, jetgate.WithCAFile(servers.facts.CAFile)))
 	url := "https://" + servers.facts.Gateways[0]
-	publish := exec.CommandContext(within(t, time.Minute), build(t, "publisher"))
+	publisher := build(t, "publisher")
+	publish := exec.CommandContext(within(t, time.Minute), publisher)
 	publish.Env = append(os.Environ(), "JETGATE_URL="+url, "SSL_CERT_FILE="+servers.facts.CAFile)
 	if output, err := publish.CombinedOutput(); err != nil || !strings.HasPrefix(string(output), "published 100 events") {
 		t.Fatalf("%v: %s", err, output)

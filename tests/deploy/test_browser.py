@@ -23,6 +23,8 @@ from programs import eventually
 
 HEARTBEATS = 3
 INTERVAL = 2.0
+# How often a page looks: a machine that is busy may hold up a heartbeat of one visit, what gathers them does so in each.
+VISITS = 3
 
 # SubscribeRequest: stream (1) ORDERS, consumer (2) worker, heartbeat_interval (6) of 2 s; in a frame of gRPC-Web.
 MESSAGE = b"\x0a\x06ORDERS\x12\x06worker\x32\x02\x08\x02"
@@ -182,23 +184,32 @@ class Browser(unittest.TestCase):
         _, log = self.programs.start(
             "chromium", os.environ["CHROMIUM"], "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
             "--no-proxy-server", "--disable-background-networking", "--ignore-certificate-errors",
-            f"--user-data-dir={self.folder}/profile", "--remote-debugging-port=0", self.page.origin)
+            f"--user-data-dir={tempfile.mkdtemp(dir=self.folder)}", "--remote-debugging-port=0", self.page.origin)
         try:
             return self.page.results.get(timeout=180)
         except queue.Empty:
             self.fail(f"the page says nothing: {log.read_text()}")
+        finally:
+            self.programs.stop("chromium")
 
     def test_heartbeats_reach_a_page_one_by_one(self):
         gateways = {"directly": f"http://{self.gateway}", "through Envoy": self.envoy(), "through nginx": self.nginx()}
-        results = self.visit(gateways)
-        self.assertEqual(results.keys(), gateways.keys())
-        for way, seen in results.items():
-            with self.subTest(way):
-                self.assertIsInstance(seen, list)
-                # `opened` is the first event; then nothing is there but heartbeats.
-                self.assertEqual([frame["event"] for frame in seen], [1] + [3] * HEARTBEATS)
-                times = [frame["at"] for frame in seen]
-                gaps = [after - before for before, after in zip(times, times[1:])]
-                # None waits for the next one, on however busy a machine.
-                self.assertLess(max(gaps), 2 * INTERVAL, times)
-                self.assertGreater(min(gaps), INTERVAL / 4, times)
+        for _ in range(VISITS):
+            times = {way: self.times(way, seen) for way, seen in self.visit(gateways).items()}
+            self.assertEqual(times.keys(), gateways.keys())
+            gateways = {way: gateways[way] for way in gateways if not come_one_by_one(times[way])}
+            if not gateways:
+                return
+        self.fail("\n".join(f"{way}: {times[way]}" for way in gateways))
+
+    def times(self, way, seen):
+        """When each frame came: `opened` is the first event; then nothing is there but heartbeats."""
+        self.assertIsInstance(seen, list, way)
+        self.assertEqual([frame["event"] for frame in seen], [1] + [3] * HEARTBEATS, way)
+        return [frame["at"] for frame in seen]
+
+
+def come_one_by_one(times):
+    """Whether none waits for the next one."""
+    gaps = [after - before for before, after in zip(times, times[1:])]
+    return max(gaps) < 2 * INTERVAL and min(gaps) > INTERVAL / 4

@@ -58,6 +58,8 @@ class World:
             self.facts |= {"ca_file": files["ca"], "other_ca_file": files["other_ca"]}
         if api_key:
             settings["auth.api_keys_file"] = str(self._keys())
+        if short_key:
+            settings["auth.reload_interval"] = "1s"
         if tokens:
             self.issuer = Issuer(self.folder)
             issuers = self.folder / "issuers.toml"
@@ -67,8 +69,10 @@ class World:
             try:
                 self._start_nats(nats, max_payload)
                 if api_key:
-                    self._make_api_keys(short_key)
+                    self._make_lasting_key()
                 self._start_gateways(gateways, console, settings)
+                if short_key:
+                    self._make_short_key(short_key)
                 break
             except WorldError:
                 self._kill_all()
@@ -161,14 +165,27 @@ class World:
     def _keys(self) -> pathlib.Path:
         return self.folder / "keys.toml"
 
-    def _make_api_keys(self, short_key: float) -> None:
-        """One that lasts, and where it is asked for one of the same caller that expires after so many seconds."""
-        self.facts["api_key"], entries = _make_api_key()
-        if short_key:
-            self.facts["short_key"], entry = _make_api_key()
-            end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=short_key)
-            entries += f"{entry}expires = {end.isoformat(timespec='milliseconds')}\n"
-        self._keys().write_text(entries)
+    def _make_lasting_key(self) -> None:
+        self.facts["api_key"], entry = _make_api_key()
+        self._keys().write_text(entry)
+
+    def _make_short_key(self, seconds: float) -> None:
+        """Another key of the same caller. Its time begins when the gateways run, however long they took to start."""
+        key, entry = _make_api_key()
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+        with self._keys().open("a") as keys:
+            keys.write(f"{entry}expires = {end.isoformat(timespec='milliseconds')}\n")
+        deadline = time.monotonic() + seconds
+        while not all(self._admits(gateway, key) for gateway in self.gateways):
+            if time.monotonic() > deadline:
+                raise WorldError("the gateways do not know the short key")
+            time.sleep(0.1)
+        self.facts["short_key"] = key
+
+    def _admits(self, gateway: Gateway, key: str) -> bool:
+        scheme, trust = ("https", ["--ca", self.facts["ca_file"]]) if "ca_file" in self.facts else ("http", [])
+        command = [required("JETGATE_BIN"), "stream", "ls", "--server", f"{scheme}://{gateway.address}", *trust]
+        return subprocess.run(command, capture_output=True, env={"JETGATE_API_KEY": key}, check=False).returncode == 0
 
     def _native(self, act: Any) -> dict[str, Any]:
         running = next((server for server in self.nats if server.running()), None)

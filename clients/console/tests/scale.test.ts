@@ -7,8 +7,10 @@ import { Console, World, eventually, findBrowser, launch } from "./support.js";
 
 const STREAMS = 1_000;
 const CONSUMERS = 5_000;
-/** The longest time to draw after a key: what people take for at once, on a machine that does other things, too. */
+/** The longest time to draw after a key: what people take for at once. */
 const AT_ONCE_MS = 500;
+/** How often that is measured: a machine that does other things, too, may be busy with them once. */
+const MOST_MEASUREMENTS = 5;
 
 /** The longest time to list the consumers of all streams, with a call for each. */
 const LISTED_MS = 120_000;
@@ -26,7 +28,7 @@ test("a thousand streams and five thousand consumers", { skip: !executable && "L
   );
 
   await using browser = await launch(executable!);
-  for (const [place, rows, wanted] of [["", STREAMS, "S777"], ["consumers", CONSUMERS, "c4777"]] as const) {
+  for (const [place, rows, prefix] of [["", STREAMS, "S"], ["consumers", CONSUMERS, "c"]] as const) {
     await using page = await Console.open(browser, world, place);
     const table = page.page.getByRole("table");
     await table.waitFor({ timeout: LISTED_MS });
@@ -39,19 +41,31 @@ test("a thousand streams and five thousand consumers", { skip: !executable && "L
     await page.page.locator(`[aria-rowindex="${rows + 1}"]`).waitFor();
     assert.ok((await page.page.getByRole("row").count()) < 100);
 
-    const took = await page.page.evaluate(async (wanted) => {
+    const took: number[] = [];
+    do took.push(await filtered(page, `${prefix}${rows - 200 - took.length}`));
+    while (took.length < MOST_MEASUREMENTS && Math.min(...took) >= AT_ONCE_MS);
+    console.log(`${rows} rows were filtered and drawn in ${took.map(Math.round).join(", ")} ms`);
+    assert.ok(Math.min(...took) < AT_ONCE_MS, `${took.join(", ")} ms`);
+  }
+});
+
+/** How long a table of all rows takes to be that of one, in milliseconds. */
+async function filtered(page: Console, wanted: string): Promise<number> {
+  const search = (text: string) =>
+    page.page.evaluate(async (text) => {
       const input = document.querySelector<HTMLInputElement>("input[type=search]")!;
       const begun = performance.now();
-      input.value = wanted;
+      input.value = text;
       input.dispatchEvent(new Event("input", { bubbles: true }));
       await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
       return performance.now() - begun;
-    }, wanted);
-    await page.row(wanted).waitFor();
-    console.log(`${rows} rows were filtered and drawn in ${Math.round(took)} ms`);
-    assert.ok(took < AT_ONCE_MS, `${took} ms`);
-  }
-});
+    }, text);
+  // All rows again, where another was looked for before.
+  await search("");
+  const took = await search(wanted);
+  await page.row(wanted).waitFor();
+  return took;
+}
 
 /** Does something so many times, a few at a time. */
 async function inParallel(count: number, act: (number: number) => Promise<unknown>): Promise<void> {

@@ -27,6 +27,13 @@ Step = dict[str, Any]
 # Fields that every verb has.
 COMMON = {"do", "client", "error", "within", "background"}
 
+# How long a step may take that does not say otherwise, in seconds: a cluster of nats-servers may elect for 18 s, and
+# what runs in the background is often behind servers that are started anew.
+USUAL = 90.0
+
+# The shortest time for a call, in seconds: a step that asks once, without waiting, still needs that of an answer.
+SHORTEST_CALL = 30.0
+
 
 class Scenario:
     """One run of one scenario. Every step is a method of its verb's name, whose parameters are the step's fields."""
@@ -44,7 +51,7 @@ class Scenario:
         self._pool = concurrent.futures.ThreadPoolExecutor()
         # Of the step that runs, which has a copy of this object to itself: others may run in the background.
         self._client = "main"
-        self._within = 30.0
+        self._within = USUAL
 
     def run(self) -> None:
         unknown = set(self._what) - {"about", "world", "connect", "steps"}
@@ -69,7 +76,7 @@ class Scenario:
     def _step(self, step: Step) -> None:
         runner = copy.copy(self)
         runner._client = step.get("client", "main")
-        runner._within = step.get("within", 30.0)
+        runner._within = step.get("within", USUAL)
         # Python's own words have an underscore behind them.
         verb = "await_" if step["do"] == "await" else step["do"]
         fields = {name + "_" if name in ("as", "from") else name: value for name, value in step.items()}
@@ -119,33 +126,32 @@ class Scenario:
             self._timeouts[as_] = call_timeout
 
     async def create_stream(self, config: dict[str, Any]) -> None:
-        await done(self._main.create_stream(stream_config(config)))
+        await done(self._main.create_stream(stream_config(config), timeout=self._timeout))
 
     async def create_consumer(self, stream: str, config: dict[str, Any]) -> None:
-        await done(self._main.create_consumer(stream, consumer_config(config)))
+        await done(self._main.create_consumer(stream, consumer_config(config), timeout=self._timeout))
 
     async def apply_stream(self, config: dict[str, Any]) -> None:
-        await done(self._main.apply_stream(stream_config(config)))
+        await done(self._main.apply_stream(stream_config(config), timeout=self._timeout))
 
     async def apply_consumer(self, stream: str, config: dict[str, Any]) -> None:
-        await done(self._main.apply_consumer(stream, consumer_config(config)))
+        await done(self._main.apply_consumer(stream, consumer_config(config), timeout=self._timeout))
 
     async def stream_info(self, stream: str, **wanted: dict[str, int]) -> None:
         async def look() -> dict[str, Any]:
-            return dict(vars((await done(self._main.stream_info(stream, self._timeouts.get(self._client)))).state))
+            return dict(vars((await done(self._main.stream_info(stream, self._timeout))).state))
 
         await self._until(look, **wanted)
 
     async def consumer_info(self, stream: str, consumer: str, **wanted: dict[str, int]) -> None:
         async def look() -> dict[str, Any]:
-            state = (await done(self._main.consumer_info(stream, consumer))).state
+            state = (await done(self._main.consumer_info(stream, consumer, self._timeout))).state
             return {**vars(state), "ack_floor": state.ack_floor.stream_sequence}
 
         await self._until(look, **wanted)
 
     async def publish(self, message: dict[str, Any], expect: dict[str, Any] | None = None) -> None:
-        timeout = self._timeouts.get(self._client, self._within)
-        result = await done(self._main.publish_message(outgoing(message), timeout=timeout))
+        result = await done(self._main.publish_message(outgoing(message), timeout=self._timeout))
         check_result(result, expect or {})
 
     async def publish_many(
@@ -178,7 +184,8 @@ class Scenario:
     async def publish_batch(
         self, mode: str, messages: list[dict[str, Any]], results: list[dict[str, Any]] | None = None
     ) -> None:
-        outcomes = await done(self._main.publish_batch([outgoing(message) for message in messages], mode))
+        batch = [outgoing(message) for message in messages]
+        outcomes = await done(self._main.publish_batch(batch, mode, timeout=self._timeout))
         for outcome, expected in zip(outcomes, results or [{}] * len(outcomes), strict=True):
             check_outcome(outcome, expected)
 
@@ -266,6 +273,11 @@ class Scenario:
     @property
     def _main(self) -> Any:
         return self._clients[self._client]
+
+    @property
+    def _timeout(self) -> float:
+        """How long a call of the step may take, further attempts included."""
+        return self._timeouts.get(self._client, max(self._within, SHORTEST_CALL))
 
     async def _until(
         self, look: Callable[[], Any], expect: dict[str, int] | None = None, at_least: dict[str, int] | None = None

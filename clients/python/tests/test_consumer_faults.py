@@ -66,9 +66,9 @@ def test_handlers_share_the_messages_and_failed_ones_come_again(world: World) ->
 
 def test_what_is_worked_on_stays_ours_over_drained_gateways() -> None:
     """For longer than ack_wait, while acknowledgements of other messages flow steadily."""
-    with World(gateways=2, config={"shutdown.drain": "6s"}) as world, jetgate.connect(world.gateways) as client:
+    with World(gateways=2, config={"shutdown.drain": "10s"}) as world, jetgate.connect(world.gateways) as client:
         client.create_stream(jetgate.StreamConfig("ORDERS", ["orders.>"]))
-        config = jetgate.ConsumerConfig(durable_name="worker", ack_wait=datetime.timedelta(seconds=4))
+        config = jetgate.ConsumerConfig(durable_name="worker", ack_wait=datetime.timedelta(seconds=8))
         client.create_consumer("ORDERS", config)
         client.publish_batch([jetgate.OutgoingMessage("orders.new", str(n)) for n in range(1000)])
         with client.consume("ORDERS", "worker", max_outstanding=1000) as consumer:
@@ -87,7 +87,7 @@ def test_what_is_worked_on_stays_ours_over_drained_gateways() -> None:
             acknowledging.join()
             # Once that is answered, the session that goes on is there, with what it has taken over.
             held.pop().ack(confirm=True)
-            assert consumer.receive(timeout=6) is None, "what is held came again"
+            assert consumer.receive(timeout=10) is None, "what is held came again"
             for message in held:
                 message.ack()
             assert consumer.drain(30)
@@ -96,9 +96,9 @@ def test_what_is_worked_on_stays_ours_over_drained_gateways() -> None:
 
 
 def test_a_drain_keeps_its_work_over_a_drained_gateway() -> None:
-    with World(gateways=2, config={"shutdown.drain": "6s"}) as world, jetgate.connect(world.gateways) as client:
+    with World(gateways=2, config={"shutdown.drain": "10s"}) as world, jetgate.connect(world.gateways) as client:
         client.create_stream(jetgate.StreamConfig("ORDERS", ["orders.>"]))
-        config = jetgate.ConsumerConfig(durable_name="worker", ack_wait=datetime.timedelta(seconds=4))
+        config = jetgate.ConsumerConfig(durable_name="worker", ack_wait=datetime.timedelta(seconds=8))
         client.create_consumer("ORDERS", config)
         client.publish_batch([jetgate.OutgoingMessage("orders.new", str(n)) for n in range(8)])
         with client.consume("ORDERS", "worker") as consumer, ThreadPoolExecutor() as pool:
@@ -108,7 +108,7 @@ def test_a_drain_keeps_its_work_over_a_drained_gateway() -> None:
                 restart(world, gateway)
             # Longer than ack_wait: what is not ours any more comes again, to whoever asks.
             with client.consume("ORDERS", "worker") as other:
-                assert other.receive(timeout=6) is None, "what is held came again"
+                assert other.receive(timeout=10) is None, "what is held came again"
             for message in held:
                 message.ack()
             assert drained.result()

@@ -24,7 +24,7 @@ fn texts(fetched: &[Fetched]) -> Vec<(String, u32)> {
 async fn a_batch_is_what_there_is_and_each_of_it_is_settled_by_itself() {
     let world = World::start(json!({})).await;
     let client = with_messages(&world, 6, 30).await;
-    let first = fetch(&client, 2, 5).await;
+    let first = fetch(&client, 2, 30).await;
     assert_eq!(texts(&first), [("0".into(), 1), ("1".into(), 1)]);
     assert_eq!(
         (first[0].stream(), first[0].consumer()),
@@ -33,7 +33,8 @@ async fn a_batch_is_what_there_is_and_each_of_it_is_settled_by_itself() {
     for outcome in client.acknowledge(&first).await.unwrap() {
         outcome.unwrap();
     }
-    let mut rest = fetch(&client, 100, 1).await;
+    // More than there is: it takes the whole time.
+    let mut rest = fetch(&client, 100, 5).await;
     assert_eq!(rest.len(), 4);
     rest[0].ack().await.unwrap();
     rest[1].term("it can never succeed").await.unwrap();
@@ -61,7 +62,7 @@ async fn what_was_fetched_is_settled_by_another_gateway_and_fetching_goes_on() {
     for gateway in 0..2 {
         let mine = [world.gateways()[gateway].clone()];
         let one = world.builder(&mine, None).connect().unwrap();
-        let fetched = fetch(&one, 1, 5).await;
+        let fetched = fetch(&one, 1, 30).await;
         world.gateway("kill_gateway", gateway).await;
         // By the other one, which the client finds by itself.
         let by_other = client.acknowledge(&fetched).await.unwrap();

@@ -21,7 +21,9 @@ use super::expected;
 use super::step::Step;
 use super::world::World;
 
-const USUAL: Duration = Duration::from_secs(30);
+/// How long a step may take that does not say otherwise: a cluster of nats-servers may elect for 18 s, and what was on its way
+/// waits for that, on a machine that builds and tests at once.
+const USUAL: Duration = Duration::from_secs(90);
 
 /// What messages come by.
 enum Source {
@@ -342,7 +344,7 @@ impl Scenario {
         let (in_order, each_once) = (step.flag("in_order"), step.flag("each_once"));
         let acks = step.text("settle") == Some("ack");
         let sources = step.names("from");
-        let end = Instant::now() + within.max(Duration::from_secs(60));
+        let end = Instant::now() + within;
         let mut number = first;
         while !missing.is_empty() {
             let left = end.saturating_duration_since(Instant::now());

@@ -2,7 +2,7 @@
 //
 // Its publisher names the business event: the payment's own id is the message id, not one of this attempt. Its consumer
 // writes the effect and that id in one step, before it acknowledges, and knows by the id what it has booked before. The
-// acknowledgement is confirmed: once it returns, JetStream has it. The program ends when nothing has come for a second.
+// acknowledgement is confirmed: once it returns, JetStream has it. The program ends when nothing has come for five seconds.
 //
 //   STREAM_NAME=PAYMENTS CONSUMER_NAME=ledger LEDGER=ledger.txt JETGATE_URL=http://127.0.0.1:50051 node exactly_once.js
 
@@ -25,7 +25,7 @@ const ledger = openSync(process.env.LEDGER ?? "ledger.txt", "a+");
 const booked = new Set(readFileSync(ledger, "utf8").split("\n").map((line) => line.split(" ")[0]));
 
 const consumer = client.consume(stream, name);
-for (let message = await consumer.receive(1_000); message; message = await consumer.receive(1_000)) {
+for (let message = await consumer.receive(5_000); message; message = await consumer.receive(5_000)) {
   const isNew = !booked.has(message.messageId);
   if (isNew) {
     writeSync(ledger, `${message.messageId} ${message.text}\n`);

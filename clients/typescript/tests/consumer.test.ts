@@ -158,7 +158,7 @@ describe("consumer", { concurrency: 3 }, () => {
 
   test("fetched messages are settled like others", async () => {
     await prepare(client, "FETCHED", 5);
-    const messages = await client.fetch("FETCHED", "worker", { batch: 10, maxWaitMs: 500 });
+    const messages = await client.fetch("FETCHED", "worker", { batch: 5, maxWaitMs: 20_000 });
     assert.deepEqual(messages.map(({ text }) => text), ["m-1", "m-2", "m-3", "m-4", "m-5"]);
     messages[0].nak();
     for (const message of messages.slice(1)) message.ack();

@@ -73,9 +73,9 @@ describe("consumer and gateways that die", { concurrency: 2 }, () => {
   });
 
   test("what is worked on stays ours over drained gateways, for longer than ack_wait", async () => {
-    await using world = await World.start({ gateways: 2, config: { "shutdown.drain": "6s" } });
+    await using world = await World.start({ gateways: 2, config: { "shutdown.drain": "10s" } });
     await using client = world.connect();
-    await prepare(client, "ORDERS", 1_000, 4_000);
+    await prepare(client, "ORDERS", 1_000, 8_000);
     const consumer = client.consume("ORDERS", "worker", { maxOutstanding: 1_000 });
     const held: Message[] = [];
     while (held.length < 1_000) held.push((await consumer.receive(20_000))!);
@@ -85,7 +85,7 @@ describe("consumer and gateways that die", { concurrency: 2 }, () => {
     clearInterval(acknowledging);
     // Once that is answered, the session that goes on is there, with what it has taken over.
     await held.pop()!.ack({ confirm: true });
-    assert.ok(!(await consumer.receive(6_000)), "what is held came again");
+    assert.ok(!(await consumer.receive(10_000)), "what is held came again");
     for (const message of held) message.ack();
     assert.equal(await consumer.drain(), true);
     const { delivered } = await whenSettled(client, "ORDERS");
@@ -93,14 +93,14 @@ describe("consumer and gateways that die", { concurrency: 2 }, () => {
   });
 
   test("a drain keeps its work over drained gateways", async () => {
-    await using world = await World.start({ gateways: 2, config: { "shutdown.drain": "6s" } });
+    await using world = await World.start({ gateways: 2, config: { "shutdown.drain": "10s" } });
     await using client = world.connect();
-    const [consumer, held] = await holding(client, 8, {}, 4_000);
+    const [consumer, held] = await holding(client, 8, {}, 8_000);
     const drained = consumer.drain(60_000);
     await restartBoth(world);
     // Longer than ack_wait: what is not ours any more comes again, to whoever asks.
     const other = client.consume("ORDERS", "worker");
-    assert.ok(!(await other.receive(6_000)), "what is held came again");
+    assert.ok(!(await other.receive(10_000)), "what is held came again");
     await other.close();
     for (const message of held) message.ack();
     assert.equal(await drained, true);

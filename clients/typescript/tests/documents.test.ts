@@ -16,7 +16,7 @@ const PROGRAMS = path.join(PACKAGE, "build/programs");
 
 mkdirSync(PROGRAMS, { recursive: true });
 
-test("the README's snippets for Node run one after the other", { timeout: 60_000 }, async () => {
+test("the README's snippets for Node run one after the other", { timeout: 240_000 }, async () => {
   await using world = await World.start();
   const snippets = fenced("ts");
   assert.ok(snippets.length >= 6);
@@ -86,7 +86,7 @@ function inPage(snippet: string, world: World): string {
 }
 
 describe("examples", () => {
-  test("what the publisher publishes the consumer processes, each event once", { timeout: 60_000 }, async () => {
+  test("what the publisher publishes the consumer processes, each event once", { timeout: 240_000 }, async () => {
     await using world = await World.start();
     const environment = {
       JETGATE_URL: `http://${world.gateways[0]}`,
@@ -102,7 +102,7 @@ describe("examples", () => {
     assert.match(output, /^user 100, attempt 1, trace 00-[0-9a-f]{32}-[0-9a-f]{16}-01$/m);
   });
 
-  test("a trace goes from the publisher to the consumer", { timeout: 60_000 }, async () => {
+  test("a trace goes from the publisher to the consumer", { timeout: 240_000 }, async () => {
     await using world = await World.start();
     await using client = world.connect();
     await client.streams.create({ name: "USERS", subjects: ["users.*"] });
@@ -113,7 +113,7 @@ describe("examples", () => {
     assert.equal(output, `published in ${trace}\nada goes on in ${trace}\n`);
   });
 
-  test("a payment is booked once, however often the program runs", { timeout: 60_000 }, async () => {
+  test("a payment is booked once, however often the program runs", { timeout: 240_000 }, async () => {
     await using world = await World.start();
     const LEDGER = path.join(mkdtempSync(path.join(tmpdir(), "jetgate-")), "ledger");
     const environment = { JETGATE_URL: `http://${world.gateways[0]}`, LEDGER };

@@ -280,11 +280,12 @@ describe("publisher and gateways that die", { concurrency: 2 }, () => {
     await using world = await World.start({ gateways: 2 });
     await using client = world.connect([0]);
     await using other = world.connect([1]);
-    await client.streams.create({ name: "ORDERS", subjects: ["orders.*"], duplicateWindow: 2_000 });
+    await client.streams.create({ name: "ORDERS", subjects: ["orders.*"], duplicateWindow: 6_000 });
     const publisher = client.publisher({ stream: "ORDERS" });
     const { sent } = await leaveOpen(world, client, publisher);
     await other.streams.update({ name: "ORDERS", duplicateWindow: 60_000 }, { fields: ["duplicate_window"] });
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    // Longer than the window that was.
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
     await world.command({ do: "start_gateway" });
     await sent;
     await publisher.close();
@@ -307,7 +308,8 @@ describe("publisher and gateways that die", { concurrency: 2 }, () => {
     await rejects(untilOneFails(), "PUBLISH_OUTCOME_UNKNOWN");
     assert.ok(Date.now() - begun < 30_000);
     await world.command({ do: "resume_gateway" });
-    assert.ok((await publisher.publish("orders.new", "afterwards")).sequence > 1n);
+    const patient = client.publisher();
+    assert.ok((await patient.publish("orders.new", "afterwards")).sequence > 1n);
     await client.close();
   });
 

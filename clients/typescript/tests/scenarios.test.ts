@@ -19,7 +19,7 @@ describe("scenarios", { concurrency: 4 }, () => {
   for (const file of readdirSync(FOLDER).filter((name) => name.endsWith(".json")).sort()) {
     const scenario = JSON.parse(readFileSync(path.join(FOLDER, file), "utf8")) as Json;
     const name = path.basename(file, ".json");
-    test(name, { timeout: 120_000 }, () => reported(name, () => carryOut(scenario)));
+    test(name, { timeout: 300_000 }, () => reported(name, () => carryOut(scenario)));
   }
 });
 

@@ -22,6 +22,15 @@ interface Received {
   at: number;
 }
 
+/**
+ * How long a step may take that does not say otherwise, in seconds: a cluster of nats-servers may elect for 18 s, and what
+ * runs in the background is often behind servers that are started anew.
+ */
+const USUAL = 90;
+
+/** The shortest time for a call, in seconds: a step that asks once, without waiting, still needs that of an answer. */
+const SHORTEST_CALL = 30;
+
 /** The state of one scenario. */
 export class Interpreter {
   private readonly clients = new Map<string, Client>();
@@ -46,15 +55,15 @@ export class Interpreter {
   }
 
   private async step(step: Json, number: number): Promise<void> {
-    const { do: verb, background, error, within: seconds = 30, ...fields } = step;
+    const { do: verb, background, error, within: seconds = USUAL, ...fields } = step;
     const act = VERBS[verb as string] as Verb | undefined;
     assert.ok(act, `the verb ${String(verb)} is not known`);
     const name = `step ${number}, ${String(verb)}`;
     const limit = seconds as number;
     this.failing = error !== undefined;
     try {
-      // What asks once, without waiting, still needs the time of a call.
-      const result = within(act.call(this, fields, limit * 1000), Math.max(limit, 10), name);
+      // What the step says of itself when its time is over is worth more: it is given a moment to.
+      const result = within(act.call(this, fields, limit * 1000), Math.max(limit, SHORTEST_CALL) + 5, name);
       if (background) {
         result.catch(() => undefined);
         this.background.set(background as string, result);
@@ -75,10 +84,9 @@ export class Interpreter {
     return client;
   }
 
-  /** What a call of the client is made with. */
-  options(fields: Json): { timeoutMs?: number } {
-    const timeoutMs = this.timeouts.get(this.client(fields));
-    return timeoutMs === undefined ? {} : { timeoutMs };
+  /** What a call of the client is made with, in a step with this limit. */
+  options(fields: Json, limitMs: number): { timeoutMs: number } {
+    return { timeoutMs: this.timeouts.get(this.client(fields)) ?? Math.max(limitMs, SHORTEST_CALL * 1000) };
   }
 
   source(name: unknown): Source {
@@ -116,38 +124,41 @@ export class Interpreter {
       if (fields.call_timeout) this.timeouts.set(client, (fields.call_timeout as number) * 1000);
     },
 
-    async create_stream(fields) {
+    async create_stream(fields, limitMs) {
       onlyKnown(fields, ["config", "client"], "create_stream");
-      await this.client(fields).streams.create(streamConfig(fields.config as Json));
+      await this.client(fields).streams.create(streamConfig(fields.config as Json), this.options(fields, limitMs));
     },
 
-    async apply_stream(fields) {
+    async apply_stream(fields, limitMs) {
       onlyKnown(fields, ["config", "client"], "apply_stream");
-      await this.client(fields).streams.apply(streamConfig(fields.config as Json));
+      await this.client(fields).streams.apply(streamConfig(fields.config as Json), this.options(fields, limitMs));
     },
 
-    async create_consumer(fields) {
+    async create_consumer(fields, limitMs) {
       onlyKnown(fields, ["stream", "config", "client"], "create_consumer");
-      await this.client(fields).consumers.create(fields.stream as string, consumerConfig(fields.config as Json));
+      const { consumers } = this.client(fields);
+      await consumers.create(fields.stream as string, consumerConfig(fields.config as Json), this.options(fields, limitMs));
     },
 
-    async apply_consumer(fields) {
+    async apply_consumer(fields, limitMs) {
       onlyKnown(fields, ["stream", "config", "client"], "apply_consumer");
-      await this.client(fields).consumers.apply(fields.stream as string, consumerConfig(fields.config as Json));
+      const { consumers } = this.client(fields);
+      await consumers.apply(fields.stream as string, consumerConfig(fields.config as Json), this.options(fields, limitMs));
     },
 
     async stream_info(fields, limitMs) {
       onlyKnown(fields, ["stream", "expect", "at_least", "client"], "stream_info");
       await until(fields, limitMs, async () => {
-        const { state } = await this.client(fields).streams.get(fields.stream as string, this.options(fields));
+        const { state } = await this.client(fields).streams.get(fields.stream as string, this.options(fields, limitMs));
         return { messages: Number(state!.messages), last_sequence: Number(state!.lastSequence) };
       });
     },
 
     async consumer_info(fields, limitMs) {
       onlyKnown(fields, ["stream", "consumer", "expect", "at_least", "client"], "consumer_info");
+      const { stream, consumer } = fields as { stream: string; consumer: string };
       await until(fields, limitMs, async () => {
-        const { state } = await this.client(fields).consumers.get(fields.stream as string, fields.consumer as string);
+        const { state } = await this.client(fields).consumers.get(stream, consumer, this.options(fields, limitMs));
         return {
           num_pending: Number(state!.numPending),
           num_ack_pending: Number(state!.numAckPending),
@@ -156,24 +167,25 @@ export class Interpreter {
       });
     },
 
-    async publish(fields) {
+    async publish(fields, limitMs) {
       onlyKnown(fields, ["message", "expect", "client"], "publish");
       const { subject, payload, options } = message(fields.message as Json);
-      const result = await this.client(fields).publish(subject, payload, { ...options, ...this.options(fields) });
+      const result = await this.client(fields).publish(subject, payload, { ...options, ...this.options(fields, limitMs) });
       if (fields.expect) checkResult(result, fields.expect as Json);
     },
 
-    async publish_batch(fields) {
+    async publish_batch(fields, limitMs) {
       onlyKnown(fields, ["mode", "messages", "results", "client"], "publish_batch");
       const messages = (fields.messages as Json[]).map((each) => {
         const { subject, payload, options } = message(each);
         return { subject, payload, ...options };
       });
       const client = this.client(fields);
+      const call = this.options(fields, limitMs);
       const results =
         fields.mode === "atomic"
-          ? await client.publishAtomic(messages)
-          : await client.publishBatch(messages, { ordered: fields.mode === "ordered" });
+          ? await client.publishAtomic(messages, call)
+          : await client.publishBatch(messages, { ordered: fields.mode === "ordered", ...call });
       for (const [at, expected] of ((fields.results as Json[] | undefined) ?? []).entries()) {
         checkResult(results[at], expected);
       }

@@ -24,7 +24,7 @@ import jetgate.v1.StreamConfig;
  * confirmed: once it returns, JetStream has it.
  *
  * <p>JETGATE_URL is the gateway, "http://127.0.0.1:50051" by default; STREAM_NAME and CONSUMER_NAME are made where they are missing;
- * LEDGER is the file of what is booked. The program ends when nothing has come for a second.
+ * LEDGER is the file of what is booked. The program ends when nothing has come for five seconds.
  */
 public final class ExactlyOnce {
   private ExactlyOnce() {}
@@ -34,7 +34,8 @@ public final class ExactlyOnce {
     var stream = environment.getOrDefault("STREAM_NAME", "PAYMENTS");
     var name = environment.getOrDefault("CONSUMER_NAME", "ledger");
     var target = environment.getOrDefault("JETGATE_URL", "http://127.0.0.1:50051");
-    try (var client = Client.builder(target).name("exactly-once").build();
+    // The first call of a fresh JVM may take many seconds on a busy machine.
+    try (var client = Client.builder(target).name("exactly-once").callTimeout(Duration.ofMinutes(1)).build();
         var ledger = new Ledger(Path.of(environment.getOrDefault("LEDGER", "ledger.txt")))) {
       client.createStream(StreamConfig.newBuilder().setName(stream).addSubjects("payments.*").build());
       client.createConsumer(stream, ConsumerConfig.newBuilder().setDurableName(name).build());
@@ -43,7 +44,7 @@ public final class ExactlyOnce {
         System.out.println(payment + ": published before: " + client.publish(message).duplicate());
       }
       try (var consumer = client.consume(stream, name)) {
-        var wait = Duration.ofSeconds(1);
+        var wait = Duration.ofSeconds(5);
         for (var message = consumer.receive(wait); message != null; message = consumer.receive(wait)) {
           var isNew = ledger.book(message.messageId(), message.text());
           message.ackConfirmed();

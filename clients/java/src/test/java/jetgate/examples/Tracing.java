@@ -33,7 +33,9 @@ public final class Tracing {
   public static void main(String[] arguments) throws Exception {
     var environment = System.getenv();
     var target = environment.getOrDefault("JETGATE_URL", "http://127.0.0.1:50051");
-    try (var client = Client.builder(target).name("tracing").intercept(new Annotating()).build()) {
+    // The first call of a fresh JVM may take many seconds on a busy machine.
+    var builder = Client.builder(target).name("tracing").callTimeout(Duration.ofMinutes(1));
+    try (var client = builder.intercept(new Annotating()).build()) {
       var called = Context.current().withValue(TRACE, environment.getOrDefault("TRACEPARENT", ""));
       called.run(() -> {
         client.publish(Message.builder("users.login").payload("ada").header(HEADER, TRACE.get()).build());
