@@ -169,7 +169,7 @@ test-python: ## Run the tests of the Python client (ARGS= goes to pytest)
 
 lint-python:
 	@venv=$$(clients/python/venv.sh) || $(call LEFT_OUT,the checks of the Python client); \
-	set -e; echo "ruff and mypy on Python"; cd clients/python; \
+	set -e; echo "ruff, mypy and the stubs of Python"; "$$venv/bin/python" clients/python/generate.py --check; cd clients/python; \
 	files=(. ../../tests/scenarios ../../tests/bench/clients); config=(--config pyproject.toml --quiet); \
 	"$$venv/bin/ruff" check "$${config[@]}" "$${files[@]}"; \
 	"$$venv/bin/ruff" format --check "$${config[@]}" "$${files[@]}"; \

@@ -1,28 +1,58 @@
-"""Makes the stubs in src/jetgate/v1 from the contract in proto/: `python generate.py`. Builds call it, too."""
+"""Makes the stubs in src/jetgate/v1 from the contract in proto/: `python generate.py`. Builds call it, too.
+
+`python generate.py --check` changes nothing, and fails where they are not those of the contract.
+"""
 
 from __future__ import annotations
 
+import os
 import pathlib
-import shutil
 import sys
+import tempfile
 from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROTO = HERE.parents[1] / "proto"
-TARGET = HERE / "src"
-STUBS = TARGET / "jetgate" / "v1"
+STUBS = HERE / "src" / "jetgate" / "v1"
+
+
+def stubs(folder: pathlib.Path) -> pathlib.Path:
+    """Makes all stubs in an empty folder, and returns where they are."""
+    from grpc_tools import protoc
+
+    sources = sorted(str(file.relative_to(PROTO)) for file in PROTO.rglob("*.proto"))
+    well_known = pathlib.Path(protoc.__file__).parent / "_proto"
+    outputs = [f"--{what}_out={folder}" for what in ("python", "pyi", "grpc_python")]
+    if protoc.main(["protoc", f"-I{PROTO}", f"-I{well_known}", *outputs, *sources]) != 0:
+        sys.exit("protoc failed")
+    made = folder / "jetgate" / "v1"
+    (made / "__init__.py").write_text('"""The contract as it is: messages and stubs that protoc made."""\n')
+    return made
+
+
+def texts(folder: pathlib.Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.glob("*.py*")}
 
 
 def generate() -> None:
-    from grpc_tools import protoc
+    """Renews what has changed, file by file: a program that runs meanwhile imports the old one or the new one."""
+    STUBS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=HERE / "src", prefix=".") as folder:
+        made = stubs(pathlib.Path(folder))
+        old, new = texts(STUBS), texts(made)
+        for name in new:
+            if old.get(name) != new[name]:
+                (made / name).replace(STUBS / name)
+        for name in old.keys() - new.keys():
+            (STUBS / name).unlink()
+    # Says when they were compared.
+    os.utime(STUBS / "__init__.py")
 
-    shutil.rmtree(STUBS, ignore_errors=True)
-    sources = sorted(str(file.relative_to(PROTO)) for file in PROTO.rglob("*.proto"))
-    well_known = pathlib.Path(protoc.__file__).parent / "_proto"
-    outputs = [f"--{what}_out={TARGET}" for what in ("python", "pyi", "grpc_python")]
-    if protoc.main(["protoc", f"-I{PROTO}", f"-I{well_known}", *outputs, *sources]) != 0:
-        sys.exit("protoc failed")
-    (STUBS / "__init__.py").write_text('"""The contract as it is: messages and stubs that protoc made."""\n')
+
+def check() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        if texts(stubs(pathlib.Path(folder))) != texts(STUBS):
+            sys.exit("the stubs in src/jetgate/v1 are not those of proto/: run `python generate.py`")
 
 
 try:
@@ -40,4 +70,7 @@ else:
 
 
 if __name__ == "__main__":
-    generate()
+    if sys.argv[1:] == ["--check"]:
+        check()
+    else:
+        generate()
