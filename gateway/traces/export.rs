@@ -103,7 +103,8 @@ pub(super) fn connect(config: &Config) -> Result<Option<Channel>, ReceiverError>
             }
             None => tls.with_native_roots(),
         };
-        endpoint = endpoint.tls_config(tls)?;
+        // What bounds connecting does not bound a handshake.
+        endpoint = endpoint.tls_config(tls.timeout(CONNECTING))?;
     }
     Ok(Some(endpoint.connect_lazy()))
 }

@@ -1,9 +1,11 @@
 //! Receivers of all kinds: none of them slows a call or breaks one, and what they miss is counted.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use jetgate::proto::PublishOpen;
-use tokio::net::TcpSocket;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::*;
 use crate::support::otlp::Manner;
@@ -142,14 +144,26 @@ async fn what_one_does_not_want_is_counted() {
     }
 }
 
-#[tokio::test]
-async fn one_with_tls_is_known_by_its_authority() {
+/// A port before a receiver, of which the first connection never hears a word.
+async fn silent_at_first(receiver: SocketAddr) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let _silent = listener.accept().await.unwrap();
+        loop {
+            let (mut sender, _) = listener.accept().await.unwrap();
+            let mut receiver = TcpStream::connect(receiver).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut sender, &mut receiver).await });
+        }
+    });
+    port
+}
+
+/// One with TLS gets spans, at this port.
+async fn gets_spans_at(port: u16, receiver: &OtlpReceiver, authority: &Authority) {
     let (nats, _wire) = start_nats().await;
-    let authority = Authority::new();
-    let receiver = OtlpReceiver::start_with_tls(&authority.issue("otlp", "localhost")).await;
-    let url = format!("https://localhost:{}", receiver.address().port());
     let gateway = Gateway::start_with(&nats.url(), |config| {
-        config.traces.otlp_endpoint = Some(url);
+        config.traces.otlp_endpoint = Some(format!("https://localhost:{port}"));
         config.traces.otlp_ca_file = Some(authority.file());
     })
     .await;
@@ -160,6 +174,21 @@ async fn one_with_tls_is_known_by_its_authority() {
         .await
         .unwrap();
     receiver.trace(7, 2).await;
+}
+
+#[tokio::test]
+async fn one_with_tls_is_known_by_its_authority() {
+    let authority = Authority::new();
+    let receiver = OtlpReceiver::start_with_tls(&authority.issue("otlp", "localhost")).await;
+    gets_spans_at(receiver.address().port(), &receiver, &authority).await;
+}
+
+#[tokio::test]
+async fn one_that_hangs_in_its_handshake_is_asked_again() {
+    let authority = Authority::new();
+    let receiver = OtlpReceiver::start_with_tls(&authority.issue("otlp", "localhost")).await;
+    let port = silent_at_first(receiver.address()).await;
+    gets_spans_at(port, &receiver, &authority).await;
 }
 
 #[tokio::test]

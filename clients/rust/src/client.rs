@@ -24,7 +24,7 @@ use crate::v1::consume_open::Source;
 /// How long a call may take where nothing else is said.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may take to be made.
+/// How long a connection may take to be made, and then its handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// After how long without anything a connection is asked whether it lives, and how long it may take to say so.
@@ -299,7 +299,10 @@ impl ClientBuilder {
         let usual = || Ok(ClientTlsConfig::new().with_native_roots());
         let tls = self.tls.clone().unwrap_or_else(usual)?;
         let wrong = |why| Error::invalid(format!("the settings of TLS cannot be used: {why}"));
-        endpoint.tls_config(tls).map_err(wrong)
+        // What bounds connecting does not bound a handshake.
+        endpoint
+            .tls_config(tls.timeout(CONNECT_TIMEOUT))
+            .map_err(wrong)
     }
 
     #[cfg(not(feature = "tls"))]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use std::{env, fs};
 
 use jetgate_client::v1::GetInfoRequest;
@@ -13,6 +14,9 @@ use tonic::Code;
 
 use super::consuming::SOON;
 use super::world::{World, scenarios};
+
+/// Less than a handshake may take, and more than the first attempts.
+const HASTE: Duration = Duration::from_secs(3);
 
 async fn identity(client: &Client) -> String {
     let mut gateway = GatewayServiceClient::new(client.connection());
@@ -88,10 +92,10 @@ async fn a_certificate_says_who_calls() {
     fs::remove_dir_all(&folder).unwrap();
 }
 
-/// A client of somebody who turns so many away and lets all others wait for a handshake that never ends.
-async fn kept_waiting_behind(turned_away: usize) -> Client {
+/// The address of somebody who turns so many away and lets all others wait for a handshake that never ends.
+async fn never_ready(turned_away: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("https://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         for _ in 0..turned_away {
             drop(listener.accept().await.unwrap());
@@ -101,8 +105,13 @@ async fn kept_waiting_behind(turned_away: usize) -> Client {
             waiting.push(other);
         }
     });
-    let builder = Client::builder(&address).call_timeout(SOON / 10);
-    builder.connect().unwrap()
+    format!("https://{address}")
+}
+
+/// A client of theirs alone that gives up before their handshakes do.
+async fn kept_waiting_behind(turned_away: usize) -> Client {
+    let builder = Client::builder(&never_ready(turned_away).await);
+    builder.call_timeout(HASTE).connect().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,5 +130,20 @@ async fn an_attempt_without_the_time_to_connect_does_not_hide_why_the_one_before
     // Nothing was ever sent, so nothing can be stored.
     for error in [published, late] {
         assert_eq!(error.reason(), ErrorReason::Unspecified, "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_hangs_in_its_handshake_is_left() {
+    let world = World::start(json!({"tls": true})).await;
+    let hung = never_ready(0).await;
+    let addresses = [hung, format!("https://{}", world.gateways()[0])];
+    let client = world.builder(&addresses, None).call_timeout(SOON).connect();
+    let client = client.unwrap();
+    // Whichever comes first.
+    for _ in 0..2 {
+        client.publish(("nobody.takes", "it")).await.unwrap_err();
+        let missing = client.stream("MISSING").await.unwrap_err();
+        assert_eq!(missing.code(), Code::NotFound, "{missing:?}");
     }
 }
