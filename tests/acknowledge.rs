@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use jetgate::proto::{AckKind, AcknowledgeRequest, Acknowledgement, FetchRequest, ReceivedMessage};
 use serde_json::{Value, json};
-use tonic::Request;
 
 use crate::support::consuming::{
-    CONSUMER, STREAM, ack, acknowledge, fetch, fetched, nanoseconds, say, sequences, settle,
-    start_with_consumer, store_many, time, until_expired,
+    CONSUMER, STREAM, ack, ack_thousands, acknowledge, fetch, fetched, nanoseconds, say, sequences,
+    settle, start_with_consumer, store_many, time, until_expired,
 };
 use crate::support::{Clients, SOON, Wire, eventually};
 
@@ -267,20 +266,7 @@ async fn thousands_of_items_are_settled_by_one_call() {
     let messages = fetched(&gateway, fetch(3_000)).await;
     assert_eq!(messages.len(), 3_000);
 
-    let items = messages
-        .iter()
-        .map(|message| say(AckKind::Ack, &message.ack_token));
-    let mut request = Request::new(AcknowledgeRequest {
-        acknowledgements: items.collect(),
-        confirm: None,
-    });
-    // JetStream answers each of them, which takes a busy machine longer than the default deadline.
-    request.set_timeout(3 * SOON);
-    let answer = gateway.subscriber().acknowledge(request).await;
-    let results = answer.unwrap().into_inner().results;
-
-    assert_eq!(results.len(), 3_000);
-    assert!(results.iter().all(|result| result.code == 0));
+    ack_thousands(&gateway, &messages).await;
     assert_eq!(ack_floor(&mut wire).await, 3_000);
 }
 

@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use jetgate::proto::{
-    AckKind, AcknowledgeRequest, ErrorReason, FlowLimits, StallReason, SubscribeRequest,
-};
+use jetgate::proto::{AckKind, ErrorReason, FlowLimits, StallReason, SubscribeRequest};
 use serde_json::{Value, json};
-use tonic::Request;
 
 use crate::support::consuming::{
-    CONSUMER, STREAM, Session, ack, acknowledge, fetch, fetched, nanoseconds, say, sequences,
-    settle, start_with_consumer, store_many, subscribe, subscribe_window,
+    CONSUMER, STREAM, Session, ack, ack_thousands, acknowledge, fetch, fetched, nanoseconds, say,
+    sequences, settle, start_with_consumer, store_many, subscribe, subscribe_window,
 };
 use crate::support::{Gateway, SOON, eventually};
 
@@ -324,19 +321,7 @@ async fn thousands_settled_at_once_make_room_at_once() {
     let mut session = Session::open(&gateway, subscribe_window(10_000)).await;
     let messages = session.messages(9_000).await;
 
-    let items = messages
-        .iter()
-        .map(|message| say(AckKind::Ack, &message.ack_token));
-    let mut request = Request::new(AcknowledgeRequest {
-        acknowledgements: items.collect(),
-        confirm: None,
-    });
-    // JetStream answers each of them, which takes a busy machine longer than the default deadline.
-    request.set_timeout(3 * SOON);
-    let answer = gateway.subscriber().acknowledge(request).await;
-    let results = answer.unwrap().into_inner().results;
-    assert_eq!(results.len(), 9_000);
-    assert!(results.iter().all(|result| result.code == 0));
+    ack_thousands(&gateway, &messages).await;
 
     // R3: each settlement frees its room. Heartbeats of the time that the call took are on their way.
     eventually(SOON, async || {

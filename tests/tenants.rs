@@ -135,6 +135,14 @@ impl House {
             .collect()
     }
 
+    /// Waits until the server has heard that they have all ended.
+    async fn until_left(&self, name: &str) {
+        eventually(SOON, async || {
+            self.connections(name).await.is_empty().then_some(())
+        })
+        .await;
+    }
+
     async fn assert_ready(&self) {
         let (status, _) = http_get(&self.gateway.admin_url("/readyz")).await.unwrap();
         assert_eq!(status, 200);

@@ -14,7 +14,7 @@ use jetgate::proto::{
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use tonic::{Code, IntoRequest, Status, Streaming};
+use tonic::{Code, IntoRequest, Request, Status, Streaming};
 
 use super::{Clients, Gateway, NatsServer, SOON, Wire, eventually, start_with_stream};
 
@@ -123,6 +123,23 @@ pub(crate) async fn acknowledge(
     };
     let answer = timeout(SOON, clients.subscriber().acknowledge(request)).await;
     answer.expect("no answer").unwrap().into_inner().results
+}
+
+/// Acks thousands of deliveries in one call, which must succeed. JetStream answers each of them, which takes a busy machine
+/// longer than the default deadline.
+pub(crate) async fn ack_thousands(clients: &Clients, messages: &[ReceivedMessage]) {
+    let items = messages
+        .iter()
+        .map(|message| say(AckKind::Ack, &message.ack_token));
+    let mut request = Request::new(AcknowledgeRequest {
+        acknowledgements: items.collect(),
+        confirm: None,
+    });
+    request.set_timeout(3 * SOON);
+    let answer = clients.subscriber().acknowledge(request).await;
+    let results = answer.unwrap().into_inner().results;
+    assert_eq!(results.len(), messages.len());
+    assert!(results.iter().all(|result| result.code == 0));
 }
 
 /// Says the same of all these deliveries, which must succeed.

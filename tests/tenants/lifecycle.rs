@@ -46,14 +46,7 @@ async fn who_is_not_called_is_closed_and_opened_again() {
     for _ in 0..2 {
         publish(&house.of("globex"), "orders.x").await.unwrap();
         house.until_metric(OPEN, 1).await;
-        eventually(SOON, async || {
-            house
-                .connections("jetgate-globex")
-                .await
-                .is_empty()
-                .then_some(())
-        })
-        .await;
+        house.until_left("jetgate-globex").await;
     }
     let sent = house.wire("acme").await.store("orders.x", b"").await;
     assert_eq!(session.messages(1).await[0].stream_sequence, sent);
@@ -89,14 +82,7 @@ async fn as_many_are_open_as_may_be_and_idle_ones_make_place() {
     drop(session);
     eventually(SOON, async || info(&house.of("globex")).await.ok()).await;
     assert_eq!(house.metric(OPEN).await, 1);
-    eventually(SOON, async || {
-        house
-            .connections("jetgate-acme")
-            .await
-            .is_empty()
-            .then_some(())
-    })
-    .await;
+    house.until_left("jetgate-acme").await;
 }
 
 #[tokio::test]
@@ -116,13 +102,5 @@ async fn a_drain_waits_for_the_sessions_of_tenants() {
         (&info["num_ack_pending"], &info["ack_floor"]["stream_seq"]),
         (&0.into(), &1.into())
     );
-    // The server may hear of it a little later.
-    eventually(SOON, async || {
-        house
-            .connections("jetgate-acme")
-            .await
-            .is_empty()
-            .then_some(())
-    })
-    .await;
+    house.until_left("jetgate-acme").await;
 }

@@ -25,7 +25,8 @@ impl Departure {
         self.decide(Fate::KeptBack) == Fate::KeptBack
     }
 
-    /// The same body, which leaves when a connection asks for the first of it: until then there is none, or it is full.
+    /// The same body, which leaves when a connection asks for the first of it. Before, no connection is made, or the one
+    /// that is has no room for another call.
     pub(crate) fn watched(self, body: Body) -> Body {
         Body::new(Watched {
             body,
